@@ -1,0 +1,1 @@
+//! The shell around the engine: clocks, signals, tasks, watchdog. Branches on nothing that means something.

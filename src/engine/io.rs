@@ -1,0 +1,63 @@
+//! What goes into the engine and what comes out of it.
+
+use std::sync::Arc;
+
+use crate::guard::Permit;
+use crate::model::{
+    ActionId, Applied, Command, Durability, Entry, Evidence, Incident, IncidentId, Peer, Reply, Sample,
+    Subject,
+};
+use crate::policy::Policy;
+
+/// Ties an answer to the command it belongs to; the shell makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandTicket(pub u64);
+
+/// Ties "this is on the disk now" to the record; counted by the engine in the order of the effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordTicket(pub u64);
+
+/// Everything that can happen to the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// The senses have news.
+    Sample(Sample),
+    /// Every record up to and with this ticket is as durable as it asked to be, or, on a full disk, is kept in
+    /// memory and will be (the shell says so loudly; repair goes on).
+    Recorded(RecordTicket),
+    /// An act ended, one way or another.
+    Acted { action: ActionId, applied: Applied },
+    /// Evidence that was asked for, or why there is none.
+    EvidenceTaken { incident: IncidentId, evidence: Evidence },
+    /// A person speaks; the socket has checked who.
+    Command { ticket: CommandTicket, by: Peer, command: Command },
+    /// A validated policy replaces the one in force.
+    PolicyLoaded(Arc<Policy>),
+    /// A policy was refused; the text for people.
+    PolicyRejected(String),
+    /// Records can't be made durable (true), or can again (false).
+    LedgerDegraded(bool),
+    /// The machine slept, or the wall clock moved against the boot clock by this much.
+    ClockStepped { forward: bool, by: std::time::Duration },
+    /// The agent is asked to end: no new act begins.
+    Stopping { why: String },
+    /// Nothing but time has passed.
+    Tick,
+}
+
+/// What the shell is to do, in this order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Append to the ledger; answer [`Input::Recorded`] when it is as durable as it asks.
+    Record { ticket: RecordTicket, durability: Durability, entry: Entry },
+    /// Carry out, once; answer [`Input::Acted`]. Its intent is durable.
+    Act(Permit),
+    /// Take evidence before anything is touched; answer [`Input::EvidenceTaken`], within the policy's deadline.
+    TakeEvidence { incident: IncidentId, subject: Subject },
+    /// Read this subject again now and send it as a sample: a decision waits for it.
+    Look(Subject),
+    /// Tell a person: the incident as it stands, ladder used up.
+    Escalate(Box<Incident>),
+    /// Answer a command.
+    Reply { ticket: CommandTicket, reply: Reply },
+}

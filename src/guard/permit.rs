@@ -1,0 +1,57 @@
+//! The permission for one act: made here alone, used once.
+
+use std::time::Duration;
+
+use crate::model::{ActionId, InvocationId, Reading, Remedy, Timestamp, UnitName};
+
+/// What may be done, once, to exactly these subjects, until it expires.
+///
+/// No `Clone`, no public constructor, no `Deserialize`: an act that no guard has seen does not compile.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped is an act that does not happen; say so in a record"]
+pub struct Permit {
+    action: ActionId,
+    remedy: Remedy,
+    targets: Vec<UnitName>,
+    invocation: Reading<InvocationId>,
+    expires: Timestamp,
+    deadline: Duration,
+}
+
+impl Permit {
+    /// The action it is for: the idempotency key.
+    #[must_use]
+    pub const fn action(&self) -> ActionId {
+        self.action
+    }
+
+    /// What may be done.
+    #[must_use]
+    pub const fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+
+    /// To what, in order: dependencies first, the subject last. Never empty.
+    #[must_use]
+    pub fn targets(&self) -> &[UnitName] {
+        &self.targets
+    }
+
+    /// The run of the subject that was judged: the actuator compares before it acts (guard 13).
+    #[must_use]
+    pub const fn invocation(&self) -> &Reading<InvocationId> {
+        &self.invocation
+    }
+
+    /// No act may begin after this.
+    #[must_use]
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// How long the act may take.
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+}

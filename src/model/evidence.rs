@@ -1,0 +1,30 @@
+//! What was seen before the first action: the repair destroys it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reading, UnitStatus};
+
+/// Longest list of journal lines kept with an incident.
+pub const EVIDENCE_LINES_MAX: usize = 40;
+/// Longest single line kept, bytes; longer ones are cut at a character.
+pub const EVIDENCE_LINE_BYTES_MAX: usize = 1024;
+
+/// Evidence about a unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The unit as it was found.
+    pub unit: Reading<UnitStatus>,
+    /// Its last lines in the journal, or in the log file of a service of the second manager, oldest first.
+    pub log: Reading<Vec<String>>,
+    /// Processes left in its control group: `PID COMM STATE`.
+    pub processes: Reading<Vec<String>>,
+}
+
+impl Evidence {
+    /// None could be taken; the reason stands in each place.
+    #[must_use]
+    pub fn missing(why: &str) -> Self {
+        let why = || why.to_owned();
+        Self { unit: Reading::Failed(why()), log: Reading::Failed(why()), processes: Reading::Failed(why()) }
+    }
+}

@@ -1,0 +1,142 @@
+//! The fields that policy rules may name, with type, unit and meaning: the schema of the rule language.
+//!
+//! `policy` checks rules against it at load, `assess` fills it from samples, the documentation lists it.
+
+use serde::{Deserialize, Serialize};
+
+use super::SubjectKind;
+
+/// The type of a field in the rule language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    Bool,
+    Int,
+    Float,
+    Text,
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldValue {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// One field of one kind of subject.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpec {
+    pub name: &'static str,
+    pub field_type: FieldType,
+    /// Meaning and unit, one line, for the documentation and for error messages.
+    pub meaning: &'static str,
+    /// The words it can hold, where they are few: a rule that compares with another is a mistake.
+    pub words: &'static [&'static str],
+}
+
+const fn field(name: &'static str, field_type: FieldType, meaning: &'static str) -> FieldSpec {
+    FieldSpec { name, field_type, meaning, words: &[] }
+}
+
+const ACTIVE_STATES: &[&str] =
+    &["active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing"];
+const SERVICE_TYPES: &[&str] =
+    &["simple", "exec", "forking", "oneshot", "dbus", "notify", "notify-reload", "idle"];
+const RESULTS: &[&str] = &[
+    "success",
+    "protocol",
+    "timeout",
+    "exit-code",
+    "signal",
+    "core-dump",
+    "watchdog",
+    "exec-condition",
+    "start-limit-hit",
+    "oom-kill",
+    "resources",
+];
+const KINDS: &[&str] = &[
+    "service",
+    "socket",
+    "target",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "timer",
+    "path",
+    "slice",
+    "scope",
+];
+const LOAD_STATES: &[&str] = &["loaded", "stub", "not-found", "bad-setting", "error", "merged", "masked"];
+
+/// Fields of a unit.
+pub const UNIT_FIELDS: &[FieldSpec] = &[
+    field("name", FieldType::Text, "the unit's full name"),
+    FieldSpec {
+        words: KINDS,
+        ..field("kind", FieldType::Text, "the unit's kind: 'service', 'socket', 'timer' …")
+    },
+    FieldSpec { words: LOAD_STATES, ..field("load_state", FieldType::Text, "whether its file was loaded") },
+    FieldSpec {
+        words: ACTIVE_STATES,
+        ..field("active_state", FieldType::Text, "'active', 'failed', 'inactive', 'activating' …")
+    },
+    field("sub_state", FieldType::Text, "the finer state: 'running', 'auto-restart', 'stop-sigterm' …"),
+    FieldSpec {
+        words: SERVICE_TYPES,
+        ..field("service_type", FieldType::Text, "Type= of a service: 'simple', 'oneshot', 'notify' …")
+    },
+    FieldSpec {
+        words: RESULTS,
+        ..field("result", FieldType::Text, "how the last run ended: 'exit-code', 'signal', 'oom-kill' …")
+    },
+    field("exit_code", FieldType::Int, "exit code of the main process"),
+    field("exit_signal", FieldType::Int, "signal that ended the main process"),
+    field(
+        "restarts",
+        FieldType::Int,
+        "restarts done by the service manager itself since the last manual start",
+    ),
+    field("restarts_10m", FieldType::Int, "of these, within the last ten minutes"),
+    field("dependency_failed", FieldType::Bool, "its last start was given up because a dependency failed"),
+    field("probed", FieldType::Bool, "the policy has a probe for it"),
+    field("probe_failures", FieldType::Int, "runs of its probe that failed in a row"),
+    field("memory_bytes", FieldType::Int, "memory of its control group, bytes"),
+    field("tasks", FieldType::Int, "tasks in its control group"),
+    field("cpu_percent", FieldType::Float, "CPU use, percent of one core, since the reading before"),
+];
+
+/// Fields of the host.
+pub const HOST_FIELDS: &[FieldSpec] = &[
+    field("uptime_seconds", FieldType::Int, "seconds since boot"),
+    field("load_1m", FieldType::Float, "load average over one minute"),
+    field("load_5m", FieldType::Float, "load average over five minutes"),
+    field("load_15m", FieldType::Float, "load average over fifteen minutes"),
+    field("processors", FieldType::Int, "processors on line"),
+    field("memory_available_percent", FieldType::Float, "MemAvailable, percent of MemTotal"),
+    field("swap_free_percent", FieldType::Float, "free swap, percent of all swap"),
+    field("cpu_pressure_some_avg60", FieldType::Float, "PSI, percent of time"),
+    field("memory_pressure_some_avg60", FieldType::Float, "PSI, percent of time"),
+    field("memory_pressure_full_avg60", FieldType::Float, "PSI, percent of time"),
+    field("io_pressure_some_avg60", FieldType::Float, "PSI, percent of time"),
+    field("io_pressure_full_avg60", FieldType::Float, "PSI, percent of time"),
+];
+
+/// Fields of the agent itself.
+pub const AGENT_FIELDS: &[FieldSpec] = &[
+    field("policy_rejected", FieldType::Bool, "the newest policy files could not be loaded"),
+    field("ledger_degraded", FieldType::Bool, "records can't be made durable"),
+];
+
+/// The fields that a rule about this kind of subject may name.
+#[must_use]
+pub const fn fields_of(kind: SubjectKind) -> &'static [FieldSpec] {
+    match kind {
+        SubjectKind::Unit => UNIT_FIELDS,
+        SubjectKind::Host => HOST_FIELDS,
+        SubjectKind::Agent => AGENT_FIELDS,
+    }
+}

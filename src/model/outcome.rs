@@ -1,0 +1,35 @@
+//! What became of an act, in two steps: what was applied, and what it changed for the better.
+
+use serde::{Deserialize, Serialize};
+
+/// What the actuator knows when it is done. Not success: that is [`Verification`]'s to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "applied")]
+pub enum Applied {
+    /// Carried out.
+    Changed,
+    /// There was nothing to do.
+    AlreadySo,
+    /// At the moment of execution the subject was no longer what the permit was for; nothing was done.
+    Withdrawn { why: String },
+    /// Tried, and refused or failed.
+    Failed { why: String },
+    /// The deadline passed, or the agent restarted: it may or may not have happened.
+    Unknown { why: String },
+}
+
+/// Whether the expectation came true, by later samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verification")]
+pub enum Verification {
+    Confirmed {
+        why: String,
+    },
+    Refuted {
+        why: String,
+    },
+    /// The deadline passed without telemetry to judge by.
+    Inconclusive {
+        why: String,
+    },
+}

@@ -1,0 +1,288 @@
+//! The ledger's entries: the one stream that is audit trail, recovery log and the relay's spool at once.
+//!
+//! Every change of decision state is one of these; the state is what comes of folding them in order. The
+//! JSON form is the on-disk format: a variant or field is added with a default, never renamed or reused.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionId, Applied, BootId, Evidence, Finding, IncidentId, InvocationId, Mode, PauseId, PauseScope, Peer,
+    Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq, Severity, Subject, Timestamp,
+    UnitName, Verification,
+};
+
+/// Version of the record's JSON form. A reader refuses a newer one and keeps the file.
+pub const RECORD_FORMAT: u32 = 1;
+
+/// What is expected of a repaired subject, fixed when the intent is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The run before the act; a repair by start or restart must leave another one.
+    pub invocation_before: Reading<InvocationId>,
+    /// Restart counter before the act.
+    pub restarts_before: Reading<u32>,
+    /// How long it must hold.
+    pub settle: Duration,
+    /// By when, after the act was applied, it must have begun to hold.
+    pub within: Duration,
+    /// A probe watches the unit, and must be healthy too.
+    pub probed: bool,
+}
+
+/// A decision to act, durable before the act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    pub action: ActionId,
+    pub incident: IncidentId,
+    pub rule: RuleName,
+    pub subject: Subject,
+    pub remedy: Remedy,
+    /// What is touched, in order: the subject last.
+    pub targets: Vec<UnitName>,
+    /// Counted from 1 within the incident.
+    pub attempt: u32,
+    pub expectation: Expectation,
+    /// The permission of a person that it rests on.
+    pub approval: Option<ProposalId>,
+    /// Why, in one sentence.
+    pub why: String,
+}
+
+/// What happened. See the module's word on the format.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "record")]
+pub enum RecordBody {
+    /// First record of a chain. `previous` names the chain that was set aside, if any.
+    ChainStarted {
+        format: u32,
+        previous: Option<SetAside>,
+    },
+    /// The agent began to run.
+    AgentStarted {
+        version: String,
+        boot: BootId,
+        policy: String,
+    },
+    /// The agent ends on request. Its absence before the next start tells of a crash.
+    AgentStopping {
+        why: String,
+    },
+    /// A policy is in force from here.
+    PolicyLoaded {
+        digest: String,
+        rules: usize,
+    },
+    /// A policy was offered and refused; the one before stays.
+    PolicyRejected {
+        error: String,
+    },
+    IncidentOpened {
+        incident: IncidentId,
+        rule: RuleName,
+        subject: Subject,
+        severity: Severity,
+        mode: Mode,
+        owner: Option<String>,
+        ladder: Vec<Remedy>,
+        finding: Finding,
+    },
+    /// The fault came back before the repair had proven stable.
+    IncidentReopened {
+        incident: IncidentId,
+        finding: Finding,
+    },
+    EvidenceTaken {
+        incident: IncidentId,
+        evidence: Box<Evidence>,
+    },
+    /// A guard says no; recorded when the answer changes, not each time it is asked.
+    Held {
+        incident: IncidentId,
+        remedy: Remedy,
+        refusal: Refusal,
+    },
+    Proposed(Proposal),
+    Approved {
+        proposal: ProposalId,
+        by: Peer,
+    },
+    Denied {
+        proposal: ProposalId,
+        by: Peer,
+        reason: String,
+    },
+    ProposalExpired {
+        proposal: ProposalId,
+    },
+    Intended(Intent),
+    Applied {
+        action: ActionId,
+        applied: Applied,
+    },
+    Verified {
+        action: ActionId,
+        verification: Verification,
+        /// No further attempt on this subject before then: the backoff, with its jitter, as decided.
+        not_before: Timestamp,
+    },
+    Escalated {
+        incident: IncidentId,
+        severity: Severity,
+        why: String,
+        tried: Vec<String>,
+    },
+    Acknowledged {
+        incident: IncidentId,
+        by: Peer,
+    },
+    IncidentResolved {
+        incident: IncidentId,
+        how: Resolution,
+        why: String,
+    },
+    Paused {
+        pause: PauseId,
+        scope: PauseScope,
+        until: Timestamp,
+        by: Peer,
+        reason: String,
+    },
+    Resumed {
+        pause: PauseId,
+        by: Option<Peer>,
+    },
+    /// Somebody stopped the unit on purpose; it stays down until somebody starts it.
+    OperatorStopped {
+        unit: UnitName,
+    },
+    /// It is up again, by another hand.
+    OperatorStopEnded {
+        unit: UnitName,
+    },
+    /// The unit has been well for long enough: its backoff and attempts are forgotten.
+    StabilityProven {
+        subject: Subject,
+    },
+    /// The wall clock moved against the boot clock.
+    ClockStepped {
+        forward: bool,
+        by: Duration,
+    },
+    /// Records could not be made durable for a while; `lost` of them did not fit in memory.
+    LedgerRecovered {
+        queued: u64,
+        lost: u64,
+    },
+    /// Old records were dropped by retention; the chain goes on from this hash.
+    Pruned {
+        through: Seq,
+        records: u64,
+    },
+}
+
+/// A ledger that could not be read to its end, kept under another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// File name within the state folder.
+    pub file: String,
+    /// The last record that could be proven, and its hash, when there was one.
+    pub last: Option<(Seq, String)>,
+    pub why: String,
+}
+
+/// How safe a record must be before what depends on it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// May be lost with the last moments before a power cut, never with a crash of the agent.
+    Written,
+    /// On the disk: survives a power cut.
+    Synced,
+}
+
+impl RecordBody {
+    /// What must not be lost: intents, outcomes, approvals, escalations, and what forbids to act.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        match self {
+            Self::ChainStarted { .. }
+            | Self::Approved { .. }
+            | Self::Denied { .. }
+            | Self::Intended(_)
+            | Self::Applied { .. }
+            | Self::Verified { .. }
+            | Self::Escalated { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::OperatorStopped { .. }
+            | Self::OperatorStopEnded { .. }
+            | Self::LedgerRecovered { .. }
+            | Self::Pruned { .. } => Durability::Synced,
+            Self::AgentStarted { .. }
+            | Self::AgentStopping { .. }
+            | Self::PolicyLoaded { .. }
+            | Self::PolicyRejected { .. }
+            | Self::IncidentOpened { .. }
+            | Self::IncidentReopened { .. }
+            | Self::EvidenceTaken { .. }
+            | Self::Held { .. }
+            | Self::Proposed(_)
+            | Self::ProposalExpired { .. }
+            | Self::Acknowledged { .. }
+            | Self::IncidentResolved { .. }
+            | Self::StabilityProven { .. }
+            | Self::ClockStepped { .. } => Durability::Written,
+        }
+    }
+
+    /// The incident it belongs to, where it names one itself.
+    #[must_use]
+    pub const fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::IncidentOpened { incident, .. }
+            | Self::IncidentReopened { incident, .. }
+            | Self::EvidenceTaken { incident, .. }
+            | Self::Held { incident, .. }
+            | Self::Escalated { incident, .. }
+            | Self::Acknowledged { incident, .. }
+            | Self::IncidentResolved { incident, .. }
+            | Self::Proposed(Proposal { incident, .. })
+            | Self::Intended(Intent { incident, .. }) => Some(*incident),
+            Self::ChainStarted { .. }
+            | Self::AgentStarted { .. }
+            | Self::AgentStopping { .. }
+            | Self::PolicyLoaded { .. }
+            | Self::PolicyRejected { .. }
+            | Self::Approved { .. }
+            | Self::Denied { .. }
+            | Self::ProposalExpired { .. }
+            | Self::Applied { .. }
+            | Self::Verified { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::OperatorStopped { .. }
+            | Self::OperatorStopEnded { .. }
+            | Self::StabilityProven { .. }
+            | Self::ClockStepped { .. }
+            | Self::LedgerRecovered { .. }
+            | Self::Pruned { .. } => None,
+        }
+    }
+}
+
+/// A record before the ledger gave it its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    /// The boot whose clock `at.boot` is on.
+    pub boot: BootId,
+    pub body: RecordBody,
+}
+
+/// A record in its place in the chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub seq: Seq,
+    pub entry: Entry,
+}

@@ -1,0 +1,162 @@
+//! What the agent can do about a fault: a closed list. A remedy that is not here does not exist.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One kind of repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Ask the service to take in its configuration again; it keeps running.
+    Reload,
+    /// Start a unit that is down.
+    Start,
+    /// Forget the failure counters (`reset-failed`), then start.
+    ResetAndStart,
+    /// Stop and start.
+    Restart,
+    /// Restart what the unit requires and is down or unresponsive, then the unit.
+    RestartWithDependencies,
+    /// Stop it: a broken unit that harms others.
+    Stop,
+}
+
+/// How much can go wrong when the diagnosis is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// Harmless even when it was not needed.
+    Low,
+    /// Interrupts one subject.
+    Medium,
+    /// Interrupts more than the subject, or does not come back by itself. Needs an approval.
+    High,
+}
+
+/// What undoes a remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reversal {
+    /// Nothing to undo: the unit is as it was meant to be.
+    NotNeeded,
+    /// Start the unit again.
+    Start,
+}
+
+impl Remedy {
+    /// Every remedy, lightest first.
+    pub const ALL: [Self; 6] = [
+        Self::Reload,
+        Self::Start,
+        Self::ResetAndStart,
+        Self::Restart,
+        Self::RestartWithDependencies,
+        Self::Stop,
+    ];
+
+    /// Its name in policy, records and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Start => "start",
+            Self::ResetAndStart => "reset-and-start",
+            Self::Restart => "restart",
+            Self::RestartWithDependencies => "restart-with-dependencies",
+            Self::Stop => "stop",
+        }
+    }
+
+    /// By its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|remedy| remedy.name() == name)
+    }
+
+    /// How bad a wrong one is.
+    #[must_use]
+    pub const fn risk(self) -> Risk {
+        match self {
+            Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
+            Self::Restart => Risk::Medium,
+            Self::RestartWithDependencies | Self::Stop => Risk::High,
+        }
+    }
+
+    /// Takes service away while it runs.
+    #[must_use]
+    pub const fn is_disruptive(self) -> bool {
+        match self {
+            Self::Reload => false,
+            Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop => true,
+        }
+    }
+
+    /// Only puts a unit up that is down: allowed on protected subjects.
+    #[must_use]
+    pub const fn only_starts(self) -> bool {
+        match self {
+            Self::Start | Self::ResetAndStart => true,
+            Self::Reload | Self::Restart | Self::RestartWithDependencies | Self::Stop => false,
+        }
+    }
+
+    /// Expected disruption when all goes well; a deadline, not a cost, comes from the policy.
+    #[must_use]
+    pub const fn expected_disruption(self) -> Duration {
+        match self {
+            Self::Reload => Duration::ZERO,
+            Self::Start | Self::ResetAndStart => Duration::from_secs(1),
+            Self::Restart => Duration::from_secs(3),
+            Self::RestartWithDependencies => Duration::from_secs(10),
+            Self::Stop => Duration::MAX,
+        }
+    }
+
+    /// What takes it back.
+    #[must_use]
+    pub const fn reversal(self) -> Reversal {
+        match self {
+            Self::Stop => Reversal::Start,
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies => Reversal::NotNeeded,
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a rule may do on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Shadow: record what it would have done.
+    Observe,
+    /// Propose, and wait for a person.
+    Approve,
+    /// Repair.
+    Auto,
+}
+
+/// How loud a used-up ladder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// For the next working day.
+    Ticket,
+    /// Wakes somebody.
+    Page,
+}

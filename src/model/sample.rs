@@ -1,0 +1,40 @@
+//! Everything read in one pass. A pass may be partial: what it does not speak of is unchanged, not gone.
+
+use serde::{Deserialize, Serialize};
+
+use super::{HostActivity, HostVitals, JobEvent, ProbeResult, Timestamp, UnitName, UnitStatus};
+
+/// News of the units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitsUpdate {
+    /// Full reconciliation: what is not listed does not exist.
+    Complete(Vec<UnitStatus>),
+    /// What changed since the last news.
+    Changed { statuses: Vec<UnitStatus>, removed: Vec<UnitName> },
+    /// The service manager answered; nothing to tell. Keeps what is known fresh.
+    Alive,
+    /// The service manager can't be heard: everything known about units is growing old.
+    Lost { why: String },
+}
+
+/// One pass of the senses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// When the pass began: readings are at least as fresh as this.
+    pub at: Timestamp,
+    pub units: Option<UnitsUpdate>,
+    pub host: Option<HostVitals>,
+    pub activity: Option<HostActivity>,
+    pub probes: Vec<ProbeResult>,
+    /// Jobs that ended.
+    pub jobs: Vec<JobEvent>,
+}
+
+impl Sample {
+    /// A pass that has read nothing yet.
+    #[must_use]
+    pub const fn empty(at: Timestamp) -> Self {
+        Self { at, units: None, host: None, activity: None, probes: Vec::new(), jobs: Vec::new() }
+    }
+}

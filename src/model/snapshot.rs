@@ -1,0 +1,72 @@
+//! What the engine shows of itself: the read-only picture that the socket serves.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Condition, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal, RuleName, Subject,
+    Timestamp, UnitName, UnitStatus,
+};
+
+/// A pause in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    pub id: PauseId,
+    pub scope: PauseScope,
+    pub until: Timestamp,
+    pub by: String,
+    pub reason: String,
+}
+
+/// Counts since the chain began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub incidents: u64,
+    pub repaired: u64,
+    pub cleared_by_themselves: u64,
+    pub escalated: u64,
+    pub actions: u64,
+    pub confirmed: u64,
+    pub refuted: u64,
+    pub inconclusive: u64,
+}
+
+/// A rule over a subject that is not at rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConditionView {
+    pub rule: RuleName,
+    pub subject: Subject,
+    pub condition: Condition,
+}
+
+/// A unit with what the agent makes of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnitView {
+    pub status: UnitStatus,
+    /// Why it is left alone, when it is down and is left alone.
+    pub left_alone: Option<String>,
+}
+
+/// The engine at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub at: Timestamp,
+    pub policy_digest: String,
+    /// The newest policy that was refused, until one is taken.
+    pub policy_error: Option<String>,
+    pub units_seen: usize,
+    /// Why nothing is known of units, when nothing is.
+    pub units_lost: Option<String>,
+    /// Units that are not at rest, have an incident, or are left alone on purpose.
+    pub units: Vec<UnitView>,
+    /// Every unit that an operator stopped on purpose.
+    pub operator_stopped: Vec<UnitName>,
+    pub host: Reading<HostVitals>,
+    /// A no that holds for every unit at present (paused, warming up, shutting down …).
+    pub held: Option<Refusal>,
+    pub pauses: Vec<Pause>,
+    pub proposals: Vec<Proposal>,
+    pub conditions: Vec<ConditionView>,
+    /// Open ones first, then the latest that ended; bounded.
+    pub incidents: Vec<Incident>,
+    pub counts: Counts,
+}

@@ -1,0 +1,59 @@
+//! What a finding is about.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::UnitName;
+
+/// One thing that can be healthy or not. Ordered and hashed by its identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The machine as a whole.
+    Host,
+    /// The agent itself: its policy, its ledger.
+    Agent,
+    /// A unit of the service manager.
+    Unit(UnitName),
+}
+
+impl Subject {
+    /// Which family of fields and rules applies.
+    #[must_use]
+    pub const fn kind(&self) -> SubjectKind {
+        match self {
+            Self::Host => SubjectKind::Host,
+            Self::Agent => SubjectKind::Agent,
+            Self::Unit(_) => SubjectKind::Unit,
+        }
+    }
+
+    /// The unit, where it is one.
+    #[must_use]
+    pub const fn unit(&self) -> Option<&UnitName> {
+        match self {
+            Self::Unit(name) => Some(name),
+            Self::Host | Self::Agent => None,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Agent => f.write_str("agent"),
+            Self::Unit(name) => name.fmt(f),
+        }
+    }
+}
+
+/// The family of a subject: what a policy rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubjectKind {
+    Host,
+    Agent,
+    Unit,
+}
