@@ -22,6 +22,20 @@ pub enum Order {
     ResetFailed,
 }
 
+impl Order {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::ResetFailed => "reset-failed",
+        }
+    }
+}
+
 /// Something that the manager says by itself.
 #[derive(Clone, Debug)]
 pub enum News {
@@ -51,6 +65,9 @@ pub enum ManagerError {
     /// It knows no such unit.
     #[error("there is no unit {0}")]
     NoSuchUnit(UnitName),
+    /// The connection broke or the deadline passed while a job was under way: it may or may not have happened.
+    #[error("what became of the job is not known: {why}")]
+    OutcomeUnknown { why: String },
     /// It understood and refused.
     #[error("{manager} refused: {why}")]
     Refused { manager: &'static str, why: String },

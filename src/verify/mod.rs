@@ -68,7 +68,7 @@ pub fn judge(
             Err(_) => Progress::Wait { until: deadline },
         };
     };
-    match state_of(intent, facts, watch) {
+    match state_of(intent, applied, facts, watch) {
         State::Broken(why) => Progress::Done(Verification::Refuted { why: with_act(applied, why) }),
         State::Missing(_) | State::Blind(_) if now < deadline => {
             watch.holds_since = None;
@@ -125,9 +125,12 @@ enum State {
     Broken(String),
 }
 
-fn state_of(intent: &Intent, facts: &UnitFacts, watch: &Watch) -> State {
+fn state_of(intent: &Intent, applied: &Applied, facts: &UnitFacts, watch: &Watch) -> State {
     let status = &facts.status;
     let word = status.active.as_str();
+    if status.active == ActiveState::Failed && is_old_run(intent, facts) && !is_over(applied, facts) {
+        return State::Missing(format!("{} has not been started anew", status.name));
+    }
     match (intent.remedy, status.active) {
         (Remedy::Stop, ActiveState::Inactive | ActiveState::Failed) => State::Holds { restarts: 0 },
         (Remedy::Stop, _) => State::Missing(format!("{} is still {word}", status.name)),
@@ -147,6 +150,26 @@ fn state_of(intent: &Intent, facts: &UnitFacts, watch: &Watch) -> State {
     }
 }
 
+/// Whether a start or restart was to leave another run than the one that is seen.
+fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
+    let anew = match intent.remedy {
+        Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
+        Remedy::Reload | Remedy::Stop => false,
+    };
+    let runs = (&intent.expectation.invocation_before, facts.status.invocation());
+    anew && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)
+}
+
+/// Whether nothing more can come of the act: it failed, or nobody knows and no job is left. A reading from before
+/// the act that is told late must not refute it.
+fn is_over(applied: &Applied, facts: &UnitFacts) -> bool {
+    match applied {
+        Applied::Failed { .. } => true,
+        Applied::Unknown { .. } => facts.status.job.value().is_none(),
+        Applied::Changed | Applied::AlreadySo | Applied::Withdrawn { .. } => false,
+    }
+}
+
 fn result_of(facts: &UnitFacts) -> String {
     match facts.status.service() {
         Reading::Value(service) => format!(", result {}", service.result.as_str()),
@@ -157,15 +180,7 @@ fn result_of(facts: &UnitFacts) -> String {
 fn up(intent: &Intent, facts: &UnitFacts, watch: &Watch) -> State {
     let expectation = &intent.expectation;
     let name = &facts.status.name;
-    let new_run_expected = match intent.remedy {
-        Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
-        Remedy::Reload | Remedy::Stop => false,
-    };
-    if new_run_expected
-        && let (Reading::Value(before), Reading::Value(now)) =
-            (&expectation.invocation_before, facts.status.invocation())
-        && *before == now
-    {
+    if is_old_run(intent, facts) {
         return State::Missing(format!("{name} is still in the run that was to be ended"));
     }
     if expectation.probed {
