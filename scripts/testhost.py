@@ -53,6 +53,15 @@ def locked(path):
         yield
 
 
+def unusable(tools):
+    """Why this machine cannot run a tier, in one line, or None. `tools`: {Debian package: program of it}."""
+    if os.geteuid() != 0:
+        return "needs root"
+    path = os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/sbin"]
+    lacking = [p for p, tool in tools.items() if not any(os.access(f"{d}/{tool}", os.X_OK) for d in path)]
+    return f"missing packages: {' '.join(lacking)} (see scripts/host-deps)" if lacking else None
+
+
 def process_stat(pid):
     """(dead, start time in ticks) of a process, or None. A zombie is dead, and what is exiting as good as."""
     try:
