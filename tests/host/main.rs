@@ -6,7 +6,7 @@
 //! PRUNELLA_VM_TESTS=0 …                    containers only
 //! PRUNELLA_DEB=path/to/prunella.deb …      with the trials that install the package
 //! PRUNELLA_KEEP_HOSTS=1 …                  leave the hosts up, and say how to enter them
-//! PRUNELLA_REQUIRE_HOSTS=1 …               what is missing is a failure (for CI)
+//! PRUNELLA_REQUIRE_HOSTS=nspawn,vm,package which of these, when missing, is a failure (for CI)
 //! ```
 //!
 //! A trial that this machine cannot run is *ignored*, with the reason on stderr; it never passes unseen.

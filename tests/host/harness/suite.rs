@@ -44,10 +44,9 @@ impl Suite {
         let name = format!("{}::{name}", tier.name());
         let lacking = self.need(tier.name(), || tier.check()).err().or_else(|| {
             let missing = || self::package().map(|_| ());
-            if package { self.need("the package", missing).err() } else { None }
+            if package { self.need("package", missing).err() } else { None }
         });
-        let required = std::env::var("PRUNELLA_REQUIRE_HOSTS").is_ok_and(|v| v != "0");
-        let ignored = lacking.is_some() && !required;
+        let ignored = lacking.is_some() && !required(tier.name()) && !(package && required("package"));
         let runner = move || match lacking {
             Some(why) => Err(Failed::from(format!("cannot run here: {why}"))),
             None => {
@@ -63,15 +62,30 @@ impl Suite {
     }
 
     /// Says on stderr what is missing, then lists or runs the trials.
-    pub fn run(self) -> ExitCode {
-        // nextest lists twice, the second time for the ignored ones; and runs each trial by its full name.
-        if !(self.args.ignored || self.args.exact) {
-            for (what, verdict) in &self.needs {
-                if let Err(why) = verdict {
-                    eprintln!("host tests: WITHOUT {what}, its trials are ignored: {why}");
-                }
-            }
+    pub fn run(mut self) -> ExitCode {
+        let missing = self.missing();
+        // nextest swallows what is said while it lists, and never starts an ignored trial: there it is said by
+        // a trial of its own, whose output .config/nextest.toml has shown.
+        if std::env::var_os("NEXTEST").is_some() {
+            self.trials.push(Trial::test("report::what_is_missing", move || {
+                eprint!("{missing}");
+                Ok(())
+            }));
+        } else if !self.args.list {
+            eprint!("{missing}");
         }
         libtest_mimic::run(&self.args, self.trials).exit_code()
     }
+
+    fn missing(&self) -> String {
+        let lacking = self.needs.iter().filter_map(|(what, verdict)| Some((what, verdict.as_ref().err()?)));
+        lacking
+            .map(|(what, why)| format!("host tests: WITHOUT {what}, its trials are ignored: {why}\n"))
+            .collect()
+    }
+}
+
+/// Whether `PRUNELLA_REQUIRE_HOSTS`, a list such as `nspawn,vm,package`, names it: then it must be there.
+fn required(what: &str) -> bool {
+    std::env::var("PRUNELLA_REQUIRE_HOSTS").is_ok_and(|list| list.split(',').any(|item| item.trim() == what))
 }
