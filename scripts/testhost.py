@@ -6,6 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import time
+
+# mkfs and the like, where a CI job or cron gives its children a short PATH.
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 SUITE = "bookworm"  # for another suite see MODULES in scripts/vm: a compressed .ko does not load
 CACHE = os.path.abspath(
@@ -39,6 +43,15 @@ def note(text):
     print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
 
 
+def wait_for(what, seconds, is_so, poll=0.02):
+    """Wait until is_so() is true, and give up with exit code 124 when it takes longer than that."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            die(f"waited {seconds} s in vain for {what}", 124)
+        time.sleep(poll)
+
+
 def check_name(name):
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,30}", name):
         die(f"bad host name {name!r}")
@@ -57,7 +70,7 @@ def unusable(tools):
     """Why this machine cannot run a tier, in one line, or None. `tools`: {Debian package: program of it}."""
     if os.geteuid() != 0:
         return "needs root"
-    path = os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/sbin"]
+    path = os.environ["PATH"].split(":")
     lacking = [p for p, tool in tools.items() if not any(os.access(f"{d}/{tool}", os.X_OK) for d in path)]
     return f"missing packages: {' '.join(lacking)} (see scripts/host-deps)" if lacking else None
 

@@ -120,8 +120,9 @@ def serve(port):
                 if fd in out:
                     drain(fd)
         for fd in list(out):
-            while drain(fd):
-                pass
+            for _ in range(17):  # the fullest pipe; what the command left behind could write for ever
+                if not drain(fd):
+                    break
         send(b"x", b"%d" % (p.returncode if p.returncode >= 0 else 128 - p.returncode))
     finally:
         if p.returncode is None:

@@ -8,6 +8,7 @@ use crate::harness::{Host, Suite, VmShape};
 pub fn add(suite: &mut Suite) {
     suite.nspawn("sanity::boots_to_running", || boots_to_running(&Host::nspawn("running")));
     suite.nspawn("sanity::killed_unit_is_failed", || killed_unit_is_failed(&Host::nspawn("killed")));
+    suite.nspawn("sanity::disk_outlives_a_powercut", || disk_outlives_a_powercut(&Host::nspawn("power")));
     suite.vm("sanity::boots_to_running", || boots_to_running(&Host::vm("running", VmShape::default())));
     suite.vm("sanity::killed_unit_is_failed", || {
         killed_unit_is_failed(&Host::vm("killed", VmShape::default()));
@@ -29,4 +30,13 @@ fn killed_unit_is_failed(host: &Host) {
         host.sh("systemctl is-failed victim").stdout.trim() == "failed"
     });
     assert_eq!(host.ok("systemctl show -P Result victim"), "signal");
+}
+
+fn disk_outlives_a_powercut(host: &Host) {
+    host.write("/var/lib/kept", "as it was");
+    host.powercut();
+    assert_eq!(host.sh("true").code, 255, "nothing runs on a host without power");
+    host.boot_again();
+    assert_eq!(host.ok("cat /var/lib/kept"), "as it was");
+    assert_eq!(host.ok("systemctl is-system-running"), "running");
 }
