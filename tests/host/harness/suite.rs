@@ -64,8 +64,8 @@ impl Suite {
     /// Says on stderr what is missing, then lists or runs the trials.
     pub fn run(mut self) -> ExitCode {
         let missing = self.missing();
-        // nextest swallows what is said while it lists, and never starts an ignored trial: there it is said by
-        // a trial of its own, whose output .config/nextest.toml has shown.
+        // nextest swallows what is said while it lists, and never starts an ignored trial: there a trial of its
+        // own says it, whose output .config/nextest.toml has shown.
         if std::env::var_os("NEXTEST").is_some() {
             self.trials.push(Trial::test("report::what_is_missing", move || {
                 eprint!("{missing}");
