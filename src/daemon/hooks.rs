@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::model::Incident;
 use crate::policy::EscalationHooks;
+use crate::sense::child::{self, Job};
 
 /// A hook that takes longer is ended: the ledger has the escalation in any case.
 const HOOK_DEADLINE: Duration = Duration::from_secs(30);
@@ -45,5 +46,10 @@ fn append_line(path: &std::path::Path, line: &str) -> std::io::Result<()> {
 }
 
 async fn run(argv: &[String], text: &str) {
-    let _ = (argv, text, HOOK_DEADLINE);
+    let job = Job::new(argv, HOOK_DEADLINE).with_stdin(text.as_bytes());
+    match child::run(&job).await {
+        Ok(output) if output.exit.success() => {}
+        Ok(output) => tracing::error!(?argv, exit = %output.exit, "the escalation hook failed"),
+        Err(error) => tracing::error!(?argv, %error, "the escalation hook could not be run"),
+    }
 }

@@ -39,10 +39,6 @@ pub struct Options {
     /// What is logged: error, warn, info, debug, or a filter such as `prunella::engine=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
-    /// Check policy, ledger and service manager, change nothing, and say what would keep the agent from running.
-    #[arg(long)]
-    pub self_test: bool,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 stopped on request, 1 could not start or had to give up, 2 wrong flags, \
-                          7 the policy is invalid, 9 another agent runs on this state folder.";
+const EXIT_CODES: &str = "Exit codes: 0 stopped on request, 1 could not start or had to give up, 2 wrong flags.";

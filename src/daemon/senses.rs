@@ -1,4 +1,5 @@
 //! Tasks that bring the senses' news to the engine.
+#![expect(clippy::disallowed_methods, reason = "intervals of polling are kept by the monotonic clock")]
 
 use std::time::Duration;
 
