@@ -72,4 +72,15 @@ impl Permit {
     pub const fn deadline(&self) -> Duration {
         self.deadline
     }
+
+    /// A permit that no guard has seen, for the tests of what permits are used for.
+    #[cfg(test)]
+    pub(crate) fn for_test(
+        remedy: Remedy,
+        targets: Vec<UnitName>,
+        invocation: Reading<InvocationId>,
+        expires: Timestamp,
+    ) -> Self {
+        Self { action: ActionId(1), remedy, targets, invocation, expires, deadline: Duration::from_secs(1) }
+    }
 }
