@@ -162,7 +162,11 @@ impl<'d> Document<'d> {
             | DeValue::Datetime(_)
             | DeValue::Table(_) => {
                 let what = format!("`{name}` is a list, this is {}", kind_of(item.value));
-                report.error(&item.place, what, format!("write `{name} = [\"nginx.service\"]` above the first header"));
+                report.error(
+                    &item.place,
+                    what,
+                    format!("write `{name} = [\"nginx.service\"]` above the first header"),
+                );
             }
         }
     }
@@ -181,7 +185,8 @@ impl<'d> Document<'d> {
         let overrides = section.boolean(report, "override").unwrap_or(false);
         section.remove("override");
         // Names of services are unit names, checked where they are built.
-        let name = name.filter(|name| kind == "service" || check_name(report, kind, name, &section.place_of("name")));
+        let name = name
+            .filter(|name| kind == "service" || check_name(report, kind, name, &section.place_of("name")));
         let entries = self.named.entry(kind).or_default();
         let Some(name) = name else {
             entries.push(Entry { name: "", section });
@@ -229,7 +234,9 @@ impl<'d> Document<'d> {
 
 fn top_help(name: &str) -> String {
     match name {
-        "include" | "import" => "put the other file into /etc/prunella/policy.d: every file there is read".to_owned(),
+        "include" | "import" => {
+            "put the other file into /etc/prunella/policy.d: every file there is read".to_owned()
+        }
         _ => match closest(name, EVERYTHING.iter().copied()) {
             Some(near) => format!("write {}", header_of(near)),
             None => instead(name, EVERYTHING, "a policy has", "`"),
@@ -259,27 +266,24 @@ fn tables_of<'d>(
     item: &Item<'d>,
 ) -> Vec<(Place, &'d DeTable<'d>)> {
     let help = format!("write the header as [[{kind}]], with two brackets: there can be several");
-    match item.value {
-        DeValue::Array(array) => elements(item.place.file, array)
-            .into_iter()
-            .filter_map(|item| match item.value {
-                DeValue::Table(table) => Some((item.place, table)),
-                other => {
-                    let what = format!("an element of `{kind}` is a table, this is {}", kind_of(other));
-                    report.error(&item.place, what, help.clone());
-                    None
-                }
-            })
-            .collect(),
-        DeValue::Table(_) => {
-            report.error(key, format!("[{kind}] is a single table, a policy has a list of them"), help);
-            Vec::new()
-        }
-        other => {
-            report.error(key, format!("`{kind}` is a list of tables, this is {}", kind_of(other)), help);
-            Vec::new()
+    let mut wrong = |place: &Place, what: String| report.error(place, what, help.clone());
+    if let DeValue::Table(_) = item.value {
+        wrong(key, format!("[{kind}] is a single table, a policy has a list of them"));
+        return Vec::new();
+    }
+    let DeValue::Array(array) = item.value else {
+        wrong(key, format!("`{kind}` is a list of tables, this is {}", kind_of(item.value)));
+        return Vec::new();
+    };
+    let mut tables = Vec::new();
+    for item in elements(item.place.file, array) {
+        if let DeValue::Table(table) = item.value {
+            tables.push((item.place, table));
+        } else {
+            wrong(&item.place, format!("an element of `{kind}` is a table, this is {}", kind_of(item.value)));
         }
     }
+    tables
 }
 
 fn check_name(report: &mut Report<'_>, kind: &str, name: &str, place: &Place) -> bool {
@@ -301,7 +305,15 @@ fn check_name(report: &mut Report<'_>, kind: &str, name: &str, place: &Place) ->
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("-");
-    let help = if fixed.is_empty() { "write it as in \"shop-down\"".to_owned() } else { format!("write \"{fixed}\"") };
-    report.error(place, format!("the name of a {kind} is made of lower-case letters, digits and dashes"), help);
+    let help = if fixed.is_empty() {
+        "write it as in \"shop-down\"".to_owned()
+    } else {
+        format!("write \"{fixed}\"")
+    };
+    report.error(
+        place,
+        format!("the name of a {kind} is made of lower-case letters, digits and dashes"),
+        help,
+    );
     false
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 /// Longest duration that a policy may name. Longer ones are a slip with the unit.
 pub const DURATION_MAX: Duration = Duration::from_hours(366 * 24);
 
-const UNITS: &[(&str, u64)] =
-    &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Parses numbers with units, largest unit first, each once; blanks between them are passed over.
 ///
 /// # Errors
 /// What is wrong and what to write instead.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, (String, String)> {
-    const FORM: &str = "write a number and a unit (d, h, m, s, ms), as in \"90s\", \"5m\", \"1h30m\" or \"250ms\"";
+    const FORM: &str =
+        "write a number and a unit (d, h, m, s, ms), as in \"90s\", \"5m\", \"1h30m\" or \"250ms\"";
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(("a duration can't be empty".into(), FORM.into()));

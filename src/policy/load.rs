@@ -1,5 +1,8 @@
 //! From directories to a policy. What is read is bounded, and what a stranger could have written is not obeyed.
-#![expect(clippy::disallowed_methods, reason = "this file reads the policy directories; nothing else here does")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this file reads the policy directories; nothing else here does"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -105,7 +108,11 @@ fn list(directory: &Path, unreadable: &mut Vec<Unreadable>) -> BTreeMap<String, 
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return found,
         Err(error) => {
-            unreadable.push(Unreadable::new(directory, format!("can't be listed: {error}"), "make it readable"));
+            unreadable.push(Unreadable::new(
+                directory,
+                &format!("can't be listed: {error}"),
+                "make it readable",
+            ));
             return found;
         }
     };
@@ -121,7 +128,7 @@ fn list(directory: &Path, unreadable: &mut Vec<Unreadable>) -> BTreeMap<String, 
             Err(error) => {
                 unreadable.push(Unreadable::new(
                     directory,
-                    format!("can't be listed: {error}"),
+                    &format!("can't be listed: {error}"),
                     "make it readable",
                 ));
                 break;
@@ -138,7 +145,7 @@ fn list(directory: &Path, unreadable: &mut Vec<Unreadable>) -> BTreeMap<String, 
             }
             Err(_) => unreadable.push(Unreadable::new(
                 &path,
-                "the name of the file is not UTF-8".to_owned(),
+                "the name of the file is not UTF-8",
                 "name it with plain letters, as in 50-shop.toml",
             )),
         }
@@ -151,7 +158,8 @@ fn read_file(path: &Path) -> Result<String, Unreadable> {
     if std::fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")) {
         return Ok(String::new());
     }
-    let failed = |error: std::io::Error, help: &str| Unreadable::new(path, format!("can't be read: {error}"), help);
+    let failed =
+        |error: std::io::Error, help: &str| Unreadable::new(path, &format!("can't be read: {error}"), help);
     // A link is not followed, a pipe is not waited for.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -159,7 +167,7 @@ fn read_file(path: &Path) -> Result<String, Unreadable> {
         Err(rustix::io::Errno::LOOP) => {
             return Err(Unreadable::new(
                 path,
-                "is a link, which is not followed".to_owned(),
+                "is a link, which is not followed",
                 "put the file itself there; a link to /dev/null masks the shipped file",
             ));
         }
@@ -167,7 +175,7 @@ fn read_file(path: &Path) -> Result<String, Unreadable> {
     };
     let metadata = file.metadata().map_err(|error| failed(error, "look at the file system's errors"))?;
     if !metadata.is_file() {
-        let what = "is not a regular file".to_owned();
+        let what = "is not a regular file";
         return Err(Unreadable::new(path, what, "put a plain text file there, or take it away"));
     }
     if let Some(why) = distrust(path, &metadata) {
@@ -175,13 +183,16 @@ fn read_file(path: &Path) -> Result<String, Unreadable> {
     }
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| failed(error, "look at the file system's errors"))?;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(error, "look at the file system's errors"))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(Unreadable::too_large(path.display().to_string()));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        Unreadable::new(path, format!("line {line} is not UTF-8"), "save the file as UTF-8")
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        Unreadable::new(path, &format!("line {line} is not UTF-8"), "save the file as UTF-8")
     })
 }
 
@@ -192,11 +203,11 @@ fn distrust(path: &Path, metadata: &std::fs::Metadata) -> Option<Unreadable> {
     }
     if metadata.uid() != 0 {
         let what = format!("belongs to the user {}: root does not take orders from others", metadata.uid());
-        return Some(Unreadable::new(path, what, &format!("run `chown root: {}`", path.display())));
+        return Some(Unreadable::new(path, &what, &format!("run `chown root: {}`", path.display())));
     }
     if metadata.mode() & 0o022 != 0 {
         let what = format!("can be written by others (mode {:04o})", metadata.mode() & 0o7777);
-        return Some(Unreadable::new(path, what, &format!("run `chmod go-w {}`", path.display())));
+        return Some(Unreadable::new(path, &what, &format!("run `chmod go-w {}`", path.display())));
     }
     None
 }

@@ -24,13 +24,21 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn new(path: &Path, what: String, help: &str) -> Self {
-        Self { file: path.display().to_string(), what: format!("{} {what}", path.display()), help: help.to_owned() }
+    pub(super) fn new(path: &Path, what: &str, help: &str) -> Self {
+        Self {
+            file: path.display().to_string(),
+            what: format!("{} {what}", path.display()),
+            help: help.to_owned(),
+        }
     }
 
     pub(super) fn too_large(file: String) -> Self {
         let what = format!("{file} is larger than {} KiB", FILE_BYTES_MAX / 1024);
-        Self { file, what, help: "split it into several files, or check that it is a policy at all".to_owned() }
+        Self {
+            file,
+            what,
+            help: "split it into several files, or check that it is a policy at all".to_owned(),
+        }
     }
 }
 
@@ -60,7 +68,11 @@ pub(super) fn parse_with(
     let mut report = Report::new(files);
     if files.len() > FILES_MAX {
         let what = format!("there are {} policy files, at most {FILES_MAX} are taken", files.len());
-        unreadable.push(Unreadable { file: files[FILES_MAX].name.clone(), what, help: "join some of them".into() });
+        unreadable.push(Unreadable {
+            file: files[FILES_MAX].name.clone(),
+            what,
+            help: "join some of them".into(),
+        });
     }
     let too_large = files.iter().filter(|file| file.text.len() > FILE_BYTES_MAX);
     unreadable.extend(too_large.map(|file| Unreadable::too_large(file.name.clone())));

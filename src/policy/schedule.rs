@@ -55,11 +55,15 @@ pub(super) fn parse_cron(text: &str) -> Result<Cron, (String, String)> {
             return Err((what, help.into()));
         }
         // `*/90` is not every 90 minutes but every full hour: the step ends with the field.
-        for (field, (name, size)) in fields.iter().zip([("minute", 60), ("hour", 24), ("day", 31), ("month", 12)]) {
+        for (field, (name, size)) in
+            fields.iter().zip([("minute", 60), ("hour", 24), ("day", 31), ("month", 12)])
+        {
             let step = field.rsplit_once('/').and_then(|(_, step)| step.parse::<u32>().ok());
             if step.is_some_and(|step| step >= size) {
                 return Err((
-                    format!("`{field}`: the {name} goes only to {size}, so a step of that size comes round early"),
+                    format!(
+                        "`{field}`: the {name} goes only to {size}, so a step of that size comes round early"
+                    ),
                     "list the times, as in \"0 1,13 * * *\"".into(),
                 ));
             }
@@ -74,9 +78,10 @@ pub(super) fn parse_cron(text: &str) -> Result<Cron, (String, String)> {
     let start = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
     match cron.find_next_occurrence(&start, true) {
         Ok(next) if next.year() < 2000 + YEARS_MAX => Ok(cron),
-        Ok(_) | Err(_) => {
-            Err((format!("\"{text}\" never comes: no such day is in the calendar"), FORM.to_owned()))
-        }
+        Ok(_) | Err(_) => Err((
+            format!("\"{text}\" never comes: no such day is in the calendar"),
+            "check the day and the month".to_owned(),
+        )),
     }
 }
 

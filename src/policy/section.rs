@@ -10,7 +10,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::diagnostic::{Place, Report};
 use super::document::is_top_level;
 use super::duration::parse_duration;
-use super::suggest::{closest, instead, listed};
+use super::suggest::{closest, either, instead};
 
 /// A value with where it stands.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl<'d> Section<'d> {
                 let help = if is_top_level(name) {
                     format!("move `{name}` up, above the first header of the file")
                 } else {
-                    instead(name, known, "the keys are", "`")
+                    instead(name, known, "it can have", "`")
                 };
                 report.error(&key.place, format!("{} has no key `{name}`", self.title), help);
             }
@@ -96,7 +96,11 @@ impl<'d> Section<'d> {
     /// Reports a key that must be there.
     pub(super) fn demand(&self, report: &mut Report<'_>, key: &str, example: &str) -> bool {
         if !self.has(key) {
-            report.error(&self.place, format!("this {} has no `{key}`", self.title), format!("add `{example}`"));
+            report.error(
+                &self.place,
+                format!("this {} has no `{key}`", self.title),
+                format!("add `{example}`"),
+            );
         }
         self.has(key)
     }
@@ -115,14 +119,15 @@ impl<'d> Section<'d> {
     }
 
     pub(super) fn boolean(&self, report: &mut Report<'_>, key: &str) -> Option<bool> {
-        self.read(report, key, |report, item| match item.value {
-            DeValue::Boolean(truth) => Some(*truth),
-            DeValue::String(text) if matches!(text.as_ref(), "true" | "false") => {
-                let help = format!("write {text} without quotes");
-                report.error(&item.place, format!("`{key}` is true or false, this is a text"), help);
-                None
+        self.read(report, key, |report, item| {
+            if let DeValue::Boolean(truth) = item.value {
+                return Some(*truth);
             }
-            _ => item.mismatch(report, &format!("`{key}`"), "true or false", "write true or false"),
+            let help = match item.value.as_str() {
+                Some(word @ ("true" | "false")) => format!("write {word} without quotes"),
+                Some(_) | None => "write true or false".to_owned(),
+            };
+            item.mismatch(report, &format!("`{key}`"), "true or false", &help)
         })
     }
 
@@ -149,44 +154,39 @@ impl<'d> Section<'d> {
         report: &mut Report<'_>,
         key: &str,
         allowed: &RangeInclusive<f64>,
+        example: &str,
     ) -> Option<f64> {
         self.read(report, key, |report, item| {
-            let number = match item.value {
-                DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-                    .ok()
-                    .and_then(|number| i32::try_from(number).ok())
-                    .map(f64::from),
-                DeValue::Float(digits) => digits.as_str().replace('_', "").parse().ok(),
-                DeValue::String(text) if text.parse::<f64>().is_ok() => {
-                    let help = format!("write {text} without quotes");
-                    report.error(&item.place, format!("`{key}` is a number, this is a text"), help);
-                    return None;
-                }
-                _ => return item.mismatch(report, &format!("`{key}`"), "a number", "write a number"),
+            let number = if let DeValue::Integer(digits) = item.value {
+                let number = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
+                number.and_then(|number| i32::try_from(number).ok()).map(f64::from)
+            } else if let DeValue::Float(digits) = item.value {
+                digits.as_str().replace('_', "").parse().ok()
+            } else {
+                let help = match item.value.as_str() {
+                    Some(text) if text.parse::<f64>().is_ok() => format!("write {text} without quotes"),
+                    Some(_) | None => format!("write {example}"),
+                };
+                return item.mismatch(report, &format!("`{key}`"), "a number", &help);
             };
             let fits = number.filter(|number| allowed.contains(number));
             if fits.is_none() {
                 let what = format!("`{key}` is a number from {} to {}", allowed.start(), allowed.end());
-                report.error(&item.place, what, format!("write one, as in `{key} = {}`", allowed.start()));
+                report.error(&item.place, what, format!("write {example}"));
             }
             fits
         })
     }
 
     /// One of a closed list of words.
-    pub(super) fn word<T: Copy>(
-        &self,
-        report: &mut Report<'_>,
-        key: &str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    pub(super) fn word<T: Copy>(&self, report: &mut Report<'_>, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(report, key)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let help = match closest(text, names.iter().copied()) {
-                Some(near) => format!("write \"{near}\"; it can be {}", listed(names)),
-                None => format!("it can be {}", listed(names)),
+                Some(near) => format!("write \"{near}\"; it can be {}", either(names)),
+                None => format!("it can be {}", either(names)),
             };
             report.error(&self.place_of(key), format!("`{key}` can't be \"{text}\""), help);
         }
@@ -195,18 +195,18 @@ impl<'d> Section<'d> {
 
     /// The elements of a list.
     pub(super) fn list(&self, report: &mut Report<'_>, key: &str, example: &str) -> Option<Vec<Item<'d>>> {
-        self.read(report, key, |report, item| match item.value {
-            DeValue::Array(array) => Some(elements(item.place.file, array)),
-            DeValue::String(text) => {
-                let help = if example.starts_with("[\"/") {
-                    format!("write it as words in brackets, as in {example}")
-                } else {
-                    format!("put brackets around it: [\"{text}\"]")
-                };
-                report.error(&item.place, format!("`{key}` is a list, this is a text"), help);
-                None
+        self.read(report, key, |report, item| {
+            if let DeValue::Array(array) = item.value {
+                return Some(elements(item.place.file, array));
             }
-            _ => item.mismatch(report, &format!("`{key}`"), "a list", &format!("write a list, as in {example}")),
+            let help = match item.value.as_str() {
+                Some(_) if example.starts_with("[\"/") => {
+                    format!("write it as words in brackets, as in {example}")
+                }
+                Some(text) if example.starts_with("[\"") => format!("put brackets around it: [\"{text}\"]"),
+                Some(_) | None => format!("write a list, as in {example}"),
+            };
+            item.mismatch(report, &format!("`{key}`"), "a list", &help)
         })
     }
 
@@ -224,11 +224,11 @@ impl<'d> Section<'d> {
 
     /// A table under a key.
     pub(super) fn table(&self, report: &mut Report<'_>, key: &str, example: &str) -> Option<Section<'d>> {
-        self.read(report, key, |report, item| match item.value {
-            DeValue::Table(table) => {
-                Some(Section::of_table(format!("`{key}`"), item.place.clone(), table))
+        self.read(report, key, |report, item| {
+            if let DeValue::Table(table) = item.value {
+                return Some(Section::of_table(format!("`{key}`"), item.place.clone(), table));
             }
-            _ => item.mismatch(report, &format!("`{key}`"), "a table", &format!("write `{key} = {example}`")),
+            item.mismatch(report, &format!("`{key}`"), "a table", &format!("write `{key} = {example}`"))
         })
     }
 }
@@ -281,7 +281,12 @@ impl<'d> Item<'d> {
             | DeValue::Datetime(_)
             | DeValue::Array(_)
             | DeValue::Table(_) => {
-                return self.mismatch(report, name, "a duration with its unit", "write it as in \"90s\" or \"5m\"");
+                return self.mismatch(
+                    report,
+                    name,
+                    "a duration with its unit",
+                    "write it as in \"90s\" or \"5m\"",
+                );
             }
         };
         match parse_duration(text) {
@@ -324,7 +329,11 @@ impl<'d> Item<'d> {
         let fits = number.and_then(|number| u32::try_from(number).ok()).filter(|n| allowed.contains(n));
         if fits.is_none() {
             let what = format!("{name} is a number from {} to {}", allowed.start(), allowed.end());
-            report.error(&self.place, what, format!("write at least {}, at most {}", allowed.start(), allowed.end()));
+            report.error(
+                &self.place,
+                what,
+                format!("write at least {}, at most {}", allowed.start(), allowed.end()),
+            );
         }
         fits
     }

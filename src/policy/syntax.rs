@@ -41,7 +41,10 @@ fn explain(line: &str, found: &str, message: &str) -> (String, String) {
         return ("a typographic quote".into(), "write plain quotes: \" on both sides".into());
     }
     if line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>") || line.starts_with("=======") {
-        return ("a mark of an unfinished merge".into(), "settle the merge conflict and remove its marks".into());
+        return (
+            "a mark of an unfinished merge".into(),
+            "settle the merge conflict and remove its marks".into(),
+        );
     }
     if message.contains("duplicate key") {
         return (
@@ -68,7 +71,10 @@ fn explain(line: &str, found: &str, message: &str) -> (String, String) {
         return ("this is no comment in TOML".into(), "begin comments with #".into());
     }
     if line.starts_with("==") || value.is_some_and(|value| value.starts_with('=')) {
-        return ("two equals signs outside of an expression".into(), "between a key and its value stands one =".into());
+        return (
+            "two equals signs outside of an expression".into(),
+            "between a key and its value stands one =".into(),
+        );
     }
     let Some(value) = value else {
         return if key_is_plain(line) {
@@ -86,19 +92,29 @@ fn explain(line: &str, found: &str, message: &str) -> (String, String) {
     // 'active_state == 'failed'' and "… == "failed"": the inner quote ends the text.
     let inner_quote = |quote: char| value.starts_with(quote) && value[1..].matches(quote).count() > 1;
     if inner_quote('\'') {
-        return ("the text ends at its second '".into(), "put \" around an expression that holds 'texts'".into());
+        return (
+            "the text ends at its second '".into(),
+            "put \" around an expression that holds 'texts'".into(),
+        );
     }
     if inner_quote('"') {
-        return ("the text ends at its second \"".into(), "write the inner texts in single quotes: \"… == 'failed'\"".into());
+        return (
+            "the text ends at its second \"".into(),
+            "write the inner texts in single quotes: \"… == 'failed'\"".into(),
+        );
     }
     if message.contains("escape") {
-        return said("write \\\\ for a backslash, or put the text in single quotes, where a backslash is just one");
+        return said(
+            "write \\\\ for a backslash, or put the text in single quotes, where a backslash is just one",
+        );
     }
     if value.starts_with('"') || value.starts_with('\'') {
         return said("close the text with the quote that began it, on the same line");
     }
     if value.starts_with('[') {
-        return said("write a list as [\"one\", \"two\"]: quotes around each text, commas between, ] at the end");
+        return said(
+            "write a list as [\"one\", \"two\"]: quotes around each text, commas between, ] at the end",
+        );
     }
     if value.starts_with('{') {
         return said("write a table as { key = \"value\", other = 3 }, with } at the end");

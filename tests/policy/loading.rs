@@ -18,7 +18,8 @@ impl Host {
             std::fs::create_dir(at(directory)).unwrap();
             std::fs::set_permissions(at(directory), std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let sources = Sources { builtin: true, shipped: at("usr"), operator: at("etc"), main: at("prunella.toml") };
+        let sources =
+            Sources { builtin: true, shipped: at("usr"), operator: at("etc"), main: at("prunella.toml") };
         Self { root, sources }
     }
 
@@ -113,12 +114,18 @@ fn all_files_with_mistakes_are_told_at_once() {
     let host = Host::new()
         .write("etc/50-a.toml", "a = b\n")
         .write("etc/60-b.toml", "[limits]\nsetle = \"3s\"\n")
-        .write("etc/70-c.toml", "[[rule]]\nname = \"from-the-broken-file\"\noverride = true\nmode = \"auto\"\n");
+        .write(
+            "etc/70-c.toml",
+            "[[rule]]\nname = \"from-the-broken-file\"\noverride = true\nmode = \"auto\"\n",
+        );
     let errors = host.errors();
     let files: Vec<bool> =
         ["50-a", "60-b"].iter().map(|n| errors.to_string().contains(&format!("{n}.toml:"))).collect();
     assert_eq!(files, [true, true], "{errors}");
-    assert!(!errors.to_string().contains("to override"), "it may be in the file that has a mistake: {errors}");
+    assert!(
+        !errors.to_string().contains("to override"),
+        "it may be in the file that has a mistake: {errors}"
+    );
 }
 
 #[test]

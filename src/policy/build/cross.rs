@@ -74,7 +74,9 @@ fn requirements_have_no_circle(report: &mut Report<'_>, document: &Document<'_>,
             left.remove(name);
         }
     }
-    if let Some(entry) = document.entries("service").iter().find(|e| left.keys().any(|n| n.as_str() == e.name)) {
+    if let Some(entry) =
+        document.entries("service").iter().find(|e| left.keys().any(|n| n.as_str() == e.name))
+    {
         let names: Vec<&str> = left.keys().map(|name| name.as_str()).collect();
         let what = format!("these services require each other in a circle: {}", names.join(", "));
         report.error(&entry.section.place_of("requires"), what, "leave out one of the requirements");

@@ -52,7 +52,11 @@ pub(super) fn limits(report: &mut Report<'_>, document: &Document<'_>) -> Limits
     set("permit_lifetime", &mut limits.permit_lifetime, seconds(1, 600));
     set("act_deadline", &mut limits.act_deadline, seconds(1, DAY));
     set("proposal_lifetime", &mut limits.proposal_lifetime, seconds(60, 30 * DAY));
-    set("evidence_deadline", &mut limits.evidence_deadline, Duration::from_millis(10)..=Duration::from_secs(30));
+    set(
+        "evidence_deadline",
+        &mut limits.evidence_deadline,
+        Duration::from_millis(10)..=Duration::from_secs(30),
+    );
     if limits.stable_after < limits.settle {
         report.error(
             &section.place_of("stable_after"),
@@ -92,9 +96,13 @@ fn backoff(report: &mut Report<'_>, section: &Section<'_>, backoff: &mut Backoff
     section.only(report, &["first", "factor", "cap", "jitter"]);
     let before = report.is_clean();
     backoff.first = section.duration(report, "first", &seconds(1, DAY)).unwrap_or(backoff.first);
-    backoff.factor = section.number(report, "factor", &(1.0..=100.0)).unwrap_or(backoff.factor);
+    backoff.factor = section
+        .number(report, "factor", &(1.0..=100.0), "factor = 3.0 for gaps that grow threefold")
+        .unwrap_or(backoff.factor);
     backoff.cap = section.duration(report, "cap", &seconds(1, 7 * DAY)).unwrap_or(backoff.cap);
-    backoff.jitter = section.number(report, "jitter", &(0.0..=1.0)).unwrap_or(backoff.jitter);
+    backoff.jitter = section
+        .number(report, "jitter", &(0.0..=1.0), "the share of the gap, as in `jitter = 0.2` for a fifth")
+        .unwrap_or(backoff.jitter);
     if before && report.is_clean() && backoff.first > backoff.cap {
         let key = if section.has("cap") { "cap" } else { "first" };
         report.error(

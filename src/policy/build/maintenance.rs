@@ -63,7 +63,8 @@ fn zone_help(name: &str) -> (String, String) {
     let names: Vec<String> = database.available().map(|name| name.as_str().to_owned()).collect();
     let city = |full: &str| full.rsplit('/').next().map(str::to_lowercase);
     let wanted = name.to_lowercase().replace(' ', "_");
-    let by_city = names.iter().find(|full| city(full).as_deref() == Some(wanted.as_str())).map(String::as_str);
+    let by_city =
+        names.iter().find(|full| city(full).as_deref() == Some(wanted.as_str())).map(String::as_str);
     let near = by_city.or_else(|| closest(name, names.iter().map(String::as_str)));
     let help = match near {
         Some(near) => format!("write \"{near}\""),

@@ -35,7 +35,8 @@ pub(super) fn tuning(report: &mut Report<'_>, section: &Section<'_>) -> Option<U
     let owner = owner(report, section);
     let mode = section.word(report, "mode", MODES);
     let depends_on = units(report, section, "depends_on");
-    if let Some(own) = depends_on.iter().find(|name| units_named.iter().any(|p| p.as_str() == name.as_str())) {
+    if let Some(own) = depends_on.iter().find(|name| units_named.iter().any(|p| p.as_str() == name.as_str()))
+    {
         let what = format!("{own} depends on itself");
         report.error(&section.place_of("depends_on"), what, "name another unit, or leave it out");
     }
@@ -59,7 +60,8 @@ pub(super) fn protected(report: &mut Report<'_>, document: &Document<'_>) -> Vec
     for item in document.list("unprotect") {
         let Some(pattern) = read(report, item, "unprotect") else { continue };
         if ALWAYS_PROTECTED.contains(&pattern.as_str()) {
-            let what = format!("\"{}\" can't be unprotected: the host or the agent would go down", pattern.as_str());
+            let what =
+                format!("\"{}\" can't be unprotected: the host or the agent would go down", pattern.as_str());
             report.error(&item.place, what, "leave it out");
         } else if let Some(at) = protected.iter().position(|known| *known == pattern) {
             protected.remove(at);

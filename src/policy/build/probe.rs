@@ -12,9 +12,8 @@ use crate::policy::types::{Probe, ProbeKind};
 
 use super::words::{check_length, command, path, unit};
 
-const KEYS: &[&str] = &[
-    "name", "override", "unit", "http", "tcp", "unix", "exec", "status", "interval", "timeout", "failures",
-];
+const KEYS: &[&str] =
+    &["name", "override", "unit", "http", "tcp", "unix", "exec", "status", "interval", "timeout", "failures"];
 const WAYS: &[&str] = &["http", "tcp", "unix", "exec"];
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_hours(24);
@@ -27,8 +26,7 @@ const FAILURES_DEFAULT: u32 = 3;
 const STATUS_DEFAULT: RangeInclusive<u16> = 200..=399;
 const STATUS: RangeInclusive<u32> = 100..=599;
 
-const ONLY_LOOPBACK: &str =
-    "write a loopback address (127.0.0.1, [::1] or localhost): the agent runs as root and opens no other socket";
+const ONLY_LOOPBACK: &str = "write a loopback address (127.0.0.1, [::1] or localhost): the agent runs as root and opens no other socket";
 
 /// A probe; `None` when it is wrong, which was reported.
 pub(super) fn probe(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<Probe> {
@@ -69,7 +67,11 @@ fn kind(report: &mut Report<'_>, section: &Section<'_>) -> Option<ProbeKind> {
         [way] => *way,
         [_, second, ..] => {
             let what = format!("a probe does one thing, this one has {}", given.join(" and "));
-            report.error(&section.place_of(second), what, "leave one of them, and make the other a [[probe]] of its own");
+            report.error(
+                &section.place_of(second),
+                what,
+                "leave one of them, and make the other a [[probe]] of its own",
+            );
             return None;
         }
     };
@@ -119,7 +121,10 @@ fn http(report: &mut Report<'_>, section: &Section<'_>) -> Option<ProbeKind> {
         None => (rest, "/"),
     };
     if let Some(bad) = path.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
-        return refuse(format!("{bad:?} can't stand in the path of a URL"), "write it percent-encoded, as in %20");
+        return refuse(
+            format!("{bad:?} can't stand in the path of a URL"),
+            "write it percent-encoded, as in %20",
+        );
     }
     if host.contains('@') {
         return refuse("a probe sends no password".into(), "probe a path that needs none");
@@ -128,7 +133,9 @@ fn http(report: &mut Report<'_>, section: &Section<'_>) -> Option<ProbeKind> {
         return refuse("the question mark follows the host".into(), "write a / before the ?");
     }
     match address(host, Some(80)) {
-        Ok(address) => Some(ProbeKind::Http { address, host: host.to_owned(), path: path.to_owned(), expect }),
+        Ok(address) => {
+            Some(ProbeKind::Http { address, host: host.to_owned(), path: path.to_owned(), expect })
+        }
         Err((what, help)) => refuse(what, &help),
     }
 }
@@ -137,7 +144,11 @@ fn status(report: &mut Report<'_>, section: &Section<'_>) -> Vec<u16> {
     let Some(items) = section.list(report, "status", "[200]") else { return STATUS_DEFAULT.collect() };
     check_length(report, section, "status", items.len());
     if items.is_empty() {
-        report.error(&section.place_of("status"), "no status is ever right", "write one, as in [200], or leave it out");
+        report.error(
+            &section.place_of("status"),
+            "no status is ever right",
+            "write one, as in [200], or leave it out",
+        );
     }
     items
         .iter()
@@ -153,7 +164,7 @@ fn address(text: &str, default_port: Option<u16>) -> Result<SocketAddr, (String,
         let Some((host, rest)) = rest.split_once(']') else {
             return Err((format!("\"{text}\": the bracket is never closed"), form()));
         };
-        (host, rest.strip_prefix(':').or_else(|| if rest.is_empty() { None } else { Some(rest) }))
+        (host, rest.strip_prefix(':').or((!rest.is_empty()).then_some(rest)))
     } else if text.matches(':').count() > 1 {
         return Err((format!("\"{text}\": an IPv6 address stands in brackets"), form()));
     } else {
@@ -183,7 +194,9 @@ fn address(text: &str, default_port: Option<u16>) -> Result<SocketAddr, (String,
     let port = match (port, default_port) {
         (Some(port), _) => match port.parse::<u16>() {
             Ok(port) if port > 0 => port,
-            Ok(_) | Err(_) => return Err((format!("\"{port}\" is not a port"), "write a number from 1 to 65535".into())),
+            Ok(_) | Err(_) => {
+                return Err((format!("\"{port}\" is not a port"), "write a number from 1 to 65535".into()));
+            }
         },
         (None, Some(port)) => port,
         (None, None) => return Err((format!("\"{text}\" has no port"), form())),

@@ -23,21 +23,8 @@ const WITHIN_DEFAULT: Duration = Duration::from_secs(30);
 const OWNER_BYTES_MAX: usize = 128;
 
 const KEYS: &[&str] = &[
-    "name",
-    "override",
-    "enabled",
-    "subject",
-    "units",
-    "except",
-    "when",
-    "for",
-    "clear",
-    "ladder",
-    "attempts",
-    "verify",
-    "severity",
-    "mode",
-    "owner",
+    "name", "override", "enabled", "subject", "units", "except", "when", "for", "clear", "ladder",
+    "attempts", "verify", "severity", "mode", "owner",
 ];
 
 const SUBJECTS: &[(&str, SubjectKind)] =
@@ -124,7 +111,11 @@ fn check_selection(
     let covered = |pattern: &UnitPattern| except.iter().any(|e| e.as_str() == "*" || e == pattern);
     if except.iter().any(|e| e.as_str() == "*") || (!units.is_empty() && units.iter().all(covered)) {
         let help = "take it out of `except`, or write enabled = false to switch the rule off";
-        report.error(&section.place_of("except"), "`except` takes out every unit: the rule has no effect", help);
+        report.error(
+            &section.place_of("except"),
+            "`except` takes out every unit: the rule has no effect",
+            help,
+        );
     }
 }
 
@@ -208,11 +199,19 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
         match ladder.last() {
             Some(before) if ladder.contains(&remedy) => {
                 let what = format!("\"{remedy}\" is on the ladder already, as is \"{before}\" before it");
-                report.error(&place, what, "leave it out: the last rung is repeated until the attempts are used up");
+                report.error(
+                    &place,
+                    what,
+                    "leave it out: the last rung is repeated until the attempts are used up",
+                );
             }
             Some(before) if *before > remedy => {
                 let what = format!("\"{remedy}\" is lighter than \"{before}\" before it");
-                report.error(&place, what, format!("write the lightest first: {}", listed(names.iter().copied())));
+                report.error(
+                    &place,
+                    what,
+                    format!("write the lightest first: {}", listed(names.iter().copied())),
+                );
             }
             Some(_) | None => ladder.push(remedy),
         }
@@ -220,7 +219,11 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
     match subject {
         Some(SubjectKind::Host | SubjectKind::Agent) if !ladder.is_empty() => {
             let help = "leave `ladder` out: the rule then only tells people";
-            report.error(&section.place_of("ladder"), "every remedy works on a unit, and this rule is not about units", help);
+            report.error(
+                &section.place_of("ladder"),
+                "every remedy works on a unit, and this rule is not about units",
+                help,
+            );
         }
         Some(_) | None => {}
     }

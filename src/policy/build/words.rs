@@ -31,7 +31,9 @@ pub(super) fn check_length(report: &mut Report<'_>, section: &Section<'_>, key: 
 /// One pattern over unit names.
 pub(super) fn pattern(report: &mut Report<'_>, text: &str, place: &Place) -> Option<UnitPattern> {
     let wild = |c: char| matches!(c, '*' | '?');
-    if let Some(bad) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || ":-_.\\@".contains(*c) || wild(*c))) {
+    if let Some(bad) =
+        text.chars().find(|c| !(c.is_ascii_alphanumeric() || ":-_.\\@".contains(*c) || wild(*c)))
+    {
         let help = match bad {
             '[' | ']' | '{' | '}' | '|' | '^' | '$' | '(' | ')' | '+' => {
                 "patterns are not regular expressions: * stands for any text, ? for one letter"
@@ -50,7 +52,10 @@ pub(super) fn pattern(report: &mut Report<'_>, text: &str, place: &Place) -> Opt
         let (what, help) = if text.is_empty() {
             ("an empty pattern fits nothing".to_owned(), "write \"*\" for all units".to_owned())
         } else {
-            (format!("no unit is called \"{text}\""), format!("write \"{text}.service\", or another unit suffix"))
+            (
+                format!("no unit is called \"{text}\""),
+                format!("write \"{text}.service\", or another unit suffix"),
+            )
         };
         report.error(place, what, help);
         return None;
@@ -97,7 +102,9 @@ pub(super) fn command(report: &mut Report<'_>, section: &Section<'_>, key: &str)
     };
     if !program.starts_with('/') {
         let what = format!("the program of `{key}` is not an absolute path");
-        let help = format!("write the whole path, as in \"/usr/bin/{program}\": no PATH is searched and no shell is run");
+        let help = format!(
+            "write the whole path, as in \"/usr/bin/{program}\": no PATH is searched and no shell is run"
+        );
         report.error(place, what, help);
         return None;
     }
@@ -118,7 +125,7 @@ pub(super) fn path(report: &mut Report<'_>, section: &Section<'_>, key: &str) ->
     let text = section.text(report, key)?;
     let place = section.place_of(key);
     if !text.starts_with('/') || text.contains('\0') {
-        report.error(&place, format!("`{key}` is not an absolute path"), "begin it with /, as in \"/run/shop.pid\"");
+        report.error(&place, format!("`{key}` is not an absolute path"), "write the whole path, from / on");
         return None;
     }
     if text.split('/').any(|part| part == "..") {

@@ -13,6 +13,10 @@ use super::{EXPRESSION_NESTING_MAX, PredicateError};
 
 type Checked = Result<(Node, FieldType), PredicateError>;
 
+/// Finer states that people look for in `active_state`, since `systemctl` shows both in one line.
+const SUB_STATES: &[&str] =
+    &["running", "dead", "exited", "listening", "waiting", "mounted", "plugged", "auto-restart"];
+
 const FUNCTIONS: &[&str] = &["size", "double", "startsWith", "endsWith", "contains"];
 
 /// Parses and checks; gives the type of the whole.
@@ -225,7 +229,9 @@ impl Checker<'_> {
     fn boolean(&self, tree: &IdedExpr) -> Result<Box<Node>, PredicateError> {
         match self.check(tree)? {
             (node, FieldType::Bool) => Ok(Box::new(node)),
-            (_, found) => Err(self.mismatch(tree, "&&, ||, ! and ? take conditions that are true or false", found)),
+            (_, found) => {
+                Err(self.mismatch(tree, "&&, ||, ! and ? take conditions that are true or false", found))
+            }
         }
     }
 
@@ -282,9 +288,9 @@ impl Checker<'_> {
         if left_type != right_type {
             let (whole, node) =
                 if left_type == FieldType::Int { (left, &left_node) } else { (right, &right_node) };
-            let help = match node {
-                Node::Constant(FieldValue::Int(number)) => format!("write {number}.0"),
-                _ => format!("write double({})", self.snippet(whole)),
+            let help = match node.constant() {
+                Some(FieldValue::Int(number)) => format!("write {number}.0"),
+                Some(_) | None => format!("write double({})", self.snippet(whole)),
             };
             return Err(self.error(
                 whole,
@@ -304,10 +310,9 @@ impl Checker<'_> {
         self.comparable((left, &left_node, left_type), (right, &right_node, right_type))?;
         let ordered = match how {
             Comparison::Equal | Comparison::NotEqual => false,
-            Comparison::Less
-            | Comparison::LessOrEqual
-            | Comparison::Greater
-            | Comparison::GreaterOrEqual => true,
+            Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual => {
+                true
+            }
         };
         if ordered && matches!(left_type, FieldType::Bool | FieldType::Text) {
             return Err(self.mismatch(left, "< and > compare numbers", left_type));
@@ -332,23 +337,17 @@ impl Checker<'_> {
         } else {
             (right, right_node, right_type, left_type)
         };
-        let help = match node {
-            Node::Constant(FieldValue::Text(text))
-                if expected != FieldType::Bool && text.parse::<f64>().is_ok() =>
+        let help = match (node.constant(), expected) {
+            (Some(FieldValue::Text(text)), FieldType::Int | FieldType::Float)
+                if text.parse::<f64>().is_ok() =>
             {
                 format!("write {text} without quotes")
             }
-            Node::Constant(FieldValue::Text(text))
-                if expected == FieldType::Bool && matches!(text.as_str(), "true" | "false") =>
-            {
+            (Some(FieldValue::Text(text)), FieldType::Bool) if matches!(text.as_str(), "true" | "false") => {
                 format!("write {text} without quotes")
             }
-            Node::Constant(FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Bool(_))
-                if expected == FieldType::Text =>
-            {
-                format!("put quotes around it: '{}'", self.snippet(tree))
-            }
-            _ => format!("compare it with {}", describe(expected)),
+            (Some(_), FieldType::Text) => format!("put quotes around it: '{}'", self.snippet(tree)),
+            (Some(_) | None, _) => format!("compare it with {}", describe(expected)),
         };
         let other = if matches!(left_node, Node::Constant(_)) { right } else { left };
         Err(self.error(
@@ -375,7 +374,12 @@ impl Checker<'_> {
         Err(self.error(
             tree,
             format!("`{}` is never '{word}'", spec.name),
-            instead(word, spec.words, "it can be", "'"),
+            match spec.name {
+                "active_state" if SUB_STATES.contains(&word.as_str()) => {
+                    format!("'{word}' is a word of `sub_state`: write `sub_state == '{word}'`")
+                }
+                _ => instead(word, spec.words, "it can be", "'"),
+            },
         ))
     }
 
@@ -396,14 +400,10 @@ impl Checker<'_> {
             let (node, found) = self.check(element)?;
             self.comparable((left, &needle, needle_type), (element, &node, found))?;
             self.check_word(&needle, element, &node)?;
-            let constant = match node {
-                Node::Constant(value) => Some(value),
-                Node::Negate(inner) => match *inner {
-                    Node::Constant(FieldValue::Int(number)) => number.checked_neg().map(FieldValue::Int),
-                    Node::Constant(FieldValue::Float(number)) => Some(FieldValue::Float(-number)),
-                    _ => None,
-                },
-                _ => None,
+            let constant = if let Node::Negate(inner) = &node {
+                inner.constant().and_then(negated)
+            } else {
+                node.constant().cloned()
             };
             set.push(constant.ok_or_else(|| {
                 self.error(
@@ -437,7 +437,7 @@ impl Checker<'_> {
             "duration" => "fields that are times are numbers of seconds: compare with a number".to_owned(),
             other => match closest(other, FUNCTIONS.iter().copied()) {
                 Some(near) => format!("write `{near}`"),
-                None => format!("the functions are: {}", listed(FUNCTIONS.iter().copied())),
+                None => format!("there are {}", listed(FUNCTIONS.iter().copied())),
             },
         };
         self.error(tree, format!("there is no function `{name}`"), used)
@@ -448,10 +448,10 @@ impl Checker<'_> {
         let help = match found {
             FieldType::Bool => format!("`{snippet}` is a condition already: use it on its own"),
             FieldType::Int | FieldType::Float => format!("compare it: `{snippet} > 0`"),
-            FieldType::Text => match &tree.expr {
-                Expr::Literal(_) => format!("compare a field with it: `active_state == {snippet}`"),
-                _ => format!("compare it: `{snippet} == '…'`"),
-            },
+            FieldType::Text if matches!(tree.expr, Expr::Literal(_)) => {
+                format!("compare a field with it: `active_state == {snippet}`")
+            }
+            FieldType::Text => format!("compare it: `{snippet} == '…'`"),
         };
         self.error(tree, format!("{wanted}, `{snippet}` is {}", describe(found)), help)
     }
@@ -495,6 +495,15 @@ impl Checker<'_> {
             | Expr::Map(_)
             | Expr::Struct(_) => {}
         }
+    }
+}
+
+/// The number with its sign changed, where it has one.
+fn negated(value: &FieldValue) -> Option<FieldValue> {
+    match value {
+        FieldValue::Int(number) => number.checked_neg().map(FieldValue::Int),
+        FieldValue::Float(number) => Some(FieldValue::Float(-number)),
+        FieldValue::Bool(_) | FieldValue::Text(_) => None,
     }
 }
 

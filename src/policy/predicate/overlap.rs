@@ -44,7 +44,8 @@ pub(in crate::policy) fn relation(raise: &Predicate, clear: &Predicate) -> Relat
     let mut witness = None;
     samples.each(|values| {
         if holds(raise, values) && holds(clear, values) {
-            let shown: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {}", show(value))).collect();
+            let shown: Vec<String> =
+                values.iter().map(|(name, value)| format!("{name} = {}", show(value))).collect();
             witness = Some(shown.join(", "));
         }
         witness.is_none()
@@ -69,7 +70,9 @@ fn never(predicate: &Predicate) -> bool {
 type Values = BTreeMap<&'static str, FieldValue>;
 
 fn holds(predicate: &Predicate, values: &Values) -> bool {
-    let read = |name: &str| values.get(name).map_or(Reading::Failed("no sample".into()), |v| Reading::Value(v.clone()));
+    let read = |name: &str| {
+        values.get(name).map_or(Reading::Failed("no sample".into()), |v| Reading::Value(v.clone()))
+    };
     predicate.evaluate(read) == Truth::True
 }
 
@@ -93,7 +96,8 @@ impl Samples {
                 self.gather(left);
                 self.gather(right);
                 match (&**left, &**right) {
-                    (Node::Field(spec), Node::Constant(value)) | (Node::Constant(value), Node::Field(spec)) => {
+                    (Node::Field(spec), Node::Constant(value))
+                    | (Node::Constant(value), Node::Field(spec)) => {
                         self.around(spec, value);
                     }
                     _ => {}
@@ -134,11 +138,17 @@ impl Samples {
             (FieldType::Int, FieldValue::Int(number)) => {
                 [number.saturating_sub(1), *number, number.saturating_add(1)].map(FieldValue::Int).to_vec()
             }
-            #[expect(clippy::cast_possible_truncation, reason = "a sample near the constant; it need not be exact")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a sample near the constant; it need not be exact"
+            )]
             (FieldType::Int, FieldValue::Float(number)) => {
                 [number.floor() as i64, number.ceil() as i64].map(FieldValue::Int).to_vec()
             }
-            #[expect(clippy::cast_precision_loss, reason = "a sample near the constant; it need not be exact")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a sample near the constant; it need not be exact"
+            )]
             (FieldType::Float, FieldValue::Int(number)) => {
                 [*number as f64 - 1.0, *number as f64, *number as f64 + 1.0].map(FieldValue::Float).to_vec()
             }
@@ -180,11 +190,9 @@ impl Samples {
             Node::Not(_) | Node::And(..) | Node::Or(..) => {
                 node.children().into_iter().all(|child| self.exhaustive(child))
             }
-            Node::Choose(_)
-            | Node::Calculate(..)
-            | Node::Negate(_)
-            | Node::Length(_)
-            | Node::ToFloat(_) => false,
+            Node::Choose(_) | Node::Calculate(..) | Node::Negate(_) | Node::Length(_) | Node::ToFloat(_) => {
+                false
+            }
         }
     }
 
