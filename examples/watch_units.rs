@@ -3,7 +3,10 @@
 //! Without words it lists on every `ListAgain` and prints news until it is killed. Words give an order and end:
 //! `start|stop|restart|reload|reset-failed|look|lines UNIT`, `list`, `state`. For development and tests on real hosts.
 
-#![expect(clippy::disallowed_methods, reason = "a tool for developers: it stamps what it prints and runs journalctl")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool for developers: it stamps what it prints and runs journalctl"
+)]
 #![expect(clippy::print_stdout, reason = "its output")]
 
 use std::time::{Duration, Instant, SystemTime};
@@ -68,7 +71,10 @@ async fn list(manager: &SystemdManager, attention: &[UnitName]) {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     let (mut address, mut attention, mut words) = (None, Vec::new(), Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -89,8 +95,10 @@ async fn main() -> anyhow::Result<()> {
             News::Changed(units) => {
                 for unit in units {
                     let result = unit.service().value().map(|service| service.result.clone());
-                    say(json!({ "changed": unit.name, "active": unit.active, "sub": unit.sub, "job": unit.job.value(),
-                        "run": unit.invocation().value(), "result": result }));
+                    say(
+                        json!({ "changed": unit.name, "active": unit.active, "sub": unit.sub, "job": unit.job.value(),
+                        "run": unit.invocation().value(), "result": result }),
+                    );
                 }
             }
             News::Removed(units) => say(json!({ "removed": units })),

@@ -20,10 +20,11 @@ pub type Runner = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, Result<Vec<u8>, 
 /// The program and its arguments. `--all` is not among them: fields of more than 4096 bytes come as null, which
 /// bounds the output. Each argument is one of ours or a checked unit name.
 fn argv(unit: &UnitName, lines: usize) -> Vec<String> {
-    let mut argv: Vec<String> = [JOURNALCTL, "--no-pager", "--quiet", "--output=json", "--output-fields=MESSAGE"]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let mut argv: Vec<String> =
+        [JOURNALCTL, "--no-pager", "--quiet", "--output=json", "--output-fields=MESSAGE"]
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
     argv.push(format!("--unit={unit}"));
     argv.push(format!("--lines={lines}"));
     argv
@@ -33,7 +34,8 @@ fn argv(unit: &UnitName, lines: usize) -> Vec<String> {
 fn parse(output: &[u8], lines: usize) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for entry in output.split(|byte| *byte == b'\n').filter(|entry| !entry.is_empty()) {
-        let entry: Value = serde_json::from_slice(entry).map_err(|error| format!("journalctl wrote no JSON: {error}"))?;
+        let entry: Value =
+            serde_json::from_slice(entry).map_err(|error| format!("journalctl wrote no JSON: {error}"))?;
         let text = message(&entry["MESSAGE"]);
         found.extend(text.lines().map(printable));
     }

@@ -130,7 +130,12 @@ impl Link {
     }
 
     /// Calls and waits for the reply.
-    pub(super) async fn call<B>(&self, method: Method<'_>, body: &B, within: Duration) -> Result<Message, CallError>
+    pub(super) async fn call<B>(
+        &self,
+        method: Method<'_>,
+        body: &B,
+        within: Duration,
+    ) -> Result<Message, CallError>
     where
         B: Serialize + DynamicType + Sync,
     {

@@ -87,7 +87,12 @@ impl SystemdManager {
         }
     }
 
-    async fn carry_out(&self, order: Order, unit: &UnitName, within: Duration) -> Result<JobResult, ManagerError> {
+    async fn carry_out(
+        &self,
+        order: Order,
+        unit: &UnitName,
+        within: Duration,
+    ) -> Result<JobResult, ManagerError> {
         let link = self.link()?;
         #[expect(clippy::disallowed_methods, reason = "an order has a deadline on the monotonic clock")]
         let deadline = Instant::now() + within;
@@ -113,7 +118,12 @@ impl SystemdManager {
         let (ended, end) = oneshot::channel();
         let before: BTreeSet<u32> = self.shared.state().tracker.jobs_on(unit);
         let pending = link
-            .send(Method::manager(member), &(unit.as_str(), MODE), Some(link::Order { ended, before }), deadline)
+            .send(
+                Method::manager(member),
+                &(unit.as_str(), MODE),
+                Some(link::Order { ended, before }),
+                deadline,
+            )
             .await
             .map_err(failed)?;
         let reply = pending.reply(&link, deadline, within).await.map_err(failed)?;
@@ -140,8 +150,10 @@ impl SystemdManager {
         match link.call(get, &(MANAGER, "SystemState"), CALL_DEADLINE).await {
             Err(error) => Reading::Failed(error.to_string()),
             Ok(answer) => match answer.body().deserialize::<Variant<'_>>() {
-                Ok(Variant::Str(word)) => words::system_state(word.as_str())
-                    .map_or_else(|| Reading::Failed(format!("systemd says SystemState={word}")), Reading::Value),
+                Ok(Variant::Str(word)) => words::system_state(word.as_str()).map_or_else(
+                    || Reading::Failed(format!("systemd says SystemState={word}")),
+                    Reading::Value,
+                ),
                 Ok(_) => Reading::Failed("SystemState is no text".to_owned()),
                 Err(error) => Reading::Failed(error.to_string()),
             },
@@ -154,7 +166,9 @@ fn call_failed(error: CallError, unit: &UnitName) -> ManagerError {
     match error {
         CallError::NotSent(why) | CallError::Cut(why) => ManagerError::Unreachable { manager: NAME, why },
         CallError::Silent(within) => ManagerError::TimedOut { manager: NAME, within },
-        CallError::Answered { name, .. } if reader::is_unknown(&name) => ManagerError::NoSuchUnit(unit.clone()),
+        CallError::Answered { name, .. } if reader::is_unknown(&name) => {
+            ManagerError::NoSuchUnit(unit.clone())
+        }
         CallError::Answered { .. } => ManagerError::Refused { manager: NAME, why: error.to_string() },
         CallError::Garbled(what) => {
             ManagerError::Refused { manager: NAME, why: format!("its answer can't be read: {what}") }
@@ -182,7 +196,9 @@ impl ServiceManager for SystemdManager {
         Box::pin(async move {
             let link = self.link()?;
             reader::list(&link, &self.shared, attention).await.map_err(|error| match error {
-                CallError::NotSent(why) | CallError::Cut(why) => ManagerError::Unreachable { manager: NAME, why },
+                CallError::NotSent(why) | CallError::Cut(why) => {
+                    ManagerError::Unreachable { manager: NAME, why }
+                }
                 CallError::Silent(within) => ManagerError::TimedOut { manager: NAME, within },
                 CallError::Answered { .. } | CallError::Garbled(_) => {
                     ManagerError::Refused { manager: NAME, why: error.to_string() }

@@ -66,12 +66,17 @@ mod tests {
     fn names_are_escaped_as_systemd_does() {
         check("web.service", "/org/freedesktop/systemd1/unit/web_2eservice");
         check("9p_x@a-b.service", "/org/freedesktop/systemd1/unit/_39p_5fx_40a_2db_2eservice");
-        check(r"dev-disk-by\x2dlabel.swap", r"/org/freedesktop/systemd1/unit/dev_2ddisk_2dby_5cx2dlabel_2eswap");
+        check(
+            r"dev-disk-by\x2dlabel.swap",
+            r"/org/freedesktop/systemd1/unit/dev_2ddisk_2dby_5cx2dlabel_2eswap",
+        );
     }
 
     #[test]
     fn other_paths_are_no_units() {
-        for path in ["/", "", "/org/freedesktop/systemd1", "/org/freedesktop/systemd1/unit/a_2", "/x/web_2eservice"] {
+        for path in
+            ["/", "", "/org/freedesktop/systemd1", "/org/freedesktop/systemd1/unit/a_2", "/x/web_2eservice"]
+        {
             assert_eq!(to_unit(path), None, "{path}");
         }
         assert_eq!(to_unit("/org/freedesktop/systemd1/unit/web_2enonsense"), None);

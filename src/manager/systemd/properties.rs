@@ -11,8 +11,8 @@ use zbus::{ObjectPath, Variant};
 
 use super::{path, words};
 use crate::model::{
-    Absence, ActiveState, Bytes, Id128, InvocationId, LoadState, MainExit, Reading, ServiceDetails, UnitDetails,
-    UnitJob, UnitKind, UnitName, UnitRelations, UnitStatus,
+    Absence, ActiveState, Bytes, Id128, InvocationId, LoadState, MainExit, Reading, ServiceDetails,
+    UnitDetails, UnitJob, UnitKind, UnitName, UnitRelations, UnitStatus,
 };
 
 /// `CLD_EXITED`, `CLD_KILLED` and `CLD_DUMPED` of `sigaction(2)`, as `ExecMainCode` holds them.
@@ -85,7 +85,8 @@ fn job_of(id: u32, at: &ObjectPath<'_>) -> u32 {
 
 /// The words of `LoadState` and `ActiveState`, and the complaint about one that is not known.
 pub(super) fn states(load: &str, active: &str) -> (LoadState, ActiveState, Option<String>) {
-    let complaint = |what: &str, word: &str| format!("systemd says {what}={word:?}, which this version does not know");
+    let complaint =
+        |what: &str, word: &str| format!("systemd says {what}={word:?}, which this version does not know");
     match (words::load_state(load), words::active_state(active)) {
         (Some(load), Some(active)) => (load, active, None),
         (Some(load), None) => (load, ActiveState::Maintenance, Some(complaint("ActiveState", active))),
@@ -155,7 +156,9 @@ fn service_details(service: &Properties<'_>, can_reload: bool) -> Reading<Servic
     let main_pid = match service.u32("MainPID") {
         None => Reading::Absent(Absence::Unsupported),
         Some(0) => Reading::Absent(Absence::NotApplicable),
-        Some(pid) => i32::try_from(pid).map_or_else(|_| Reading::Failed(format!("MainPID={pid}")), Reading::Value),
+        Some(pid) => {
+            i32::try_from(pid).map_or_else(|_| Reading::Failed(format!("MainPID={pid}")), Reading::Value)
+        }
     };
     let control_group = match service.text("ControlGroup") {
         None => Reading::Absent(Absence::Unsupported),
@@ -166,7 +169,9 @@ fn service_details(service: &Properties<'_>, can_reload: bool) -> Reading<Servic
     let amount = |name: &str| match service.u64(name) {
         Some(NOT_KNOWN) | None => match control_group {
             Reading::Absent(Absence::NotApplicable) => Reading::Absent(Absence::NotApplicable),
-            Reading::Value(_) | Reading::Absent(_) | Reading::Failed(_) => Reading::Absent(Absence::Unsupported),
+            Reading::Value(_) | Reading::Absent(_) | Reading::Failed(_) => {
+                Reading::Absent(Absence::Unsupported)
+            }
         },
         Some(amount) => Reading::Value(amount),
     };
@@ -200,7 +205,9 @@ fn restart_prevented(service: &Properties<'_>, exit: MainExit) -> bool {
     let Some(Variant::Structure(lists)) = service.0.get("RestartPreventExitStatus") else { return false };
     let [codes, signals] = lists.fields() else { return false };
     let lists = |list: &Variant<'_>, status: i32| match list {
-        Variant::Array(array) => array.iter().any(|entry| matches!(entry, Variant::I32(listed) if *listed == status)),
+        Variant::Array(array) => {
+            array.iter().any(|entry| matches!(entry, Variant::I32(listed) if *listed == status))
+        }
         _ => false,
     };
     match exit {

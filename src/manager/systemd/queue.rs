@@ -67,7 +67,9 @@ impl Queue {
     /// they stay as long as there is room, then the oldest go.
     fn push(&mut self, item: Item) {
         if self.0.len() >= NEWS_MAX {
-            self.0.retain(|item| matches!(item, Item::Other(News::JobEnded(_) | News::Lost(_) | News::Reloading(_))));
+            self.0.retain(|item| {
+                matches!(item, Item::Other(News::JobEnded(_) | News::Lost(_) | News::Reloading(_)))
+            });
             while self.0.len() + 2 > NEWS_MAX {
                 self.0.pop_front();
             }
@@ -82,7 +84,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::model::{Absence, ActiveState, JobEvent, JobKind, JobOrigin, JobResult, LoadState, Reading, UnitJob};
+    use crate::model::{
+        Absence, ActiveState, JobEvent, JobKind, JobOrigin, JobResult, LoadState, Reading, UnitJob,
+    };
 
     fn unit(number: usize) -> UnitName {
         UnitName::parse(format!("u{number}.service")).unwrap()

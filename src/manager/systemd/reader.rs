@@ -19,7 +19,7 @@ use super::tracker::Announced;
 use super::{path, words};
 use crate::manager::News;
 use crate::model::{
-    Absence, ActiveState, InvocationId, JobKind, LoadState, Reading, UnitJob, UnitKind, UnitName, UnitStatus,
+    Absence, ActiveState, JobKind, LoadState, Reading, UnitJob, UnitKind, UnitName, UnitStatus,
 };
 
 /// For the answer to one question. systemd answers in well under a millisecond, and not at all while it reads its
@@ -146,7 +146,8 @@ pub(super) async fn list(
     let deadline = Instant::now() + DETAILS_BUDGET;
     let read = stream::iter(wanted)
         .map(|unit| async move {
-            let result = if Instant::now() < deadline { Some(examine(link, shared, &unit).await) } else { None };
+            let result =
+                if Instant::now() < deadline { Some(examine(link, shared, &unit).await) } else { None };
             (unit, result)
         })
         .buffer_unordered(AT_ONCE)
@@ -163,9 +164,13 @@ pub(super) async fn list(
                     units.remove(&unit);
                 }
             }
-            Some(Err(ReadError::Call(error @ (CallError::Cut(_) | CallError::NotSent(_))))) => return Err(error),
+            Some(Err(ReadError::Call(error @ (CallError::Cut(_) | CallError::NotSent(_))))) => {
+                return Err(error);
+            }
             Some(Err(ReadError::Call(error))) => not_read(&mut units, &unit, &error.to_string()),
-            None => not_read(&mut units, &unit, &format!("not read: the units before it took {DETAILS_BUDGET:?}")),
+            None => {
+                not_read(&mut units, &unit, &format!("not read: the units before it took {DETAILS_BUDGET:?}"))
+            }
         }
     }
     Ok(units.into_values().collect())
@@ -186,7 +191,7 @@ fn rows(message: &Message, shared: &Shared) -> Result<BTreeMap<UnitName, UnitSta
     let body = message.body();
     let rows: Vec<Row<'_>> = body.deserialize().map_err(|error| CallError::Garbled(error.to_string()))?;
     let mut state = shared.state();
-    let mut units = BTreeMap::new();
+    let (mut units, mut seeds) = (BTreeMap::new(), Vec::with_capacity(rows.len()));
     for (name, _, load, active, sub, _, _, job, kind, _) in rows {
         let name = match UnitName::parse(name) {
             Ok(name) => name,
@@ -196,16 +201,20 @@ fn rows(message: &Message, shared: &Shared) -> Result<BTreeMap<UnitName, UnitSta
             }
         };
         let (load, active, complaint) = states(load, active);
-        let invocation: Option<InvocationId> = None;
-        state.tracker.seed(&name, Announced { active, sub: sub.to_owned(), job, invocation });
+        seeds.push((name.clone(), Announced { active, sub: sub.to_owned(), job, invocation: None }));
         let job = if job == 0 {
             Reading::Absent(Absence::NotApplicable)
         } else {
-            Reading::Value(UnitJob { id: job, kind: words::job_kind(kind), origin: state.tracker.origin(job) })
+            Reading::Value(UnitJob {
+                id: job,
+                kind: words::job_kind(kind),
+                origin: state.tracker.origin(job),
+            })
         };
         let details = complaint.map_or(Reading::Absent(Absence::NotObserved), Reading::Failed);
         units.insert(name.clone(), UnitStatus { name, load, active, sub: sub.to_owned(), job, details });
     }
+    state.tracker.seed(seeds.into_iter());
     Ok(units)
 }
 

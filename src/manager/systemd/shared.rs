@@ -116,7 +116,7 @@ impl State {
         self.link = None;
         why.clone_into(&mut self.why_not);
         self.waiting.clear();
-        self.tracker.forget();
+        self.tracker.gap();
         self.dirty.forget();
         self.asks.clear();
         if std::mem::take(&mut self.reloading) {

@@ -9,7 +9,7 @@ use super::dirty::TooMany;
 use super::link::{BUS, Link, MANAGER, MANAGER_PATH, PROPERTIES, SERVICE, SYSTEMD, UNIT};
 use super::properties::{Properties, states};
 use super::shared::{Shared, State};
-use super::tracker::{Announced, ServiceAnnounced};
+use super::tracker::{Announced, Consequence, ServiceAnnounced};
 use super::{path, words};
 use crate::manager::News;
 use crate::model::{MainExit, UnitName};
@@ -43,7 +43,9 @@ fn take(message: Message, link: &Link, shared: &Shared) {
 /// A reply goes to its waiter. That of an order names a job, which is ours from this message on: its `JobRemoved`
 /// may be the next.
 fn reply(message: Message, link: &Link, shared: &Shared) {
-    let Some(mut waiter) = message.header().reply_serial().and_then(|serial| link.waiter(serial)) else { return };
+    let Some(mut waiter) = message.header().reply_serial().and_then(|serial| link.waiter(serial)) else {
+        return;
+    };
     if let Some(order) = waiter.job.take()
         && message.message_type() == Type::MethodReturn
         && let Some(job) = job_named(&message)
@@ -69,7 +71,11 @@ fn signal(message: &Message, shared: &Shared) -> Option<()> {
     let (interface, member) = (header.interface()?.as_str(), header.member()?.as_str());
     let mut state = shared.state();
     if sender == BUS {
-        return if member == "NameOwnerChanged" { owner_changed(message, &mut state, shared) } else { Some(()) };
+        return if member == "NameOwnerChanged" {
+            owner_changed(message, &mut state, shared)
+        } else {
+            Some(())
+        };
     }
     // Whoever is on the bus may send us a signal directly, past all match rules.
     if state.owner.as_deref() != Some(sender) {
@@ -115,21 +121,34 @@ fn properties_changed(message: &Message, at: &str, state: &mut State, shared: &S
         }
         UNIT => {
             // Without a state in it, all that is known is that something changed.
-            let of_consequence = match (changed.text("ActiveState"), changed.text("SubState"), changed.job()) {
+            let consequence = match (changed.text("ActiveState"), changed.text("SubState"), changed.job()) {
                 (Some(active), Some(sub), Some(job)) => {
                     let (_, active, _) = states("loaded", active);
                     let invocation = changed.invocation();
                     state.tracker.announced(&unit, Announced { active, sub: sub.to_owned(), job, invocation })
                 }
-                _ => true,
+                _ => Consequence { read: true, new_job: false },
             };
-            if of_consequence {
+            if consequence.new_job
+                && let Some(job) = changed.job()
+            {
+                ask(job, state, shared);
+            }
+            if consequence.read {
                 mark(&unit, state, shared);
             }
         }
         _ => {}
     }
     Some(())
+}
+
+/// What a job does is asked at its first sight: it may be over in a millisecond.
+fn ask(job: u32, state: &mut State, shared: &Shared) {
+    if state.asks.len() < ASKS_MAX {
+        state.asks.push_back(job);
+        shared.work.notify_one();
+    }
 }
 
 fn mark(unit: &UnitName, state: &mut State, shared: &Shared) {
@@ -149,9 +168,8 @@ fn manager_signal(message: &Message, member: &str, state: &mut State, shared: &S
     match member {
         "JobNew" => {
             let (id, _, unit): (u32, ObjectPath<'_>, &str) = body.deserialize().ok()?;
-            if state.tracker.job_new(id, &UnitName::parse(unit).ok()?) && state.asks.len() < ASKS_MAX {
-                state.asks.push_back(id);
-                shared.work.notify_one();
+            if state.tracker.job_new(id, &UnitName::parse(unit).ok()?) {
+                ask(id, state, shared);
             }
         }
         "JobRemoved" => {
@@ -175,9 +193,12 @@ fn manager_signal(message: &Message, member: &str, state: &mut State, shared: &S
         }
         "Reloading" => {
             let begins: bool = body.deserialize().ok()?;
-            state.reloading = begins;
-            news(News::Reloading(begins), state, shared);
-            if !begins {
+            if state.reloading != begins {
+                state.reloading = begins;
+                news(News::Reloading(begins), state, shared);
+            }
+            // Without a link it will be said when there is one.
+            if !begins && state.link.is_some() {
                 news(News::ListAgain, state, shared);
             }
         }

@@ -13,7 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    Absence, ActiveState, InvocationId, JobEvent, JobKind, JobOrigin, JobResult, MainExit, Reading, UnitJob, UnitName,
+    Absence, ActiveState, InvocationId, JobEvent, JobKind, JobOrigin, JobResult, MainExit, Reading, UnitJob,
+    UnitName,
 };
 
 /// Most units remembered. Three times what the largest known hosts have; a unit beyond it is read at every signal.
@@ -49,6 +50,23 @@ struct Known {
     service: Option<ServiceAnnounced>,
     /// The service part changed since the last announcement of the Unit interface.
     service_changed: bool,
+    /// Signals were missed since: good for comparing, not for telling what a job found.
+    stale: bool,
+}
+
+impl Known {
+    fn new(announced: Announced) -> Self {
+        Self { announced, service: None, service_changed: false, stale: false }
+    }
+}
+
+/// What follows from an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Consequence {
+    /// The unit is to be read.
+    pub(super) read: bool,
+    /// A job is on the unit that was not known.
+    pub(super) new_job: bool,
 }
 
 #[derive(Debug)]
@@ -68,24 +86,37 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    /// Forgets what signals told, as after a gap in them. Which jobs are ours stays true.
-    pub(super) fn forget(&mut self) {
-        self.units.clear();
+    /// There was a gap in the signals. The states before it stay for comparing, so that the announcement of every
+    /// unit after a re-execution is no change of every unit. Which jobs are ours stays true.
+    pub(super) fn gap(&mut self) {
         self.jobs.clear();
+        for known in self.units.values_mut() {
+            known.stale = true;
+        }
     }
 
-    /// A row of a list: what is not known better from signals since.
-    pub(super) fn seed(&mut self, unit: &UnitName, row: Announced) {
-        if !self.units.contains_key(unit) && self.units.len() < UNITS_MAX {
-            let known = Known { announced: row, service: None, service_changed: false };
-            self.units.insert(unit.clone(), known);
+    /// The rows of a list: what is not known better from signals since. A unit that was announced before a gap, and
+    /// is in no list after it, is gone.
+    pub(super) fn seed(&mut self, rows: impl Iterator<Item = (UnitName, Announced)>) {
+        for (unit, row) in rows {
+            let room = self.units.len() < UNITS_MAX;
+            match self.units.get_mut(&unit) {
+                Some(known) if known.stale => *known = Known::new(row),
+                Some(_) => {}
+                None if room => {
+                    self.units.insert(unit, Known::new(row));
+                }
+                None => {}
+            }
         }
+        self.units.retain(|_, known| !known.stale);
     }
 
     /// The run of a unit without a job, read together with its state; counts where signals have not told it.
     pub(super) fn learn_run(&mut self, unit: &UnitName, active: ActiveState, run: InvocationId) {
         if let Some(known) = self.units.get_mut(unit)
             && known.announced.invocation.is_none()
+            && !known.stale
             && known.announced.active == active
             && known.announced.job == 0
         {
@@ -104,39 +135,47 @@ impl Tracker {
         }
     }
 
-    /// Properties of the Unit interface changed. True when that is of consequence: the unit is to be read.
-    pub(super) fn announced(&mut self, unit: &UnitName, new: Announced) -> bool {
-        let before = self.units.get(unit).map(|known| &known.announced);
-        if new.job != 0 && !self.jobs.contains_key(&new.job) && self.jobs.len() < JOBS_MAX {
-            let before = run_before(before, Some(&new));
+    /// Properties of the Unit interface changed.
+    pub(super) fn announced(&mut self, unit: &UnitName, new: Announced) -> Consequence {
+        let new_job = new.job != 0 && !self.jobs.contains_key(&new.job) && self.jobs.len() < JOBS_MAX;
+        if new_job {
+            let before = run_before(self.fresh(unit), Some(&new));
             self.jobs.insert(new.job, Job { unit: unit.clone(), kind: None, before });
         }
-        match self.units.get_mut(unit) {
+        let read = match self.units.get_mut(unit) {
             Some(known) => {
                 let same = known.announced.active == new.active
                     && known.announced.sub == new.sub
                     && known.announced.job == new.job
                     && (known.announced.invocation.is_none() || known.announced.invocation == new.invocation);
                 known.announced = new;
-                !same || std::mem::take(&mut known.service_changed)
+                known.stale = false;
+                let service_changed = std::mem::take(&mut known.service_changed);
+                service_changed || !same
             }
             None => {
                 if self.units.len() < UNITS_MAX {
-                    let known = Known { announced: new, service: None, service_changed: false };
-                    self.units.insert(unit.clone(), known);
+                    self.units.insert(unit.clone(), Known::new(new));
                 }
                 true
             }
-        }
+        };
+        Consequence { read, new_job }
     }
 
-    /// `JobNew`. True when its kind is still to be asked.
+    /// The last announcement of a unit, unless signals were missed since.
+    fn fresh(&self, unit: &UnitName) -> Option<&Announced> {
+        self.units.get(unit).filter(|known| !known.stale).map(|known| &known.announced)
+    }
+
+    /// `JobNew`. True when the job was not known yet.
     pub(super) fn job_new(&mut self, id: u32, unit: &UnitName) -> bool {
-        if !self.jobs.contains_key(&id) && self.jobs.len() < JOBS_MAX {
-            let before = run_before(self.units.get(unit).map(|known| &known.announced), None);
+        let new = !self.jobs.contains_key(&id) && self.jobs.len() < JOBS_MAX;
+        if new {
+            let before = run_before(self.fresh(unit), None);
             self.jobs.insert(id, Job { unit: unit.clone(), kind: None, before });
         }
-        self.jobs.get(&id).is_some_and(|job| job.kind.is_none())
+        new
     }
 
     /// The answer to what a job does, if it is still under way.
@@ -155,10 +194,11 @@ impl Tracker {
     pub(super) fn job_removed(&mut self, id: u32, unit: UnitName, result: JobResult) -> JobEvent {
         let not_observed = Reading::Absent(Absence::NotObserved);
         let job = self.jobs.remove(&id);
-        let known = self.units.get(&unit).map(|known| &known.announced);
+        let known = self.fresh(&unit);
         let invocation_after =
             known.and_then(|known| known.invocation).map_or(not_observed.clone(), Reading::Value);
-        let active_after = known.map_or(Reading::Absent(Absence::NotObserved), |known| Reading::Value(known.active));
+        let active_after =
+            known.map_or(Reading::Absent(Absence::NotObserved), |known| Reading::Value(known.active));
         let kind = job.as_ref().and_then(|job| job.kind).unwrap_or(JobKind::Other);
         JobEvent {
             unit,
@@ -208,7 +248,8 @@ fn run_before(known: Option<&Announced>, first: Option<&Announced>) -> Reading<I
     let is_down = |announced: &Announced| {
         matches!(announced.active, ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance)
     };
-    let of_first = |first: &Announced| first.invocation.map_or(Reading::Absent(Absence::NotObserved), Reading::Value);
+    let of_first =
+        |first: &Announced| first.invocation.map_or(Reading::Absent(Absence::NotObserved), Reading::Value);
     match (known, first) {
         (Some(Announced { invocation: Some(run), .. }), _) => Reading::Value(*run),
         // Known from a list, which has no runs: the first announcement counts while it shows the same state. Not when

@@ -130,7 +130,16 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        for state in ["active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing"] {
+        for state in [
+            "active",
+            "reloading",
+            "inactive",
+            "failed",
+            "activating",
+            "deactivating",
+            "maintenance",
+            "refreshing",
+        ] {
             assert_eq!(active_state(state).map(ActiveState::as_str), Some(state));
         }
         for state in ["loaded", "stub", "not-found", "bad-setting", "error", "merged", "masked"] {
