@@ -4,6 +4,8 @@
 //! stop commands of the policy on hosts without systemd. `sense` listens through it, `act` orders through it.
 //! Owns the connection and what is needed to keep it. Must not judge: a state is told as it is.
 
+pub mod systemd;
+
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -71,6 +73,10 @@ pub enum ManagerError {
     /// It understood and refused.
     #[error("{manager} refused: {why}")]
     Refused { manager: &'static str, why: String },
+    /// An order left for it, and what came of it can't be told: the connection was lost or the deadline passed. It
+    /// may have been obeyed, or may still be.
+    #[error("{manager} may or may not have obeyed: {why}")]
+    OutcomeUnknown { manager: &'static str, why: String },
 }
 
 /// A service manager. Every call is bounded in time by its implementation.
