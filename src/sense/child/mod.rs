@@ -212,10 +212,8 @@ pub async fn spawn_detached(
     home: &Home,
     record: Option<OwnedFd>,
 ) -> Result<Detached, ChildError> {
-    let setup = raw::Setup::new(job)?.at(home)?.recording(record);
-    let mut running = Running::spawn(setup).await?;
-    running.stays = true;
-    Ok(Detached(running))
+    let setup = raw::Setup::new(job)?.at(home)?.staying(record);
+    Ok(Detached(Running::spawn(setup).await?))
 }
 
 /// A daemon that this process started. Dropping it leaves it alone.
@@ -227,6 +225,12 @@ impl Detached {
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.0.pid.as_raw_pid()
+    }
+
+    /// Readable when it has ended; none on kernels without pidfd.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<Arc<AsyncFd<OwnedFd>>> {
+        self.0.pidfd.clone()
     }
 
     /// How it ended, if it has; reaps it.
@@ -320,12 +324,17 @@ impl Drop for Running {
         if unreaped.is_none() && scope.as_ref().is_none_or(|scope| scope.remove()) {
             return;
         }
-        if self.stays {
-            return;
-        }
-        // Without a runtime the process is ending, and init reaps.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        // Without a runtime this process is ending, and init reaps.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !self.stays {
             runtime.spawn(bury(unreaped, scope));
+        } else if let Some(pidfd) = self.pidfd.take() {
+            // Nobody asks how it ends any more; a zombie would stay all the same.
+            runtime.spawn(async move {
+                if pidfd.readable().await.is_ok() {
+                    bury(unreaped, scope).await;
+                }
+            });
         }
     }
 }

@@ -124,13 +124,13 @@ pub struct ServiceCgroup {
     path: String,
 }
 
-/// The group of this service, made where it is missing; none where none can be made.
+/// The group of this service of this agent (`instance` tells agents of one host apart); none where none can be
+/// made. Made when something enters it.
 #[must_use]
-pub fn service_cgroup(unit: &UnitName) -> Option<ServiceCgroup> {
+pub fn service_cgroup(instance: &str, unit: &UnitName) -> Option<ServiceCgroup> {
     let top = grounds()?.top.as_ref()?;
-    let dir = top.join(SERVICES).join(unit.as_str());
-    std::fs::create_dir_all(&dir).ok()?;
-    Some(ServiceCgroup { dir, path: format!("/{SERVICES}/{unit}") })
+    let path = format!("/{SERVICES}/{instance}/{unit}");
+    Some(ServiceCgroup { dir: top.join(&path[1..]), path })
 }
 
 impl ServiceCgroup {
@@ -140,13 +140,15 @@ impl ServiceCgroup {
         &self.path
     }
 
-    /// Opened to be entered.
+    /// Made, and opened to be entered.
     pub(super) fn entry(&self) -> Option<OwnedFd> {
+        std::fs::create_dir_all(&self.dir).ok()?;
         entry(&self.dir)
     }
 
-    /// Kills everything in it.
+    /// Kills everything in it, and removes it if that is soon done.
     pub fn kill_all(&self) {
         kill(&self.dir);
+        let _ = std::fs::remove_dir(&self.dir);
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Setup {
     scope: Option<Scope>,
     cgroup: Option<OwnedFd>,
     record: Option<OwnedFd>,
+    /// Outlives its handle, from the moment that it is forked.
+    stays: bool,
 }
 
 impl Setup {
@@ -39,7 +41,7 @@ impl Setup {
             .stdin(if job.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        Ok(Self { program, command, scope: None, cgroup: None, record: None })
+        Ok(Self { program, command, scope: None, cgroup: None, record: None, stays: false })
     }
 
     pub(super) fn capturing(mut self) -> Self {
@@ -64,20 +66,20 @@ impl Setup {
         Ok(self)
     }
 
-    pub(super) fn recording(mut self, record: Option<OwnedFd>) -> Self {
+    pub(super) fn staying(mut self, record: Option<OwnedFd>) -> Self {
         self.record = record;
+        self.stays = true;
         self
     }
 
     /// Forks and executes. Blocks until the program runs or has failed to.
     pub(super) fn spawn(self) -> std::io::Result<(Child, Option<Scope>, bool)> {
         keep_inherited_descriptors_from_children();
-        let Self { mut command, scope, cgroup, record, .. } = self;
+        let Self { mut command, scope, cgroup, record, stays, .. } = self;
         let entry = match (&scope, cgroup) {
             (Some(scope), _) => scope.entry(),
             (None, entry) => entry,
         };
-        let stays = record.is_some();
         let exposed = is_shielded_from_oom_killer();
         let prepare = move || {
             rustix::process::setsid()?;

@@ -34,10 +34,10 @@ pub struct ProcessStat {
 }
 
 impl ProcessStat {
-    /// Ended and not yet reaped, or just about to end.
+    /// Ended and not yet reaped. A main thread that ended before the others shows `Z` too, and its process lives.
     #[must_use]
     pub const fn is_dead(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 }
 
