@@ -159,3 +159,94 @@ impl HostReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::disallowed_methods, reason = "makes fixture trees")]
+
+    use super::*;
+    use std::time::Duration;
+
+    const PRESSURE: &str = "some avg10=0.00 avg60=1.00 avg300=0.00 total=7\n";
+
+    /// A tree with these files below `proc`, and `sys`.
+    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Roots) {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots { proc: dir.path().join("proc"), sys: dir.path().join("sys") };
+        let boot = ("proc/sys/kernel/random/boot_id", "01234567-89ab-cdef-0123-456789abcdef\n");
+        for (path, text) in files.iter().chain([&boot]) {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        (dir, roots)
+    }
+
+    const GOOD: &[(&str, &str)] = &[
+        ("proc/uptime", "100.50 50.00\n"),
+        ("proc/loadavg", "1.00 2.00 3.00 1/1 1\n"),
+        ("proc/meminfo", "MemTotal: 8 kB\nMemAvailable: 4 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"),
+        ("proc/pressure/cpu", PRESSURE),
+        ("proc/pressure/memory", PRESSURE),
+        ("proc/pressure/io", PRESSURE),
+        ("sys/devices/system/cpu/online", "0-1\n"),
+    ];
+
+    #[test]
+    fn a_good_tree() {
+        let (dir, roots) = tree(GOOD);
+        let mut reader = HostReader::new(&roots).unwrap();
+        let vitals = reader.read();
+        assert_eq!(vitals.boot.to_string(), "0123456789abcdef0123456789abcdef");
+        assert_eq!(vitals.uptime, Reading::Value(Duration::from_millis(100_500)));
+        assert_eq!(vitals.processors, Reading::Value(2));
+        assert!(vitals.memory.value().is_some() && vitals.io_pressure.value().is_some());
+        // The descriptor is kept, the content is read anew.
+        std::fs::write(dir.path().join("proc/uptime"), "9.00 1\n").unwrap();
+        assert_eq!(reader.read().uptime, Reading::Value(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn what_is_missing_is_absent_until_it_comes() {
+        let (dir, roots) = tree(&[]);
+        let mut reader = HostReader::new(&roots).unwrap();
+        let vitals = reader.read();
+        assert_eq!(vitals.cpu_pressure, Reading::Absent(Absence::Unsupported));
+        assert_eq!(vitals.uptime, Reading::Absent(Absence::Unsupported));
+        std::fs::write(dir.path().join("proc/uptime"), "9.00 1\n").unwrap();
+        assert!(reader.read().uptime.value().is_some());
+    }
+
+    #[test]
+    fn garbage_and_trouble_are_failed() {
+        let files: Vec<_> = GOOD.iter().map(|(path, _)| (*path, "\u{0}garbage")).collect();
+        let (dir, roots) = tree(&files);
+        std::fs::remove_file(dir.path().join("proc/meminfo")).unwrap();
+        std::fs::create_dir(dir.path().join("proc/meminfo")).unwrap();
+        std::fs::write(dir.path().join("proc/loadavg"), "1 1 1 ".repeat(VITALS_MAX)).unwrap();
+        let vitals = HostReader::new(&roots).unwrap().read();
+        let why = [
+            vitals.uptime.why_not(),
+            vitals.load.why_not(),
+            vitals.memory.why_not(),
+            vitals.cpu_pressure.why_not(),
+            vitals.processors.why_not(),
+        ];
+        assert!(why.iter().all(|why| why.as_ref().unwrap().contains("could not be read")), "{why:?}");
+    }
+
+    #[test]
+    fn without_a_boot_id_there_is_no_reader() {
+        let (dir, roots) = tree(GOOD);
+        std::fs::write(dir.path().join("proc/sys/kernel/random/boot_id"), "xyz").unwrap();
+        assert!(HostReader::new(&roots).is_err());
+    }
+
+    #[test]
+    fn this_very_host() {
+        let vitals = HostReader::new(&Roots::default()).unwrap().read();
+        assert!(vitals.memory.value().unwrap().total.0 > 0);
+        assert!(*vitals.processors.value().unwrap() > 0);
+    }
+}
