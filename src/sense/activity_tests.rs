@@ -73,7 +73,9 @@ impl Drop for Holder {
 #[expect(clippy::print_stdout, reason = "tells its parent")]
 fn holder() {
     use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingLockShared};
-    let (Ok(path), Ok(kind)) = (std::env::var("PRUNELLA_TEST_LOCK"), std::env::var("PRUNELLA_TEST_LOCK_KIND")) else {
+    let (Ok(path), Ok(kind)) =
+        (std::env::var("PRUNELLA_TEST_LOCK"), std::env::var("PRUNELLA_TEST_LOCK_KIND"))
+    else {
         return;
     };
     let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();

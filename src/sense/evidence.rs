@@ -193,3 +193,7 @@ fn secret_at(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
     let end = word(rest);
     (end > 0).then(|| lower.len() - rest.len()..lower.len() - rest.len() + end)
 }
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;
