@@ -4,6 +4,7 @@
 //! stop commands of the policy on hosts without systemd. `sense` listens through it, `act` orders through it.
 //! Owns the connection and what is needed to keep it. Must not judge: a state is told as it is.
 
+pub mod direct;
 pub mod systemd;
 
 use std::time::Duration;
