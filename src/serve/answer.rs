@@ -231,7 +231,6 @@ fn cannot_render() -> ApiError {
     ApiError::new(ErrorCode::Unavailable, "The answer could not be put together.")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "views are made to be sent and are of no use after")]
 fn json(view: impl Serialize) -> Result<Answer, ApiError> {
     let body = serde_json::to_vec(&view).map_err(|_| cannot_render())?;
     Ok(Answer { content_type: JSON, body })

@@ -42,9 +42,9 @@ fn what_there_is() {
 
 #[test]
 fn commands() {
-    let command = |request: Result<Request, ApiError>| match request.unwrap() {
-        Request::Command(command) => command,
-        other => panic!("{other:?}"),
+    let command = |request: Result<Request, ApiError>| {
+        let Request::Command(command) = request.unwrap() else { panic!("no command") };
+        command
     };
     assert_eq!(
         command(post("/v1/pause", r#"{"scope":{"unit":"db.service"},"for":"1h30m","reason":" CHG-1 "}"#)),
