@@ -53,6 +53,9 @@ pub struct Snapshot {
     pub policy_digest: String,
     /// The newest policy that was refused, until one is taken.
     pub policy_error: Option<String>,
+    /// Records can't be made durable at present; they wait in memory.
+    #[serde(default)]
+    pub ledger_degraded: bool,
     pub units_seen: usize,
     /// Why nothing is known of units, when nothing is.
     pub units_lost: Option<String>,

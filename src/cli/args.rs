@@ -1,0 +1,209 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{IncidentId, PauseId, ProposalId, Seq, UnitKind, UnitName};
+use crate::serve::parse_duration;
+
+use super::exit;
+
+/// Where the agent listens.
+pub(super) const SOCKET: &str = "/run/prunella/prunella.sock";
+/// Where the agent keeps its ledger.
+pub(super) const STATE: &str = "/var/lib/prunella";
+
+/// Prunella repairs what it can prove is broken on this host, verifies the repair, and writes down why.
+#[derive(Debug, Parser)]
+#[command(name = "prunella", version, after_help = exit::HELP, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The agent's socket
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    pub(super) socket: PathBuf,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// When to use colour; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    pub(super) color: Colour,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// What is wrong, what the agent does about it, and what it waits for
+    Status,
+    /// Units that are not at rest or are left alone, with the reason
+    Units,
+    /// Incidents that are open
+    Incidents {
+        /// Those that ended lately, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Why the agent acted, or which guard said no and until when
+    Explain {
+        /// An incident (inc-7) or a unit (nginx, data.mount)
+        #[arg(value_name = "INCIDENT|UNIT", value_parser = parse_topic)]
+        topic: Topic,
+    },
+    /// Keep the agent, a rule or a unit from acting, for a time
+    Pause(Pause),
+    /// End a pause, or all of them
+    Resume {
+        #[arg(value_name = "PAUSE", value_parser = parse_pause)]
+        pause: Option<PauseId>,
+    },
+    /// Let the agent do what it proposes
+    Approve {
+        #[arg(value_parser = parse_proposal)]
+        proposal: ProposalId,
+    },
+    /// Keep the agent from doing what it proposes
+    Deny {
+        #[arg(value_parser = parse_proposal)]
+        proposal: ProposalId,
+        /// Why; it is recorded
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Take note of an escalation: it is not repeated
+    Ack {
+        #[arg(value_parser = parse_incident)]
+        incident: IncidentId,
+    },
+    /// Have the agent read its policy files again
+    Reload,
+    /// Check policy files without the agent
+    Check {
+        /// Files, or folders of *.toml
+        #[arg(required = true, value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// Prove that the ledger is whole
+    VerifyLedger {
+        #[arg(default_value = STATE, value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// The records of the ledger, oldest first
+    Records {
+        /// Only those after this one
+        #[arg(long, value_name = "N", default_value = "0", value_parser = parse_seq)]
+        after: Seq,
+        /// Go on with new ones as they come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// What this host allows the agent to do, and what follows where it does not
+    Doctor,
+    /// The versions of this program and of the agent
+    Version,
+    /// A completion script for a shell
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pause {
+    /// Only this rule
+    #[arg(long, conflicts_with = "unit")]
+    pub(super) rule: Option<String>,
+    /// Only this unit
+    #[arg(long, value_parser = parse_unit)]
+    pub(super) unit: Option<UnitName>,
+    /// How long: 90s, 15m, 2h, 1d; 30d at most
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_length)]
+    pub(super) length: Length,
+    /// Why; the next person on duty will read it
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+/// A length of time, kept as written.
+#[derive(Clone, Debug)]
+pub(super) struct Length(pub(super) String);
+
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Incident(IncidentId),
+    Unit(UnitName),
+}
+
+fn parse_length(text: &str) -> Result<Length, String> {
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => Err("a pause of no time does nothing".into()),
+        Ok(_) => Ok(Length(text.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_topic(text: &str) -> Result<Topic, String> {
+    match IncidentId::parse(text) {
+        Some(id) => Ok(Topic::Incident(id)),
+        None => parse_unit(text).map(Topic::Unit),
+    }
+}
+
+/// `nginx` means `nginx.service`, as for systemctl(1).
+fn parse_unit(text: &str) -> Result<UnitName, String> {
+    UnitName::parse(text)
+        .or_else(|error| UnitName::parse(format!("{text}.{}", UnitKind::Service.suffix())).map_err(|_| error))
+        .map_err(|error| error.to_string())
+}
+
+fn parse_incident(text: &str) -> Result<IncidentId, String> {
+    IncidentId::parse(text).ok_or_else(|| "an incident is inc-NUMBER: prunella incidents lists them".into())
+}
+
+fn parse_proposal(text: &str) -> Result<ProposalId, String> {
+    ProposalId::parse(text).ok_or_else(|| "a proposal is prop-NUMBER: prunella status lists them".into())
+}
+
+fn parse_pause(text: &str) -> Result<PauseId, String> {
+    PauseId::parse(text).ok_or_else(|| "a pause is pause-NUMBER: prunella status lists them".into())
+}
+
+fn parse_seq(text: &str) -> Result<Seq, String> {
+    text.parse().map(Seq).map_err(|_| "the place of a record is a whole number".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn topics() {
+        let unit = |name: &str| UnitName::parse(name).map(Topic::Unit).map_err(|error| error.to_string());
+        assert_eq!(parse_topic("inc-7"), Ok(Topic::Incident(IncidentId(7))));
+        assert_eq!(parse_topic("7"), Ok(Topic::Incident(IncidentId(7))));
+        assert_eq!(parse_topic("nginx"), unit("nginx.service"));
+        assert_eq!(parse_topic("data.mount"), unit("data.mount"));
+        assert_eq!(parse_topic("my.app"), unit("my.app.service"));
+        assert!(parse_topic("a b").is_err());
+    }
+}

@@ -1,0 +1,204 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests plant the files that are read")]
+
+use std::path::Path;
+
+use super::*;
+use crate::cli::offline::Proof;
+use crate::model::Absence;
+use crate::serve::testing::agent;
+
+fn good() -> Facts {
+    Facts {
+        agent: Ok(agent()),
+        socket: "/run/prunella/prunella.sock".into(),
+        systemd: Reading::Value(true),
+        init: Reading::Value("systemd".into()),
+        bus: Reading::Value("252".into()),
+        cgroups: Reading::Value(Cgroups {
+            layout: CgroupLayout::Unified,
+            controllers: ["cpuset", "cpu", "io", "memory", "pids"].map(str::to_owned).to_vec(),
+        }),
+        pressure: Reading::Value(["cpu", "memory", "io"].map(str::to_owned).to_vec()),
+        kernel: Reading::Value((6, 8)),
+        pidfd: Reading::Value(true),
+        openat2: Reading::Value(true),
+        capabilities: Reading::Value(u64::MAX),
+        journalctl: Reading::Value(true),
+        journal: Reading::Value("/var/log/journal".into()),
+        groups: Reading::Value(vec!["prunella".into(), "prunella-admin".into()]),
+        state: Reading::Value(StateFolder {
+            path: "/var/lib/prunella".into(),
+            filesystem: "ext4".into(),
+            writable: Reading::Value(true),
+        }),
+        ledger: Reading::Value((true, "1204 records, proven".into())),
+        time_synchronised: Reading::Value(true),
+        package_locks: vec!["/var/lib/dpkg/lock-frontend".into()],
+        surroundings: Reading::Value(Surroundings::BareMetal),
+    }
+}
+
+/// A host that offers nothing.
+fn poor() -> Facts {
+    let none = Absence::Unsupported;
+    Facts {
+        agent: Err("There is no socket /run/prunella/prunella.sock.".into()),
+        systemd: Reading::Value(true),
+        bus: Reading::Failed("the connection was refused\u{1b}[2J".into()),
+        cgroups: Reading::Absent(none.clone()),
+        pressure: Reading::Absent(none.clone()),
+        kernel: Reading::Value((4, 18)),
+        pidfd: Reading::Value(false),
+        openat2: Reading::Value(false),
+        capabilities: Reading::Value(0),
+        journalctl: Reading::Value(false),
+        journal: Reading::Absent(none),
+        groups: Reading::Value(vec![]),
+        state: Reading::Value(StateFolder {
+            path: "/var/lib/prunella".into(),
+            filesystem: "tmpfs".into(),
+            writable: Reading::Value(false),
+        }),
+        ledger: Reading::Value((false, "record 17 does not follow record 16".into())),
+        time_synchronised: Reading::Value(false),
+        package_locks: vec![],
+        surroundings: Reading::Value(Surroundings::Container("docker".into())),
+        ..good()
+    }
+}
+
+/// A host of which nothing can be seen.
+fn unseen() -> Facts {
+    fn denied<T>() -> Reading<T> {
+        Reading::Failed("permission denied".into())
+    }
+    Facts {
+        agent: Err("permission denied".into()),
+        systemd: denied(),
+        init: denied(),
+        bus: Reading::Absent(Absence::NotObserved),
+        cgroups: denied(),
+        kernel: denied(),
+        pidfd: denied(),
+        openat2: denied(),
+        capabilities: denied(),
+        journalctl: denied(),
+        journal: denied(),
+        groups: denied(),
+        state: denied(),
+        ledger: denied(),
+        time_synchronised: denied(),
+        surroundings: denied(),
+        ..good()
+    }
+}
+
+fn states(facts: &Facts) -> Vec<(&'static str, CheckState)> {
+    assess(facts).into_iter().map(|check| (check.name, check.state)).collect()
+}
+
+#[test]
+fn a_good_host_is_ok_throughout() {
+    assert!(states(&good()).iter().all(|(_, state)| *state == CheckState::Ok), "{:?}", assess(&good()));
+}
+
+#[test]
+fn what_can_not_be_seen_is_unknown_and_not_ok() {
+    for check in assess(&unseen()) {
+        let seen = matches!(check.name, "agent" | "pressure" | "package managers");
+        assert!(seen || check.state == CheckState::Unknown, "{check:?}");
+    }
+}
+
+#[test]
+fn only_what_stops_the_agent_is_missing() {
+    let missing: Vec<_> = states(&poor())
+        .into_iter()
+        .filter(|(_, state)| *state == CheckState::Missing)
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(missing, ["system bus", "state folder"]);
+    let ok: Vec<_> = states(&poor()).into_iter().filter(|(_, state)| *state == CheckState::Ok).collect();
+    assert_eq!(ok, [("service manager", CheckState::Ok)]);
+}
+
+#[test]
+fn without_systemd_the_bus_is_not_missed() {
+    let facts = Facts { systemd: Reading::Value(false), init: Reading::Value("runit".into()), ..poor() };
+    let state = |wanted| states(&facts).into_iter().find(|(name, _)| *name == wanted).unwrap().1;
+    assert_eq!((state("system bus"), state("service manager")), (CheckState::Ok, CheckState::Limited));
+}
+
+#[test]
+fn the_pages() {
+    let terminal = Terminal { colour: false, width: 80 };
+    insta::assert_snapshot!("good", render(&assess(&good()), terminal));
+    insta::assert_snapshot!("poor", render(&assess(&poor()), terminal));
+    insta::assert_snapshot!("unseen", render(&assess(&unseen()), terminal));
+}
+
+fn plant(root: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn facts_are_read_below_the_root() {
+    let root = tempfile::tempdir().unwrap();
+    plant(
+        root.path(),
+        &[
+            ("run/systemd/system/x", ""),
+            ("proc/1/comm", "systemd\n"),
+            ("proc/1/environ", "TERM=linux\0container=lxc\0"),
+            ("proc/412/status", "Name:\tprunellad\nCapEff:\t000001ffffffffff\n"),
+            ("proc/pressure/cpu", "some avg10=0.00\n"),
+            ("proc/sys/kernel/osrelease", "5.14.0-427.el9.x86_64\n"),
+            ("sys/fs/cgroup/cgroup.controllers", "cpu memory\n"),
+            ("etc/group", "root:x:0:\nprunella:x:990:rita\n"),
+            ("usr/bin/journalctl", ""),
+            ("run/log/journal/x", ""),
+            ("var/lib/dpkg/lock-frontend", ""),
+            ("var/lib/prunella/ledger.db", ""),
+        ],
+    );
+    let sound = |_: &Path| Ok(Proof { sound: true, text: "proven".into(), json: serde_json::Value::Null });
+    let facts = gather(root.path(), Path::new("/s"), Ok(agent()), sound);
+    assert_eq!(facts.systemd, Reading::Value(true));
+    assert_eq!(facts.init, Reading::Value("systemd".into()));
+    assert_eq!(facts.kernel, Reading::Value((5, 14)));
+    let controllers = facts.cgroups.value().map(|cgroups| (cgroups.layout, cgroups.controllers.len()));
+    assert_eq!(controllers, Some((CgroupLayout::Unified, 2)));
+    assert_eq!(facts.pressure, Reading::Value(vec!["cpu".into()]));
+    assert_eq!(facts.capabilities, Reading::Value(0x1ff_ffff_ffff));
+    assert_eq!(facts.groups, Reading::Value(vec!["prunella".into()]));
+    assert_eq!(facts.journal, Reading::Value("/run/log/journal".into()));
+    assert_eq!(facts.package_locks, ["/var/lib/dpkg/lock-frontend"]);
+    assert_eq!(facts.ledger, Reading::Value((true, "proven".into())));
+    assert_eq!(facts.surroundings, Reading::Value(Surroundings::Container("lxc".into())));
+    assert_eq!(facts.bus, Reading::Absent(Absence::NotObserved));
+}
+
+#[test]
+fn an_empty_root_is_no_panic_and_nothing_is_ok_by_default() {
+    let root = tempfile::tempdir().unwrap();
+    let silent = |_: &Path| Err("no ledger".to_owned());
+    let facts = gather(root.path(), Path::new("/s"), Err("gone".into()), silent);
+    let ok: Vec<_> = states(&facts).into_iter().filter(|(_, state)| *state == CheckState::Ok).collect();
+    let expected = [("system bus", CheckState::Ok), ("ledger", CheckState::Ok)];
+    assert_eq!(ok, expected, "no bus is needed without systemd, no ledger before the first start");
+}
+
+#[test]
+fn versions() {
+    let check = |text, expected| assert_eq!(gather::parse_version(text), expected, "{text}");
+    check("6.18.5", Some((6, 18)));
+    check("5.10.0-18-amd64", Some((5, 10)));
+    check("6.1-rc3", Some((6, 1)));
+    check("linux", None);
+    check("", None);
+}

@@ -1,0 +1,128 @@
+//! A record as one sentence. Every kind has its own: a new kind does not compile without one.
+
+use crate::model::{
+    Applied, Evidence, Human, PauseScope, Peer, Reading, RecordBody, Resolution, Verification,
+};
+
+use super::page::{safe, subject};
+
+/// The sentence, fit for a terminal.
+pub(super) fn sentence(body: &RecordBody) -> String {
+    safe(&raw(body))
+}
+
+fn raw(body: &RecordBody) -> String {
+    match body {
+        RecordBody::ChainStarted { previous: None, .. } => "the ledger begins".into(),
+        RecordBody::ChainStarted { previous: Some(old), .. } => {
+            format!("a new ledger begins; the old one is kept as {}: {}", old.file, old.why)
+        }
+        RecordBody::AgentStarted { version, policy, .. } => {
+            format!("agent {version} started with policy {policy}")
+        }
+        RecordBody::AgentStopping { why } => format!("agent stopping: {why}"),
+        RecordBody::PolicyLoaded { digest, rules } => format!("policy {digest} in force, {rules} rules"),
+        RecordBody::PolicyRejected { error } => {
+            format!("a policy was refused: {}", error.lines().next().unwrap_or(""))
+        }
+        RecordBody::IncidentOpened { incident, rule, subject: of, finding, .. } => {
+            format!("{incident} opened on {} by rule {rule}: {}", subject(of), finding.what)
+        }
+        RecordBody::IncidentReopened { incident, finding } => format!("{incident} is back: {}", finding.what),
+        RecordBody::EvidenceTaken { incident, evidence } => {
+            format!("{incident}: evidence taken, {}", amount(evidence))
+        }
+        RecordBody::Held { incident, remedy, refusal } => {
+            format!("{incident}: {remedy} held by {}: {}", refusal.guard, refusal.why)
+        }
+        RecordBody::Proposed(proposal) => {
+            format!("{}: {} proposed for {}", proposal.id, proposal.remedy, subject(&proposal.subject))
+        }
+        RecordBody::Approved { proposal, by } => format!("{proposal} approved by {}", who(by)),
+        RecordBody::Denied { proposal, by, reason } => format!("{proposal} denied by {}: {reason}", who(by)),
+        RecordBody::ProposalExpired { proposal } => format!("{proposal} expired without an answer"),
+        RecordBody::Intended(intent) => format!(
+            "{}: {} on {}, attempt {}: {}",
+            intent.action,
+            intent.remedy,
+            subject(&intent.subject),
+            intent.attempt,
+            intent.why
+        ),
+        RecordBody::Applied { action, applied } => format!("{action} {}", applied_words(applied)),
+        RecordBody::Verified { action, verification, .. } => format!("{action} {}", verified(verification)),
+        RecordBody::Escalated { incident, why, tried, .. } => {
+            let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
+            format!("{incident} escalated: {why}; tried {tried}")
+        }
+        RecordBody::Acknowledged { incident, by } => format!("{incident} acknowledged by {}", who(by)),
+        RecordBody::IncidentResolved { incident, how, why } => {
+            format!("{incident} over, {}: {why}", resolution(*how))
+        }
+        RecordBody::Paused { pause, scope, by, reason, .. } => {
+            let scope = match scope {
+                PauseScope::Agent => "the whole agent".to_owned(),
+                PauseScope::Rule(rule) => format!("rule {rule}"),
+                PauseScope::Unit(unit) => unit.to_string(),
+            };
+            format!("{pause}: {} paused {scope}: {reason}", who(by))
+        }
+        RecordBody::Resumed { pause, by: Some(by) } => format!("{pause} ended by {}", who(by)),
+        RecordBody::Resumed { pause, by: None } => format!("{pause} ended by its time"),
+        RecordBody::OperatorStopped { unit } => format!("{unit} was stopped on purpose; it is left alone"),
+        RecordBody::OperatorStopEnded { unit } => format!("{unit} was started again; it is watched"),
+        RecordBody::StabilityProven { subject: of } => {
+            format!("{} has been well for long enough; its attempts are forgotten", subject(of))
+        }
+        RecordBody::ClockStepped { forward, by } => {
+            format!("the clock stepped {} by {}", if *forward { "forward" } else { "back" }, Human(*by))
+        }
+        RecordBody::LedgerRecovered { queued, lost } => {
+            format!("records are durable again: {queued} had waited, {lost} were lost")
+        }
+        RecordBody::Pruned { through, records } => {
+            format!("{records} old records dropped, through {through}")
+        }
+    }
+}
+
+fn who(peer: &Peer) -> String {
+    format!("{} (uid {})", peer.name, peer.uid)
+}
+
+fn amount(evidence: &Evidence) -> String {
+    let lines = |reading: &Reading<Vec<String>>| match reading {
+        Reading::Value(lines) => lines.len().to_string(),
+        Reading::Absent(_) | Reading::Failed(_) => "no".into(),
+    };
+    format!("{} log lines, {} processes", lines(&evidence.log), lines(&evidence.processes))
+}
+
+fn applied_words(applied: &Applied) -> String {
+    match applied {
+        Applied::Changed => "carried out".into(),
+        Applied::AlreadySo => "had nothing to do".into(),
+        Applied::Withdrawn { why } => format!("withdrawn: {why}"),
+        Applied::Failed { why } => format!("failed: {why}"),
+        Applied::Unknown { why } => format!("may or may not have happened: {why}"),
+    }
+}
+
+/// The verdict on an action.
+pub(super) fn verified(verification: &Verification) -> String {
+    match verification {
+        Verification::Confirmed { why } => format!("confirmed: {why}"),
+        Verification::Refuted { why } => format!("refuted: {why}"),
+        Verification::Inconclusive { why } => format!("inconclusive: {why}"),
+    }
+}
+
+/// How an incident ended.
+pub(super) const fn resolution(how: Resolution) -> &'static str {
+    match how {
+        Resolution::Repaired => "repaired by the agent and verified",
+        Resolution::ClearedByItself => "cleared by itself",
+        Resolution::SubjectGone => "its subject is gone or was taken out of service",
+        Resolution::RuleGone => "its rule left the policy",
+    }
+}

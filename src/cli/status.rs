@@ -1,0 +1,261 @@
+//! `prunella status`: what is wrong, what the agent does about it, what it waits for and until when.
+
+use std::time::Duration;
+
+use crate::model::{Hold, Human, IncidentState, PauseScope, Refusal, Severity, Timestamp};
+use crate::serve::{IncidentSummary, Status};
+
+use super::exit::Exit;
+use super::page::{Page, Terminal, Tone, ago, ahead, safe, subject};
+
+/// The engine looks around far more often than this; a longer silence means that it is stuck.
+const ENGINE_SILENT: Duration = Duration::from_secs(120);
+
+/// Whether a person is needed.
+pub(super) fn verdict(status: &Status) -> Exit {
+    let person =
+        status.incidents.iter().any(|i| i.state == IncidentState::Escalated || i.severity == Severity::Page);
+    if person || !impairments(status).is_empty() { Exit::Attention } else { Exit::Ok }
+}
+
+/// What keeps the agent itself from working.
+fn impairments(status: &Status) -> Vec<String> {
+    let mut found = Vec::new();
+    let silent = status.now.wall.since(status.at.wall);
+    if silent > ENGINE_SILENT {
+        let silent = Human(Duration::from_secs(silent.as_secs()));
+        found.push(format!("the agent answers, but its loop has not moved for {silent}: it repairs nothing"));
+    }
+    if let Some(why) = &status.units_lost {
+        found.push(format!("nothing is known of units, and none is repaired: {}", safe(why)));
+    }
+    if status.ledger_degraded {
+        found.push(
+            "records can't be written to the disk and wait in memory: they are lost if the agent ends now"
+                .into(),
+        );
+    }
+    if status.policy_error.is_some() {
+        found.push("the newest policy files were refused; the policy before stays in force:".into());
+    }
+    found
+}
+
+/// The page.
+pub(super) fn render(status: &Status, terminal: Terminal) -> String {
+    let mut page = Page::new(terminal);
+    headline(&mut page, status);
+    impaired(&mut page, status);
+    for incident in &status.incidents {
+        page.blank();
+        block(&mut page, incident, status);
+    }
+    pauses(&mut page, status);
+    page.blank();
+    let looked = ago(status.at, status.now);
+    let manager = safe(&status.agent.manager);
+    page.labelled(
+        Tone::Faint,
+        "watching",
+        &format!("{} units by {manager}; last looked {looked}", status.units_seen),
+    );
+    page.labelled(Tone::Faint, "policy", &safe(&status.policy_digest));
+    let started = ago(status.agent.started, status.now);
+    page.labelled(
+        Tone::Faint,
+        "agent",
+        &format!("{}, pid {}, started {started}", safe(&status.agent.version), status.agent.pid),
+    );
+    page.labelled(Tone::Faint, "so far", &counts(status));
+    page.finish()
+}
+
+fn counts(status: &Status) -> String {
+    let c = &status.counts;
+    format!(
+        "{}: {} repaired, {} cleared by themselves, {} escalated; {}: {} confirmed, {} refuted, {} inconclusive",
+        plural(c.incidents, "incident"),
+        c.repaired,
+        c.cleared_by_themselves,
+        c.escalated,
+        plural(c.actions, "action"),
+        c.confirmed,
+        c.refuted,
+        c.inconclusive
+    )
+}
+
+pub(super) fn plural(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+fn headline(page: &mut Page, status: &Status) {
+    let count = |wanted: fn(&IncidentSummary) -> bool| {
+        u64::try_from(status.incidents.iter().filter(|i| wanted(i)).count()).unwrap_or(u64::MAX)
+    };
+    let escalated = count(|i| i.state == IncidentState::Escalated);
+    let working =
+        count(|i| matches!(i.state, IncidentState::Acting { .. } | IncidentState::Verifying { .. }));
+    let open = count(|_| true);
+    let mut parts = Vec::new();
+    if escalated > 0 {
+        parts.push(format!("{escalated} given up on: a person is needed"));
+    }
+    if working > 0 {
+        parts.push(format!("{} under way", plural(working, "repair")));
+    }
+    let rest = open - escalated - working;
+    if rest > 0 {
+        parts.push(format!("{} waiting", plural(rest, "incident")));
+    }
+    if !status.proposals.is_empty() {
+        let n = u64::try_from(status.proposals.len()).unwrap_or(u64::MAX);
+        parts.push(format!("{} to answer", plural(n, "proposal")));
+    }
+    let impaired = !impairments(status).is_empty();
+    let (tone, text) = match (verdict(status), parts.is_empty()) {
+        (Exit::Attention, true) => {
+            (Tone::Bad, "Nothing is known to be broken, but the agent is impaired".to_owned())
+        }
+        (_, true) if status.held.is_some() => {
+            (Tone::Busy, "Nothing is known to be broken; repairs are held back".into())
+        }
+        (_, true) => (Tone::Good, "All is well: nothing to repair".into()),
+        (Exit::Attention, false) if impaired => {
+            (Tone::Bad, format!("{}; the agent is impaired", parts.join(", ")))
+        }
+        (Exit::Attention, false) => (Tone::Bad, parts.join(", ")),
+        (_, false) => (Tone::Busy, parts.join(", ")),
+    };
+    page.line(tone, &format!("{text}."));
+}
+
+fn impaired(page: &mut Page, status: &Status) {
+    let found = impairments(status);
+    if !found.is_empty() {
+        page.blank();
+    }
+    for what in found {
+        page.labelled(Tone::Bad, "IMPAIRED", &what);
+    }
+    if let Some(error) = &status.policy_error {
+        let lines: Vec<String> = error.lines().map(|line| format!("  {}", safe(line))).collect();
+        page.block(&lines.join("\n"));
+        page.next("prunella check /etc/prunella");
+    }
+    if let Some(held) = &status.held {
+        page.blank();
+        page.labelled(Tone::Busy, "HELD", &format!("every repair: {}", refusal(held, status.now)));
+    }
+}
+
+/// The word for a state, with its colour.
+pub(super) fn word(state: &IncidentState) -> (Tone, String) {
+    let tone = match state {
+        IncidentState::Open
+        | IncidentState::Planned
+        | IncidentState::Acting { .. }
+        | IncidentState::Verifying { .. } => Tone::Busy,
+        IncidentState::Escalated => Tone::Bad,
+        IncidentState::Suppressed => Tone::Faint,
+        IncidentState::Resolved { .. } => Tone::Good,
+    };
+    (tone, state.as_str().to_uppercase())
+}
+
+/// The guard's no, and until when.
+pub(super) fn refusal(refusal: &Refusal, now: Timestamp) -> String {
+    let until = match refusal.hold {
+        Hold::Until(then) => format!("asks again {}", ahead(then, now)),
+        Hold::UntilChange => "asks again when that changes".into(),
+        Hold::Denied => "stays so until a person acts or the fault goes".into(),
+    };
+    format!("{} says no: {}; {until}", refusal.guard, safe(&refusal.why))
+}
+
+fn block(page: &mut Page, incident: &IncidentSummary, status: &Status) {
+    let now = status.now;
+    let proposal = status.proposals.iter().find(|proposal| Some(proposal.id) == incident.proposal);
+    let asks = proposal.is_some();
+    let (tone, label) = match (&incident.state, asks, incident.held.is_some()) {
+        (IncidentState::Open | IncidentState::Planned, true, _) => (Tone::Busy, "ASKS".to_owned()),
+        (IncidentState::Open | IncidentState::Planned, false, true) => (Tone::Busy, "HELD".to_owned()),
+        _ => word(&incident.state),
+    };
+    page.labelled(tone, &label, &title(incident));
+    page.under(&format!(
+        "{}; for {}",
+        safe(&incident.what),
+        ago(incident.opened, now).trim_end_matches(" ago")
+    ));
+    let tried: Vec<_> = incident.tried.iter().map(|remedy| remedy.name()).collect();
+    let tried = if tried.is_empty() { "nothing yet".into() } else { tried.join(", ") };
+    let told =
+        incident.escalated.map(|then| format!("; told a person {}", ago(then, now))).unwrap_or_default();
+    match &incident.state {
+        IncidentState::Acting { action } => page.under(&format!("doing {action}: {tried}")),
+        IncidentState::Verifying { action } => {
+            page.under(&format!("did {tried}; watching whether {action} helped"));
+        }
+        IncidentState::Open
+        | IncidentState::Planned
+        | IncidentState::Escalated
+        | IncidentState::Suppressed
+        | IncidentState::Resolved { .. } => page.under(&format!("tried {tried}{told}")),
+    }
+    if let Some(proposal) = proposal {
+        page.under(&format!("wants to {}; expires {}", proposal.remedy, ahead(proposal.expires, now)));
+        page.next(&format!("prunella approve {}", proposal.id));
+        page.next(&format!("prunella deny {} --reason TEXT", proposal.id));
+        return;
+    }
+    if let Some(held) = &incident.held {
+        page.under(&refusal(held, now));
+    }
+    if incident.state == IncidentState::Escalated {
+        page.next(&format!("prunella explain {}", incident.id));
+    }
+}
+
+/// `inc-12  api.service  page, owner team-payments`
+pub(super) fn title(incident: &IncidentSummary) -> String {
+    let mut title =
+        format!("{}  {}  {}", incident.id, subject(&incident.subject), severity(incident.severity));
+    if let Some(owner) = &incident.owner {
+        title.push_str(&format!(", owner {}", safe(owner)));
+    }
+    if incident.recurrences > 0 {
+        title.push_str(&format!(", came back {}", times(incident.recurrences)));
+    }
+    title
+}
+
+pub(super) fn times(n: u32) -> String {
+    if n == 1 { "once".into() } else { format!("{n} times") }
+}
+
+pub(super) const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ticket => "ticket",
+        Severity::Page => "page",
+    }
+}
+
+fn pauses(page: &mut Page, status: &Status) {
+    for pause in &status.pauses {
+        page.blank();
+        let scope = match &pause.scope {
+            PauseScope::Agent => "the whole agent".to_owned(),
+            PauseScope::Rule(rule) => format!("rule {}", safe(rule.as_str())),
+            PauseScope::Unit(unit) => unit.to_string(),
+        };
+        page.labelled(Tone::Busy, "PAUSED", &format!("{}  {scope}", pause.id));
+        page.under(&format!(
+            "by {}: {}; ends {}",
+            safe(&pause.by),
+            safe(&pause.reason),
+            ahead(pause.until, status.now)
+        ));
+        page.next(&format!("prunella resume {}", pause.id));
+    }
+}

@@ -1,0 +1,242 @@
+//! Golden transcripts: the whole CLI against a real socket with fixed snapshots.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests plant the files that are read")]
+
+use std::path::Path;
+
+use super::*;
+use crate::model::{Command as Told, PauseScope, RecordBody, Snapshot};
+use crate::serve::testing::{
+    TestServer, bad_policy, degraded, escalated, healthy, held, paused, record, repairing,
+};
+
+const PLAIN: Terminal = Terminal { colour: false, width: 80 };
+
+const OFFLINE: Offline = Offline {
+    check: |files| match files.iter().find(|(_, text)| text.contains("used_percnt")) {
+        Some((name, _)) => {
+            Err(format!("error: unknown field\n --> {name}:1:1\n  = help: did you mean used_percent?"))
+        }
+        None => Ok(Checked { digest: "9f2c41d07ab3".into(), rules: files.len() }),
+    },
+    verify_ledger: |folder| {
+        let sound = folder.ends_with("sound");
+        let text = if sound { "3 records, proven" } else { "record 2 does not follow record 1" };
+        Ok(Proof { sound, text: text.into(), json: json!({ "sound": sound }) })
+    },
+};
+
+struct Ran {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+fn ran(socket: &Path, terminal: Terminal, args: &[&str]) -> Ran {
+    let socket = socket.to_str().unwrap();
+    let args = ["prunella", "--socket", socket].into_iter().chain(args.iter().copied());
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(args, &mut out, &mut err, terminal, OFFLINE);
+    Ran { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}
+
+/// The transcript of several commands.
+fn transcript(snapshot: Snapshot, commands: &[&[&str]]) -> String {
+    let server = TestServer::start(snapshot);
+    let mut text = String::new();
+    for args in commands {
+        let Ran { exit, out, err } = ran(&server.socket, PLAIN, args);
+        let fits = |line: &str| line.starts_with('{') || line.chars().count() <= 80;
+        assert!(out.lines().all(fits), "wider than the terminal:\n{out}");
+        assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'), "an escape got through:\n{out}{err}");
+        text.push_str(&format!("$ prunella {}\n{out}{err}[exit {}]\n\n", args.join(" "), exit.code()));
+    }
+    text.replace(server.socket.to_str().unwrap(), "SOCKET")
+}
+
+#[test]
+fn a_healthy_host() {
+    insta::assert_snapshot!(transcript(
+        healthy(),
+        &[
+            &["status"],
+            &["units"],
+            &["incidents"],
+            &["incidents", "--all"],
+            &["explain", "inc-11"],
+            &["explain", "nginx"]
+        ]
+    ));
+}
+
+#[test]
+fn a_repair_under_way() {
+    insta::assert_snapshot!(transcript(repairing(), &[&["status"], &["units"], &["explain", "api"]]));
+}
+
+#[test]
+fn held_by_guards() {
+    insta::assert_snapshot!(transcript(
+        held(),
+        &[
+            &["status"],
+            &["units"],
+            &["incidents"],
+            &["explain", "api"],
+            &["explain", "db"],
+            &["explain", "old"]
+        ]
+    ));
+}
+
+#[test]
+fn given_up_on() {
+    insta::assert_snapshot!(transcript(escalated(), &[&["status"], &["explain", "12"]]));
+}
+
+#[test]
+fn paused_by_a_person() {
+    insta::assert_snapshot!(transcript(paused(), &[&["status"], &["explain", "db"]]));
+}
+
+#[test]
+fn an_agent_that_is_impaired() {
+    insta::assert_snapshot!(transcript(degraded(), &[&["status"], &["units"], &["explain", "nginx"]]));
+}
+
+#[test]
+fn a_policy_that_was_refused() {
+    insta::assert_snapshot!(transcript(bad_policy(), &[&["status"], &["reload"], &["reload"]]));
+}
+
+#[test]
+fn commands_and_refusals() {
+    insta::assert_snapshot!(transcript(
+        healthy(),
+        &[
+            &["pause", "--unit", "db", "--for", "2h", "--reason", "CHG-118"],
+            &["pause", "--rule", "No Rule", "--for", "2h", "--reason", "x"],
+            &["resume", "pause-3"],
+            &["approve", "prop-9"],
+            &["approve", "prop-8"],
+            &["--json", "approve", "prop-8"],
+            &["deny", "4", "--reason", "not now"],
+            &["ack", "inc-11"],
+            &["explain", "inc-99"],
+            &["records"],
+            &["records", "--after", "2", "--json"],
+        ]
+    ));
+}
+
+#[test]
+fn what_is_typed_is_what_the_engine_hears() {
+    let server = TestServer::start(healthy());
+    let ran =
+        ran(&server.socket, PLAIN, &["pause", "--rule", "unit-failed", "--for", "1h30m", "--reason", "a b"]);
+    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+    let heard = server.commands.lock().unwrap().clone();
+    let Told::Pause { scope: PauseScope::Rule(rule), length, reason } = &heard[0].1 else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((rule.as_str(), length.as_secs(), reason.as_str()), ("unit-failed", 5400, "a b"));
+}
+
+#[test]
+fn json_is_the_agents_own_and_keeps_the_exit_code() {
+    let server = TestServer::start(escalated());
+    for args in [["--json", "status"], ["--json", "units"], ["--json", "incidents"], ["--json", "version"]] {
+        let ran = ran(&server.socket, PLAIN, &args);
+        serde_json::from_str::<serde_json::Value>(&ran.out).unwrap();
+        assert_eq!(ran.exit, if args[1] == "status" { Exit::Attention } else { Exit::Ok });
+    }
+    let ran = ran(&server.socket, PLAIN, &["--json", "explain", "nginx"]);
+    let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(value["unit"], "nginx.service");
+}
+
+#[test]
+fn following_shows_what_comes() {
+    let server = TestServer::start(healthy());
+    let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let socket = server.socket.to_str().unwrap().to_owned();
+    let follower = std::thread::spawn(move || {
+        let args = ["prunella", "--socket", &socket, "records", "--follow", "--after", "3"];
+        run(args, &mut { writer }, &mut Vec::new(), PLAIN, OFFLINE)
+    });
+    server.records.push(record(4, RecordBody::AgentStopping { why: "asked".into() }));
+    let mut line = String::new();
+    let mut reader = io::BufReader::new(reader);
+    io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    assert!(line.contains("agent stopping: asked"), "{line}");
+    drop(reader);
+    // The next record meets a closed pipe: the reader has seen enough.
+    server.records.push(record(5, RecordBody::AgentStopping { why: "asked".into() }));
+    assert_eq!(follower.join().unwrap(), Exit::Ok);
+}
+
+#[test]
+fn an_agent_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, exit: Exit, part: &str| {
+        let ran = ran(&folder.path().join(name), PLAIN, &["status"]);
+        assert_eq!(ran.exit, exit);
+        assert!(ran.err.contains(part) && ran.err.contains('→'), "{}", ran.err);
+        assert!(ran.out.is_empty());
+    };
+    check("none", Exit::Unreachable, "is not running");
+    drop(std::os::unix::net::UnixListener::bind(folder.path().join("stale")).unwrap());
+    check("stale", Exit::Unreachable, "Nobody answers");
+    let ran = ran(&folder.path().join("none"), PLAIN, &["--json", "status"]);
+    let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(error["error"]["code"], "unreachable");
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let server = TestServer::start(escalated());
+    let colourful = Terminal { colour: true, ..PLAIN };
+    assert!(ran(&server.socket, colourful, &["status"]).out.contains("\u{1b}["));
+    assert!(!ran(&server.socket, colourful, &["--color", "never", "status"]).out.contains('\u{1b}'));
+    assert!(ran(&server.socket, PLAIN, &["--color", "always", "status"]).out.contains("\u{1b}["));
+}
+
+#[test]
+fn every_view_fits_a_narrow_terminal() {
+    let server = TestServer::start(held());
+    for args in [["status", "--color=never"], ["explain", "api"], ["explain", "db"]] {
+        let ran = ran(&server.socket, Terminal { colour: false, width: 60 }, &args);
+        let wide: Vec<_> = ran.out.lines().filter(|l| l.chars().count() > 60 && !l.contains('→')).collect();
+        assert!(wide.is_empty(), "{wide:?}");
+    }
+}
+
+#[test]
+fn offline_commands_need_no_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = folder.path().join("none");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("good.toml"), "x").unwrap();
+    let good = ran(&nobody, PLAIN, &["check", &path("good.toml")]);
+    assert_eq!((good.exit, good.out.as_str()), (Exit::Ok, "Valid: 1 file, 1 rules, digest 9f2c41d07ab3.\n"));
+    std::fs::write(path("bad.toml"), "when = \"used_percnt > 90\"").unwrap();
+    let bad = ran(&nobody, PLAIN, &["check", folder.path().to_str().unwrap()]);
+    assert_eq!(bad.exit, Exit::InvalidPolicy);
+    assert!(bad.err.contains("bad.toml:1:1"), "{}", bad.err);
+    assert_eq!(ran(&nobody, PLAIN, &["check", &path("no.toml")]).exit, Exit::Local);
+    assert_eq!(ran(&nobody, PLAIN, &["verify-ledger", "/x/sound"]).exit, Exit::Ok);
+    assert_eq!(ran(&nobody, PLAIN, &["verify-ledger", "/x/torn"]).exit, Exit::LedgerBroken);
+    let bash = ran(&nobody, PLAIN, &["completions", "bash"]);
+    assert!(bash.exit == Exit::Ok && bash.out.contains("_prunella"));
+    assert_eq!(ran(&nobody, PLAIN, &["version"]).exit, Exit::Ok);
+    assert_eq!(ran(&nobody, PLAIN, &["explode"]).exit, Exit::Usage);
+    let doctor = ran(&nobody, PLAIN, &["doctor", "--json"]);
+    let checks: serde_json::Value = serde_json::from_str(&doctor.out).unwrap();
+    assert!(checks["checks"].as_array().unwrap().len() > 10);
+}
+
+#[test]
+fn the_help() {
+    let nobody = Path::new("/none");
+    insta::assert_snapshot!(ran(nobody, PLAIN, &["--help"]).out);
+}

@@ -1,0 +1,348 @@
+//! Method, path, query and body → a closed [`Request`]. Pure: everything a peer sends ends here.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::model::{
+    Command, IncidentId, PAUSE_MAX, PauseId, PauseScope, ProposalId, RuleName, Seq, UnitName,
+};
+
+use super::access::Right;
+use super::duration::parse_duration;
+use super::error::{ApiError, ErrorCode, echo};
+use super::limits::{
+    BODY_BYTES_MAX, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX, QUERY_BYTES_MAX, REASON_CHARS_MAX,
+    RULE_NAME_BYTES_MAX, WAIT_MAX,
+};
+
+/// Which incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    Open,
+    All,
+}
+
+/// A page of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordsQuery {
+    /// The last record that the peer has; 0 for none.
+    pub after: Seq,
+    /// 1 to [`PAGE_RECORDS_MAX`].
+    pub limit: usize,
+    /// How long to wait for a record when there is none, up to [`WAIT_MAX`].
+    pub wait: Duration,
+}
+
+/// Everything that can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    Index,
+    Status,
+    Units,
+    Incidents(Which),
+    Incident(IncidentId),
+    Records(RecordsQuery),
+    Policy,
+    Metrics,
+    Command(Command),
+    Reload,
+}
+
+impl Request {
+    /// What the peer must be allowed to do.
+    #[must_use]
+    pub const fn needs(&self) -> Right {
+        match self {
+            Self::Index
+            | Self::Status
+            | Self::Units
+            | Self::Incidents(_)
+            | Self::Incident(_)
+            | Self::Records(_)
+            | Self::Policy
+            | Self::Metrics => Right::Read,
+            Self::Command(_) | Self::Reload => Right::Command,
+        }
+    }
+}
+
+/// The parts of a request that mean something.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    pub method: &'a str,
+    /// As sent, without the query.
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub content_type: Option<&'a str>,
+    pub body: &'a [u8],
+}
+
+/// Every endpoint, for `GET /v1`: method, path, meaning.
+pub const ENDPOINTS: [(&str, &str, &str); 14] = [
+    ("GET", "/v1", "this list"),
+    ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
+    ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
+    ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
+    ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
+    ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
+    ("GET", "/v1/policy", "the policy in force"),
+    ("GET", "/metrics", "Prometheus text"),
+    ("POST", "/v1/pause", r#"{"scope": "agent" | {"rule": R} | {"unit": U}, "for": "2h", "reason": TEXT}"#),
+    ("POST", "/v1/resume", r#"{"pause": ID}, or nothing for all pauses"#),
+    ("POST", "/v1/proposals/{id}/approve", "let the agent do what it proposes"),
+    ("POST", "/v1/proposals/{id}/deny", r#"{"reason": TEXT}"#),
+    ("POST", "/v1/incidents/{id}/ack", "a person has taken note"),
+    ("POST", "/v1/reload", "read the policy files again"),
+];
+
+/// The one way in.
+///
+/// # Errors
+/// With the status and sentence for the peer.
+pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
+    if parts.body.len() > BODY_BYTES_MAX {
+        return Err(too_large());
+    }
+    let segments: Vec<&str> = parts.path.split('/').skip(1).collect();
+    match segments.as_slice() {
+        ["v1"] => read(parts, &[]).map(|_| Request::Index),
+        ["v1", "status"] => read(parts, &[]).map(|_| Request::Status),
+        ["v1", "units"] => read(parts, &[]).map(|_| Request::Units),
+        ["v1", "policy"] => read(parts, &[]).map(|_| Request::Policy),
+        ["metrics"] => read(parts, &[]).map(|_| Request::Metrics),
+        ["v1", "incidents"] => incidents(&read(parts, &["state"])?).map(Request::Incidents),
+        ["v1", "incidents", id] => {
+            read(parts, &[])?;
+            Ok(Request::Incident(incident_id(id)?))
+        }
+        ["v1", "records"] => records(&read(parts, &["after", "limit", "wait"])?).map(Request::Records),
+        ["v1", "pause"] => pause(command(parts)?).map(Request::Command),
+        ["v1", "resume"] => resume(command(parts)?).map(Request::Command),
+        ["v1", "reload"] => {
+            command::<Nothing>(parts)?;
+            Ok(Request::Reload)
+        }
+        ["v1", "proposals", id, "approve"] => {
+            command::<Nothing>(parts)?;
+            Ok(Request::Command(Command::Approve { proposal: proposal_id(id)? }))
+        }
+        ["v1", "proposals", id, "deny"] => {
+            let body: DenyBody = command(parts)?;
+            let reason = reason(&body.reason)?;
+            Ok(Request::Command(Command::Deny { proposal: proposal_id(id)?, reason }))
+        }
+        ["v1", "incidents", id, "ack"] => {
+            command::<Nothing>(parts)?;
+            Ok(Request::Command(Command::Acknowledge { incident: incident_id(id)? }))
+        }
+        _ => Err(ApiError::new(ErrorCode::NotFound, format!("There is no endpoint {}.", echo(parts.path)))
+            .hint("GET /v1 lists what there is.")),
+    }
+}
+
+/// The refusal of a body over its limit.
+pub(super) fn too_large() -> ApiError {
+    ApiError::new(ErrorCode::TooLarge, format!("The body is over {BODY_BYTES_MAX} bytes."))
+}
+
+fn bad(message: impl AsRef<str>) -> ApiError {
+    ApiError::new(ErrorCode::BadRequest, message)
+}
+
+/// Checks that this is a plain GET, and takes its query apart.
+fn read<'a>(parts: &Parts<'a>, known: &[&'static str]) -> Result<Vec<(&'static str, &'a str)>, ApiError> {
+    if !matches!(parts.method, "GET" | "HEAD") {
+        return Err(method_not_allowed(parts, "GET, HEAD"));
+    }
+    if !parts.body.is_empty() {
+        return Err(bad("A GET has no body here."));
+    }
+    query(parts.query, known)
+}
+
+fn method_not_allowed(parts: &Parts<'_>, allow: &'static str) -> ApiError {
+    let message = format!("{} does not take {}.", echo(parts.path), echo(parts.method));
+    ApiError::new(ErrorCode::MethodNotAllowed, message).hint(format!("Use {allow}.")).allow(allow)
+}
+
+/// Known keys, each at most once. No value needs percent-encoding, so none is decoded.
+fn query<'a>(
+    query: Option<&'a str>,
+    known: &[&'static str],
+) -> Result<Vec<(&'static str, &'a str)>, ApiError> {
+    let text = query.unwrap_or_default();
+    if text.len() > QUERY_BYTES_MAX {
+        return Err(ApiError::new(
+            ErrorCode::TooLarge,
+            format!("The query is over {QUERY_BYTES_MAX} bytes."),
+        ));
+    }
+    let mut pairs: Vec<(&'static str, &'a str)> = Vec::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(key) = known.iter().find(|name| **name == key) else {
+            let message = format!("There is no parameter {} here.", echo(key));
+            let hint = if known.is_empty() {
+                "It takes none.".into()
+            } else {
+                format!("It takes {}.", known.join(", "))
+            };
+            return Err(bad(message).hint(hint));
+        };
+        if pairs.iter().any(|(seen, _)| seen == key) {
+            return Err(bad(format!("The parameter {key} is given twice.")));
+        }
+        pairs.push((key, value));
+    }
+    Ok(pairs)
+}
+
+fn value<'a>(pairs: &[(&'static str, &'a str)], key: &str) -> Option<&'a str> {
+    pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+}
+
+fn incidents(pairs: &[(&'static str, &str)]) -> Result<Which, ApiError> {
+    match value(pairs, "state") {
+        None | Some("open") => Ok(Which::Open),
+        Some("all") => Ok(Which::All),
+        Some(other) => Err(bad(format!("state is open or all, not {}.", echo(other)))),
+    }
+}
+
+fn number(pairs: &[(&'static str, &str)], key: &str, default: u64) -> Result<u64, ApiError> {
+    let Some(text) = value(pairs, key) else { return Ok(default) };
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number.ok_or_else(|| bad(format!("{key} is a whole number, not {}.", echo(text))))
+}
+
+fn records(pairs: &[(&'static str, &str)]) -> Result<RecordsQuery, ApiError> {
+    let after = Seq(number(pairs, "after", 0)?);
+    let limit = number(pairs, "limit", PAGE_RECORDS_DEFAULT as u64)?;
+    let limit = usize::try_from(limit)
+        .ok()
+        .filter(|limit| (1..=PAGE_RECORDS_MAX).contains(limit))
+        .ok_or_else(|| bad(format!("limit is 1 to {PAGE_RECORDS_MAX}.")))?;
+    let wait = Duration::from_secs(number(pairs, "wait", 0)?);
+    if wait > WAIT_MAX {
+        return Err(bad(format!("wait is at most {} seconds.", WAIT_MAX.as_secs())));
+    }
+    Ok(RecordsQuery { after, limit, wait })
+}
+
+fn incident_id(text: &str) -> Result<IncidentId, ApiError> {
+    IncidentId::parse(text).ok_or_else(|| bad(format!("An incident is inc-NUMBER, not {}.", echo(text))))
+}
+
+fn proposal_id(text: &str) -> Result<ProposalId, ApiError> {
+    ProposalId::parse(text).ok_or_else(|| bad(format!("A proposal is prop-NUMBER, not {}.", echo(text))))
+}
+
+/// Checks that this is a POST of JSON or of nothing, without a query, and reads the body.
+fn command<T: for<'de> Deserialize<'de>>(parts: &Parts<'_>) -> Result<T, ApiError> {
+    if parts.method != "POST" {
+        return Err(method_not_allowed(parts, "POST"));
+    }
+    query(parts.query, &[])?;
+    if !parts.body.is_empty() {
+        let essence = parts.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::new(ErrorCode::WrongMediaType, "The body must be JSON.")
+                .hint("Send Content-Type: application/json."));
+        }
+    }
+    let body = if parts.body.trim_ascii().is_empty() { b"{}" } else { parts.body };
+    serde_json::from_slice(body).map_err(|error| {
+        let text = error.to_string();
+        let shown = super::printable::printable(&text, 2 * super::error::ECHO_CHARS_MAX);
+        bad(format!("The body can't be understood: {shown}.")).hint("GET /v1 shows the form.")
+    })
+}
+
+/// `{}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenyBody {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResumeBody {
+    pause: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PauseBody {
+    scope: ScopeBody,
+    #[serde(rename = "for")]
+    length: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ScopeBody {
+    Agent,
+    Rule(String),
+    Unit(String),
+}
+
+/// Something that a person wrote, on one line.
+fn reason(text: &str) -> Result<String, ApiError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(bad("A reason is needed: the next person on duty will read it."));
+    }
+    if text.chars().count() > REASON_CHARS_MAX {
+        return Err(bad(format!("The reason is over {REASON_CHARS_MAX} characters.")));
+    }
+    if super::printable::printable(text, REASON_CHARS_MAX) != text {
+        return Err(bad("The reason has control characters."));
+    }
+    Ok(text.to_owned())
+}
+
+fn pause(body: PauseBody) -> Result<Command, ApiError> {
+    let scope = match body.scope {
+        ScopeBody::Agent => PauseScope::Agent,
+        ScopeBody::Rule(name) => PauseScope::Rule(rule_name(&name)?),
+        ScopeBody::Unit(name) => PauseScope::Unit(
+            UnitName::parse(name.clone()).map_err(|error| bad(format!("{}: {error}.", echo(&name))))?,
+        ),
+    };
+    let length =
+        parse_duration(&body.length).map_err(|error| bad(format!("{}: {error}.", echo(&body.length))))?;
+    if length.is_zero() || length > PAUSE_MAX {
+        return Err(bad("A pause lasts from one second to 30 days.")
+            .hint("To stop the agent for good: systemctl disable --now prunellad"));
+    }
+    Ok(Command::Pause { scope, length, reason: reason(&body.reason)? })
+}
+
+fn rule_name(text: &str) -> Result<RuleName, ApiError> {
+    let word = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    if text.is_empty() || text.len() > RULE_NAME_BYTES_MAX || !text.bytes().all(word) {
+        return Err(bad(format!("A rule's name is lower-case words joined by dashes, not {}.", echo(text))));
+    }
+    Ok(RuleName::new(text))
+}
+
+fn resume(body: ResumeBody) -> Result<Command, ApiError> {
+    let pause = body
+        .pause
+        .map(|text| {
+            PauseId::parse(&text).ok_or_else(|| bad(format!("A pause is pause-NUMBER, not {}.", echo(&text))))
+        })
+        .transpose()?;
+    Ok(Command::Resume { pause })
+}
+
+#[cfg(test)]
+mod tests;

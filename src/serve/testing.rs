@@ -1,0 +1,539 @@
+//! Fixed snapshots and a server over them, for the tests of the socket and of the CLI.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::model::*;
+use crate::policy::Access;
+
+use super::run::{Timeouts, run_with};
+use super::{AgentInfo, CommandRequest, Directory, Person, RecordSource, ReloadRequest, Shared, bind};
+
+/// Three in the morning, ten days after boot.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::new(BootTime::from_millis(864_000_000), WallTime::from_unix_millis(1_773_457_680_000))
+}
+
+pub(crate) fn ago(seconds: u64) -> Timestamp {
+    let now = now();
+    Timestamp::new(
+        now.boot - Duration::from_secs(seconds),
+        WallTime::from_unix_millis(now.wall.unix_millis() - i64::try_from(seconds).unwrap() * 1000),
+    )
+}
+
+pub(crate) fn ahead(seconds: u64) -> Timestamp {
+    now() + Duration::from_secs(seconds)
+}
+
+pub(crate) fn unit(name: &str) -> UnitName {
+    UnitName::parse(name).unwrap()
+}
+
+pub(crate) fn boot() -> BootId {
+    BootId(Id128::from_bytes([7; 16]))
+}
+
+pub(crate) fn agent() -> AgentInfo {
+    AgentInfo { version: "0.1.0".into(), pid: 412, started: ago(93_600), manager: "systemd 252".into() }
+}
+
+pub(crate) fn healthy() -> Snapshot {
+    Snapshot {
+        at: ago(3),
+        policy_digest: "9f2c41d07ab3".into(),
+        policy_error: None,
+        ledger_degraded: false,
+        units_seen: 212,
+        units_lost: None,
+        units: vec![],
+        operator_stopped: vec![],
+        host: Reading::Failed("/proc/loadavg: permission denied".into()),
+        held: None,
+        pauses: vec![],
+        proposals: vec![],
+        conditions: vec![],
+        incidents: vec![repaired()],
+        counts: Counts {
+            incidents: 12,
+            repaired: 9,
+            cleared_by_themselves: 2,
+            escalated: 1,
+            actions: 14,
+            confirmed: 9,
+            refuted: 4,
+            inconclusive: 1,
+        },
+    }
+}
+
+pub(crate) fn status_of(name: &str, active: ActiveState, sub: &str, result: ServiceResult) -> UnitStatus {
+    UnitStatus {
+        name: unit(name),
+        load: LoadState::Loaded,
+        active,
+        sub: sub.into(),
+        job: Reading::Absent(Absence::NotApplicable),
+        details: Reading::Value(UnitDetails {
+            invocation: Reading::Value(InvocationId(Id128::from_bytes([3; 16]))),
+            file_state: UnitFileState::Enabled,
+            relations: UnitRelations::default(),
+            service: Reading::Value(ServiceDetails {
+                service_type: ServiceType::Simple,
+                restart: RestartSetting::No,
+                result,
+                exit: MainExit::Code(1),
+                restarts: 0,
+                restart_prevented: false,
+                main_pid: Reading::Absent(Absence::NotApplicable),
+                control_group: Reading::Absent(Absence::NotApplicable),
+                memory: Reading::Absent(Absence::NotApplicable),
+                tasks: Reading::Absent(Absence::NotApplicable),
+                cpu_time: Reading::Absent(Absence::NotApplicable),
+                can_reload: false,
+            }),
+        }),
+    }
+}
+
+fn incident(id: u64, name: &str, what: &str, state: IncidentState) -> Incident {
+    let rule = RuleName::new("unit-failed");
+    let subject = Subject::Unit(unit(name));
+    Incident {
+        id: IncidentId(id),
+        rule: rule.clone(),
+        subject: subject.clone(),
+        severity: Severity::Ticket,
+        mode: Mode::Auto,
+        owner: None,
+        finding: Finding { rule, subject, what: what.into() },
+        state,
+        opened: ago(240),
+        closed: None,
+        evidence: None,
+        ladder: vec![Remedy::ResetAndStart, Remedy::RestartWithDependencies],
+        attempts: 0,
+        held: None,
+        proposal: None,
+        escalated: None,
+        recurrences: 0,
+        timeline: vec![TimelineEntry { at: ago(240), what: format!("opened: {what}"), tried: None }],
+    }
+}
+
+pub(crate) fn evidence() -> Evidence {
+    Evidence {
+        unit: Reading::Value(status_of(
+            "api.service",
+            ActiveState::Failed,
+            "failed",
+            ServiceResult::ExitCode,
+        )),
+        log: Reading::Value(vec![
+            "api[991]: listening on 127.0.0.1:8080".into(),
+            "api[991]: \u{1b}[31mFATAL\u{1b}[0m cannot open /etc/api/key.pem: No such file or directory"
+                .into(),
+            "systemd[1]: api.service: Main process exited, code=exited, status=1/FAILURE".into(),
+        ]),
+        processes: Reading::Absent(Absence::NotApplicable),
+    }
+}
+
+fn tried(action: u64, remedy: Remedy, verification: Option<Verification>) -> Option<Tried> {
+    Some(Tried { action: ActionId(action), remedy, verification })
+}
+
+pub(crate) fn repaired() -> Incident {
+    let mut incident = incident(
+        11,
+        "cron.service",
+        "active_state is \"failed\", result is \"signal\"",
+        IncidentState::Resolved { how: Resolution::Repaired },
+    );
+    incident.opened = ago(7200);
+    incident.closed = Some(ago(7196));
+    incident.attempts = 1;
+    let confirmed = Verification::Confirmed { why: "active with a new invocation for 3s".into() };
+    incident.timeline = vec![
+        TimelineEntry {
+            at: ago(7200),
+            what: "active_state is \"failed\", result is \"signal\"".into(),
+            tried: None,
+        },
+        TimelineEntry {
+            at: ago(7199),
+            what: "reset-and-start begun".into(),
+            tried: tried(13, Remedy::ResetAndStart, None),
+        },
+        TimelineEntry {
+            at: ago(7196),
+            what: "reset-and-start confirmed".into(),
+            tried: tried(13, Remedy::ResetAndStart, Some(confirmed)),
+        },
+    ];
+    incident
+}
+
+pub(crate) fn repairing() -> Snapshot {
+    let mut incident = incident(
+        12,
+        "api.service",
+        "active_state is \"failed\", result is \"exit-code\"",
+        IncidentState::Verifying { action: ActionId(15) },
+    );
+    incident.opened = ago(8);
+    incident.attempts = 1;
+    incident.evidence = Some(evidence());
+    incident.timeline = vec![
+        TimelineEntry { at: ago(8), what: incident.finding.what.clone(), tried: None },
+        TimelineEntry {
+            at: ago(7),
+            what: "reset-and-start begun".into(),
+            tried: tried(15, Remedy::ResetAndStart, None),
+        },
+    ];
+    let mut snapshot = healthy();
+    snapshot.units = vec![UnitView {
+        status: status_of("api.service", ActiveState::Activating, "start", ServiceResult::ExitCode),
+        left_alone: None,
+    }];
+    snapshot.incidents.insert(0, incident);
+    snapshot
+}
+
+pub(crate) fn held() -> Snapshot {
+    let mut backoff = incident(
+        12,
+        "api.service",
+        "active_state is \"failed\", result is \"exit-code\"",
+        IncidentState::Planned,
+    );
+    backoff.attempts = 2;
+    backoff.held = Some(Refusal {
+        guard: GuardName::Backoff,
+        hold: Hold::Until(ahead(250)),
+        why: "2 attempts failed; the third waits out its backoff".into(),
+    });
+    let mut apt = incident(
+        13,
+        "web.service",
+        "active_state is \"failed\", result is \"signal\"",
+        IncidentState::Planned,
+    );
+    apt.held = Some(Refusal {
+        guard: GuardName::PackageManager,
+        hold: Hold::UntilChange,
+        why: "apt-get (pid 2201) holds /var/lib/dpkg/lock-frontend".into(),
+    });
+    let mut asks = incident(14, "db.service", "probe_failures is 3", IncidentState::Planned);
+    asks.mode = Mode::Approve;
+    asks.proposal = Some(ProposalId(4));
+    asks.held = Some(Refusal {
+        guard: GuardName::Approval,
+        hold: Hold::UntilChange,
+        why: "restart-with-dependencies needs a person's approval".into(),
+    });
+    let mut snapshot = healthy();
+    snapshot.proposals = vec![Proposal {
+        id: ProposalId(4),
+        incident: IncidentId(14),
+        remedy: Remedy::RestartWithDependencies,
+        subject: Subject::Unit(unit("db.service")),
+        invocation: Reading::Absent(Absence::NotObserved),
+        expires: ahead(3360),
+    }];
+    snapshot.units = vec![
+        UnitView {
+            status: status_of("api.service", ActiveState::Failed, "failed", ServiceResult::ExitCode),
+            left_alone: None,
+        },
+        UnitView {
+            status: status_of("old.service", ActiveState::Inactive, "dead", ServiceResult::Success),
+            left_alone: Some(
+                "an operator stopped it on purpose; it stays down until somebody starts it".into(),
+            ),
+        },
+    ];
+    snapshot.operator_stopped = vec![unit("old.service")];
+    snapshot.incidents.splice(0..0, [backoff, apt, asks]);
+    snapshot
+}
+
+pub(crate) fn escalated() -> Snapshot {
+    let mut incident = incident(
+        12,
+        "api.service",
+        "active_state is \"failed\", result is \"exit-code\"",
+        IncidentState::Escalated,
+    );
+    incident.severity = Severity::Page;
+    incident.owner = Some("team-payments".into());
+    incident.opened = ago(900);
+    incident.escalated = Some(ago(300));
+    incident.attempts = 2;
+    incident.recurrences = 1;
+    incident.evidence = Some(evidence());
+    let refuted = |why: &str| Verification::Refuted { why: why.into() };
+    incident.timeline = vec![
+        TimelineEntry { at: ago(900), what: incident.finding.what.clone(), tried: None },
+        TimelineEntry {
+            at: ago(899),
+            what: "reset-and-start begun".into(),
+            tried: tried(15, Remedy::ResetAndStart, None),
+        },
+        TimelineEntry {
+            at: ago(896),
+            what: "reset-and-start refuted".into(),
+            tried: tried(15, Remedy::ResetAndStart, Some(refuted("failed again after 2s, exit-code 1"))),
+        },
+        TimelineEntry {
+            at: ago(880),
+            what: "restart-with-dependencies begun".into(),
+            tried: tried(16, Remedy::RestartWithDependencies, None),
+        },
+        TimelineEntry {
+            at: ago(874),
+            what: "restart-with-dependencies refuted".into(),
+            tried: tried(
+                16,
+                Remedy::RestartWithDependencies,
+                Some(refuted("failed again after 1s, exit-code 1")),
+            ),
+        },
+        TimelineEntry { at: ago(300), what: "escalated: the ladder is used up".into(), tried: None },
+    ];
+    let mut snapshot = healthy();
+    snapshot.units = vec![UnitView {
+        status: status_of("api.service", ActiveState::Failed, "failed", ServiceResult::ExitCode),
+        left_alone: None,
+    }];
+    snapshot.incidents.insert(0, incident);
+    snapshot
+}
+
+pub(crate) fn paused() -> Snapshot {
+    let mut snapshot = healthy();
+    let until = ahead(5400);
+    snapshot.pauses = vec![
+        Pause {
+            id: PauseId(3),
+            scope: PauseScope::Agent,
+            until,
+            by: "anna".into(),
+            reason: "storage migration, CHG-118".into(),
+        },
+        Pause {
+            id: PauseId(4),
+            scope: PauseScope::Unit(unit("db.service")),
+            until: ahead(86_400),
+            by: "root".into(),
+            reason: "replica rebuild".into(),
+        },
+    ];
+    snapshot.held = Some(Refusal {
+        guard: GuardName::Pause,
+        hold: Hold::Until(until),
+        why: "anna paused the agent: storage migration, CHG-118".into(),
+    });
+    snapshot
+}
+
+pub(crate) fn degraded() -> Snapshot {
+    let mut snapshot = healthy();
+    snapshot.at = ago(200);
+    snapshot.ledger_degraded = true;
+    snapshot.units_lost = Some("systemd can't be reached: the system bus is gone".into());
+    snapshot.held = Some(Refusal {
+        guard: GuardName::Freshness,
+        hold: Hold::UntilChange,
+        why: "nothing has been heard of units for 3m 20s".into(),
+    });
+    snapshot
+}
+
+pub(crate) fn bad_policy() -> Snapshot {
+    let mut snapshot = healthy();
+    snapshot.policy_error = Some(
+        "/etc/prunella/policy.d/50-web.toml:7:9: unknown field used_percnt\n  |\n7 | when = \"used_percnt > 90\"\n  |         ^^^^^^^^^^^ did you mean used_percent?"
+            .into(),
+    );
+    snapshot
+}
+
+pub(crate) fn record(seq: u64, body: RecordBody) -> Record {
+    Record { seq: Seq(seq), entry: Entry { at: ago(1000 - seq), boot: boot(), body } }
+}
+
+pub(crate) fn some_records() -> Vec<Record> {
+    vec![
+        record(1, RecordBody::ChainStarted { format: RECORD_FORMAT, previous: None }),
+        record(
+            2,
+            RecordBody::AgentStarted { version: "0.1.0".into(), boot: boot(), policy: "9f2c41d07ab3".into() },
+        ),
+        record(
+            3,
+            RecordBody::IncidentReopened {
+                incident: IncidentId(12),
+                finding: Finding {
+                    rule: RuleName::new("unit-failed"),
+                    subject: Subject::Unit(unit("api.service")),
+                    what: "active_state is \"failed\"".into(),
+                },
+            },
+        ),
+    ]
+}
+
+/// A ledger in memory.
+pub(crate) struct Records {
+    pub(crate) all: Mutex<Vec<Record>>,
+    pub(crate) head: watch::Sender<Seq>,
+}
+
+impl Records {
+    pub(crate) fn push(&self, record: Record) {
+        let seq = record.seq;
+        self.all.lock().unwrap().push(record);
+        self.head.send_replace(seq);
+    }
+}
+
+impl RecordSource for Records {
+    fn after(&self, seq: Seq, limit: usize) -> Result<Vec<Record>, String> {
+        Ok(self.all.lock().unwrap().iter().filter(|record| record.seq > seq).take(limit).cloned().collect())
+    }
+
+    fn of_incident(&self, incident: IncidentId, limit: usize) -> Result<Vec<Record>, String> {
+        let all = self.all.lock().unwrap();
+        let of = |record: &&Record| record.entry.body.incident() == Some(incident);
+        let mut found: Vec<_> = all.iter().filter(of).cloned().collect();
+        Ok(found.split_off(found.len().saturating_sub(limit)))
+    }
+
+    fn head(&self) -> watch::Receiver<Seq> {
+        self.head.subscribe()
+    }
+}
+
+/// Users by uid: name and groups.
+pub(crate) struct Users(pub(crate) BTreeMap<u32, (&'static str, &'static [&'static str])>);
+
+impl Directory for Users {
+    fn lookup(&self, uid: u32) -> Person {
+        let (name, groups) = self.0.get(&uid).copied().unwrap_or(("nobody-known", &[]));
+        Person { name: name.into(), groups: groups.iter().map(|&g| g.to_owned()).collect() }
+    }
+}
+
+pub(crate) const READER: u32 = 4001;
+pub(crate) const ADMIN: u32 = 4002;
+pub(crate) const STRANGER: u32 = 4003;
+
+/// A server in a temporary folder, on a thread of its own, ended when dropped.
+pub(crate) struct TestServer {
+    pub(crate) socket: PathBuf,
+    pub(crate) records: Arc<Records>,
+    /// Every command that reached the engine.
+    pub(crate) commands: Arc<Mutex<Vec<(Peer, Command)>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl TestServer {
+    pub(crate) fn start(snapshot: Snapshot) -> Self {
+        Self::start_with(
+            snapshot,
+            Timeouts { head: super::limits::HEAD_TIMEOUT, body: super::limits::BODY_TIMEOUT },
+        )
+    }
+
+    pub(super) fn start_with(snapshot: Snapshot, timeouts: Timeouts) -> Self {
+        let open = std::fs::Permissions::from_mode(0o755);
+        let folder = tempfile::Builder::new().permissions(open).tempdir().unwrap();
+        let socket = folder.path().join("prunella.sock");
+        let records = Arc::new(Records { all: Mutex::new(some_records()), head: watch::Sender::new(Seq(3)) });
+        let commands = Arc::new(Mutex::new(Vec::new()));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let bound = bind(&socket).unwrap();
+        let thread = std::thread::spawn({
+            let (records, commands) = (Arc::clone(&records), Arc::clone(&commands));
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async move {
+                    let (command_sender, command_receiver) = mpsc::channel(4);
+                    let (reload_sender, reload_receiver) = mpsc::channel(1);
+                    let own = rustix::process::geteuid().as_raw();
+                    let users = Users(BTreeMap::from([
+                        (READER, ("rita", ["users", "prunella"].as_slice())),
+                        (ADMIN, ("anna", &["prunella-admin"])),
+                        (STRANGER, ("sam", &["users"])),
+                        (own, ("root", &["prunella-admin"])),
+                    ]));
+                    let shared = Shared {
+                        snapshot: watch::channel(Arc::new(snapshot)).1,
+                        commands: command_sender,
+                        reload: reload_sender,
+                        records,
+                        policy_text: watch::channel(Arc::new("{\"rules\":[]}".to_owned())).1,
+                        access: watch::channel(Access::default()).1,
+                        directory: Arc::new(users),
+                        clock: Arc::new(now),
+                        agent: agent(),
+                    };
+                    tokio::spawn(engine(command_receiver, commands));
+                    tokio::spawn(reloads(reload_receiver));
+                    let shutdown = async {
+                        let _ = stopped.await;
+                    };
+                    run_with(bound.listener().unwrap(), shared, timeouts, shutdown).await.unwrap();
+                });
+            }
+        });
+        Self { socket, records, commands, stop: Some(stop), thread: Some(thread), _folder: folder }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Obeys, except for what has the number 9 (unknown) or 8 (declined).
+async fn engine(mut requests: mpsc::Receiver<CommandRequest>, heard: Arc<Mutex<Vec<(Peer, Command)>>>) {
+    while let Some(CommandRequest { by, command, reply }) = requests.recv().await {
+        let number = match &command {
+            Command::Pause { .. } => 0,
+            Command::Resume { pause } => pause.map_or(0, |pause| pause.0),
+            Command::Approve { proposal } | Command::Deny { proposal, .. } => proposal.0,
+            Command::Acknowledge { incident } => incident.0,
+        };
+        heard.lock().unwrap().push((by, command));
+        let _ = reply.send(match number {
+            9 => Reply::NotFound("There is nothing of that name any more.".into()),
+            8 => Reply::Refused("prop-8 has expired.".into()),
+            _ => Reply::Done("Done as asked.".into()),
+        });
+    }
+}
+
+/// Takes the first reload, refuses the next.
+async fn reloads(mut requests: mpsc::Receiver<ReloadRequest>) {
+    let mut answers = [Ok("0123abcd".to_owned())]
+        .into_iter()
+        .chain(std::iter::repeat(Err("50-web.toml:7:9: no".to_owned())));
+    while let (Some(reply), Some(answer)) = (requests.recv().await, answers.next()) {
+        let _ = reply.send(answer);
+    }
+}

@@ -1,0 +1,195 @@
+//! The JSON of the answers. The CLI reads the same types.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    ConditionView, Counts, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause, Proposal,
+    ProposalId, Reading, Record, Refusal, Remedy, RuleName, Seq, Severity, Snapshot, Subject, Timestamp,
+    UnitName, UnitView,
+};
+
+/// The agent that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentInfo {
+    pub version: String,
+    pub pid: u32,
+    pub started: Timestamp,
+    /// The service manager in charge: `systemd 252`, `direct`.
+    pub manager: String,
+}
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// When this was answered.
+    pub now: Timestamp,
+    /// When the engine last moved.
+    pub at: Timestamp,
+    pub agent: AgentInfo,
+    pub policy_digest: String,
+    pub policy_error: Option<String>,
+    pub ledger_degraded: bool,
+    pub units_seen: usize,
+    pub units_lost: Option<String>,
+    pub held: Option<Refusal>,
+    pub pauses: Vec<Pause>,
+    pub proposals: Vec<Proposal>,
+    pub conditions: Vec<ConditionView>,
+    /// Those that are open.
+    pub incidents: Vec<IncidentSummary>,
+    pub counts: Counts,
+    pub host: Reading<HostVitals>,
+}
+
+/// `GET /v1/units`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Units {
+    pub now: Timestamp,
+    pub at: Timestamp,
+    pub units_seen: usize,
+    pub units_lost: Option<String>,
+    pub units: Vec<UnitView>,
+    pub operator_stopped: Vec<UnitName>,
+}
+
+/// `GET /v1/incidents`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incidents {
+    pub now: Timestamp,
+    pub at: Timestamp,
+    pub incidents: Vec<IncidentSummary>,
+}
+
+/// An incident without its evidence and timeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentSummary {
+    pub id: IncidentId,
+    pub rule: RuleName,
+    pub subject: Subject,
+    pub severity: Severity,
+    pub mode: Mode,
+    pub owner: Option<String>,
+    /// What was found, one sentence.
+    pub what: String,
+    #[serde(flatten)]
+    pub state: IncidentState,
+    pub opened: Timestamp,
+    pub closed: Option<Timestamp>,
+    pub escalated: Option<Timestamp>,
+    pub attempts: u32,
+    pub recurrences: u32,
+    /// The remedies that were tried, oldest first.
+    pub tried: Vec<Remedy>,
+    pub held: Option<Refusal>,
+    pub proposal: Option<ProposalId>,
+}
+
+impl From<&Incident> for IncidentSummary {
+    fn from(incident: &Incident) -> Self {
+        let tried = incident.timeline.iter().filter_map(|entry| entry.tried.as_ref());
+        let mut seen = std::collections::BTreeSet::new();
+        Self {
+            id: incident.id,
+            rule: incident.rule.clone(),
+            subject: incident.subject.clone(),
+            severity: incident.severity,
+            mode: incident.mode,
+            owner: incident.owner.clone(),
+            what: incident.finding.what.clone(),
+            state: incident.state.clone(),
+            opened: incident.opened,
+            closed: incident.closed,
+            escalated: incident.escalated,
+            attempts: incident.attempts,
+            recurrences: incident.recurrences,
+            tried: tried.filter(|tried| seen.insert(tried.action)).map(|tried| tried.remedy).collect(),
+            held: incident.held.clone(),
+            proposal: incident.proposal,
+        }
+    }
+}
+
+/// `GET /v1/incidents/{id}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentDetail {
+    pub now: Timestamp,
+    /// Gone from memory when it ended long ago; its records tell.
+    pub incident: Option<Incident>,
+    /// The open question to a person.
+    pub proposal: Option<Proposal>,
+    /// The newest of its records, oldest first.
+    pub records: Vec<Record>,
+    /// Why there are none, when they could not be read.
+    pub records_error: Option<String>,
+}
+
+/// `GET /v1/records`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordPage {
+    pub records: Vec<Record>,
+    /// What to ask `after` next.
+    pub next: Seq,
+    /// The newest record there is.
+    pub head: Seq,
+}
+
+/// The answer to a command that was obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// One sentence.
+    pub done: String,
+}
+
+/// The answer to a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    pub done: String,
+    /// The digest of the policy now in force.
+    pub policy_digest: String,
+}
+
+/// Whether it still needs anybody's attention.
+#[must_use]
+pub const fn is_open(state: &IncidentState) -> bool {
+    !matches!(state, IncidentState::Resolved { .. })
+}
+
+impl Status {
+    /// Of a snapshot.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, agent: &AgentInfo, now: Timestamp) -> Self {
+        let open = snapshot.incidents.iter().filter(|incident| is_open(&incident.state));
+        Self {
+            now,
+            at: snapshot.at,
+            agent: agent.clone(),
+            policy_digest: snapshot.policy_digest.clone(),
+            policy_error: snapshot.policy_error.clone(),
+            ledger_degraded: snapshot.ledger_degraded,
+            units_seen: snapshot.units_seen,
+            units_lost: snapshot.units_lost.clone(),
+            held: snapshot.held.clone(),
+            pauses: snapshot.pauses.clone(),
+            proposals: snapshot.proposals.clone(),
+            conditions: snapshot.conditions.clone(),
+            incidents: open.map(IncidentSummary::from).collect(),
+            counts: snapshot.counts,
+            host: snapshot.host.clone(),
+        }
+    }
+}
+
+impl Units {
+    /// Of a snapshot.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
+        Self {
+            now,
+            at: snapshot.at,
+            units_seen: snapshot.units_seen,
+            units_lost: snapshot.units_lost.clone(),
+            units: snapshot.units.clone(),
+            operator_stopped: snapshot.operator_stopped.clone(),
+        }
+    }
+}
