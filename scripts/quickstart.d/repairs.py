@@ -254,12 +254,13 @@ class Demonstration:
         print(f"    +{case.after(record):7.2f} s  {text.strip()}", flush=True)
 
     def table(self) -> None:
-        head = ["service", "fault", "detected", "up again", "verified", "attempts", "guards said no", "end"]
+        head = ["service", "fault", "detected", "up again", "verified", "attempts", "guards", "end"]
         rows = [head]
         for case in self.cases.values():
-            no = ", ".join(f"{guard} x{times}" for guard, times in case.held.items())
+            said = {"permit": case.attempts, **{f"no: {guard}": times for guard, times in case.held.items()}}
+            guards = ", ".join(f"{verdict} x{times}" for verdict, times in said.items())
             rows.append([case.kind, case.fault, seconds_text(case.detected), seconds_text(case.up_again),
-                         seconds_text(case.verified), str(case.attempts), no or "none", case.end])
+                         seconds_text(case.verified), str(case.attempts), guards, case.end])
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         print()
         for number, row in enumerate(rows):

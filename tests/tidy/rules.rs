@@ -90,8 +90,7 @@ fn pure_rooms_touch_nothing() {
 
 #[test]
 fn impurity_is_caught_in_every_spelling() {
-    let caught =
-        |text: &str| !impurities(&Source { path: "src/engine/x.rs".into(), text: text.into() }).is_empty();
+    let caught = |text: &str| !impurities(&Source::sample("src/engine/x.rs", text)).is_empty();
     for bad in [
         "use std::fs;",
         "use std::{fmt, fs::File};",
@@ -110,7 +109,7 @@ fn impurity_is_caught_in_every_spelling() {
         "// std::fs\nfn f() -> &'static str { \"tokio::spawn\" }",
         "use std::net::SocketAddr;",
         "use jiff::Zoned; use crate::model::Timestamp;",
-        "mod tests { use std::fs; }",
+        "#[cfg(test)] mod tests { use std::fs; }",
         "fn notify(tracing: bool) { self.notify(tracing) }",
     ] {
         assert!(!caught(good), "wrongly caught: {good}");

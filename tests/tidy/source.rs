@@ -10,6 +10,8 @@ pub(crate) struct Source {
     /// Relative to the package: `src/guard/permit.rs`.
     pub(crate) path: String,
     pub(crate) text: String,
+    /// A file of tests: its imports and its means are its own business.
+    pub(crate) is_test: bool,
 }
 
 impl Source {
@@ -28,14 +30,22 @@ impl Source {
         }
     }
 
-    /// A file of tests: its imports and its means are its own business.
-    pub(crate) fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+    /// What the compiler sees outside tests: no comments, no strings, no `#[cfg(test)] mod x { … }`.
+    pub(crate) fn code(&self) -> Vec<Token> {
+        if self.is_test { Vec::new() } else { without_tests(tokens(&self.text)).0 }
     }
 
-    /// What the compiler sees: no comments, no strings, and no `mod tests { … }`.
-    pub(crate) fn code(&self) -> Vec<Token> {
-        if self.is_test() { Vec::new() } else { without_tests(tokens(&self.text)) }
+    /// The files that its `#[cfg(test)] mod x;` name, either of which may be there.
+    fn test_files(&self) -> Vec<String> {
+        let folder = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let folder = if self.path == "src/lib.rs" { "src" } else { folder };
+        let (_, modules) = without_tests(tokens(&self.text));
+        modules.iter().flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/")]).collect()
+    }
+
+    /// A made-up file, for the tests of the rules.
+    pub(crate) fn sample(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.into(), is_test: path.ends_with("tests.rs") }
     }
 }
 
@@ -45,9 +55,14 @@ pub(crate) fn sources() -> Vec<Source> {
     walk(&root().join("src"), &mut |path| {
         if path.extension().is_some_and(|ending| ending == "rs") {
             let relative = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-            found.push(Source { path: relative, text: fs::read_to_string(path).unwrap() });
+            let is_test = relative.ends_with("tests.rs") || relative.contains("/tests/");
+            found.push(Source { path: relative, text: fs::read_to_string(path).unwrap(), is_test });
         }
     });
+    let tests: Vec<String> = found.iter().flat_map(Source::test_files).collect();
+    for source in &mut found {
+        source.is_test |= tests.iter().any(|path| source.path.starts_with(path.as_str()));
+    }
     assert!(found.len() > 20, "only {} files under src/: is this the package?", found.len());
     found
 }
@@ -71,49 +86,74 @@ pub(crate) fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
     }
 }
 
-/// Drops `mod tests { … }`, braces and all.
-fn without_tests(all: Vec<Token>) -> Vec<Token> {
-    let mut kept = Vec::with_capacity(all.len());
+/// Drops `#[cfg(test)] mod x { … }`, braces and all; also the names of modules of tests that are files.
+fn without_tests(all: Vec<Token>) -> (Vec<Token>, Vec<String>) {
+    let (mut kept, mut files): (Vec<Token>, Vec<String>) = (Vec::with_capacity(all.len()), Vec::new());
     let mut rest = all.into_iter().peekable();
     while let Some(token) = rest.next() {
-        let opens_tests = token.is("mod") && rest.peek().is_some_and(|next| next.is("tests"));
-        if !opens_tests {
+        if !token.is("mod") || !for_tests(&kept) {
             kept.push(token);
             continue;
         }
+        let name = rest.next().map(|token| token.text).unwrap_or_default();
         let mut depth = 0_usize;
         for inner in rest.by_ref() {
             match inner.text.as_str() {
                 "{" => depth += 1,
                 "}" if depth == 1 => break,
                 "}" => depth -= 1,
-                ";" if depth == 0 => break,
+                ";" if depth == 0 => {
+                    files.push(name);
+                    break;
+                }
                 _ => {}
             }
         }
     }
-    kept
+    (kept, files)
+}
+
+/// Whether the attributes right before say `cfg(test)`.
+fn for_tests(before: &[Token]) -> bool {
+    let attributes: Vec<&str> = before
+        .iter()
+        .rev()
+        .map(|token| token.text.as_str())
+        .take_while(|text| !";{}".contains(text))
+        .collect();
+    attributes.windows(4).any(|window| window == [")", "test", "(", "cfg"])
 }
 
 #[test]
 fn tests_modules_are_left_out() {
-    let source = |text: &str| Source { path: "src/guard/x.rs".into(), text: text.into() };
-    let words = |text: &str| -> Vec<String> { source(text).code().into_iter().map(|t| t.text).collect() };
-    assert_eq!(
-        words("fn a() {} mod tests { fn b() { {} } } fn c() {}").join(" "),
-        "fn a ( ) { } fn c ( ) { }"
+    #[track_caller]
+    fn check(text: &str, kept: &str, files: &[&str]) {
+        let (code, found) = without_tests(tokens(text));
+        let words: Vec<String> = code.into_iter().map(|token| token.text).collect();
+        assert_eq!(
+            (words.join(" "), found),
+            (kept.to_owned(), files.iter().map(|f| (*f).to_owned()).collect()),
+            "{text}"
+        );
+    }
+    check(
+        "fn a() {} #[cfg(test)] mod t { fn b() { {} } } fn c() {}",
+        "fn a ( ) { } # [ cfg ( test ) ] fn c ( ) { }",
+        &[],
     );
-    assert_eq!(words("mod tests; struct S;").join(" "), "struct S ;");
-    assert_eq!(
-        words("use crate::a; // crate::b\nlet s = \"crate::c\";").join(" "),
-        "use crate :: a ; let s = ;"
+    check(
+        "#[cfg(test)]\npub(crate) mod fake; struct S;",
+        "# [ cfg ( test ) ] pub ( crate ) struct S ;",
+        &["fake"],
     );
+    check("mod real { use crate::a; }", "mod real { use crate :: a ; }", &[]);
+    check("use crate::a; // crate::b\nlet s = \"crate::c\";", "use crate :: a ; let s = ;", &[]);
 }
 
 #[test]
 fn rooms_and_depths_come_from_the_path() {
     let check = |path: &str, room: &str, depth: usize| {
-        let source = Source { path: path.into(), text: String::new() };
+        let source = Source::sample(path, "");
         assert_eq!((source.room(), source.depth()), (room, depth), "{path}");
     };
     check("src/lib.rs", "lib", 0);
