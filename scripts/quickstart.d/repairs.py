@@ -55,7 +55,7 @@ name = "quickstart-web"
 unit = "quickstart-web.service"
 http = "http://127.0.0.1:{port}/"
 interval = "1s"
-timeout = "1s"
+timeout = "500ms"
 failures = 2
 """
 
@@ -170,7 +170,7 @@ class Demonstration:
 
     def show_host(self) -> None:
         """Which parts of the host can't be used: the agent's own word."""
-        _, output = self.agent.tool("doctor")
+        _, output = self.agent.tool("--socket", self.agent.socket, "doctor")
         say("prunella doctor, about this host:")
         for line in output.splitlines():
             print(f"      {line}")
@@ -278,7 +278,7 @@ class Demonstration:
                 complaints.append(f"{kind}: not repaired and verified, but {self.cases[kind].end}")
         if self.cases["flaky"].escalations != 1:
             complaints.append(f"flaky: {self.cases['flaky'].escalations} escalations, there must be exactly one")
-        status, output = self.agent.tool("verify-ledger", "--state-dir", self.folder / "state")
+        status, output = self.agent.tool("verify-ledger", self.folder / "state")
         if status != 0:
             complaints.append("prunella verify-ledger failed")
         print(f"  prunella verify-ledger: {output}\n")
@@ -358,7 +358,7 @@ def main() -> int:
             demonstration.clean_up()
         if keep:
             cli = options.binaries.resolve() / "prunella"
-            print(f"Kept: {folder}\n  {cli} verify-ledger --state-dir {folder / 'state'}")
+            print(f"Kept: {folder}\n  {cli} verify-ledger {folder / 'state'}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return 0 if good else 1

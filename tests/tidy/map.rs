@@ -32,7 +32,8 @@ const MAP: &[(&str, &[May])] = &[
     // A record's ticket is all that the ledger knows of the engine.
     ("ledger", &[Use("model"), UseOnly("engine", &["RecordTicket"])]),
     ("serve", &[Use("model"), UseOnly("policy", &["Access"]), Use("ledger")]),
-    ("cli", &[Use("model"), Use("policy"), Use("ledger"), Use("serve")]),
+    // It speaks to the socket; what it does without the agent is handed in by the program.
+    ("cli", &[Use("model"), Use("serve")]),
     (
         "daemon",
         &[
@@ -62,8 +63,8 @@ const MAP: &[(&str, &[May])] = &[
             Use("ledger"),
         ],
     ),
-    // Flags in, library called.
-    ("bin", &[Use("daemon"), Use("cli"), Use("sim")]),
+    // Flags in, library called. They hand the CLI the policy's and the ledger's own functions.
+    ("bin", &[Use("daemon"), Use("cli"), Use("policy"), Use("ledger"), Use("sim")]),
     ("lib", &[]),
 ];
 
