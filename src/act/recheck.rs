@@ -39,7 +39,9 @@ fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
     }
     if permit.remedy().only_starts() {
         match status.active {
-            ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing => return Finding::NothingToDo,
+            ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing => {
+                return Finding::NothingToDo;
+            }
             ActiveState::Activating => return Finding::Changed(format!("{name} is starting already")),
             ActiveState::Inactive
             | ActiveState::Failed

@@ -92,8 +92,13 @@ fn check(stand: &Stand, remedy: Remedy, judged: Reading<InvocationId>, expected:
     let permit = Permit::for_test(remedy, vec![name("web.service")], judged, at(10));
     let applied = carry_out(permit, stand, at(5)).now_or_never().expect("the stand never waits");
     assert_eq!(applied, *expected);
-    let given: Vec<String> =
-        stand.orders.lock().unwrap().iter().map(|(order, unit)| format!("{} {unit}", order.as_str())).collect();
+    let given: Vec<String> = stand
+        .orders
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(order, unit)| format!("{} {unit}", order.as_str()))
+        .collect();
     assert_eq!(given, orders);
 }
 

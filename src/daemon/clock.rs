@@ -16,7 +16,7 @@ fn millis(clock: ClockId) -> i64 {
 
 /// Both clocks, read together.
 #[must_use]
-pub fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::new(
         BootTime::from_millis(millis(ClockId::Boottime)),
         WallTime::from_unix_millis(millis(ClockId::Realtime)),

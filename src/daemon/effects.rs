@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::act;
 use crate::engine::Input;
 use crate::guard::Permit;
+use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
 use crate::model::{
     Applied, Evidence, HostActivity, Incident, IncidentId, Reading, Sample, Subject, UnitName, UnitsUpdate,
@@ -34,6 +35,8 @@ const HOOKS_AT_ONCE: usize = 4;
 #[derive(Clone)]
 pub(super) struct Hands {
     manager: Arc<dyn ServiceManager>,
+    /// The same, where its services come from the policy.
+    direct: Option<Arc<DirectManager>>,
     inbox: mpsc::Sender<Event>,
     activity: Arc<ActivityReader>,
     probes: Arc<ProbeRunner>,
@@ -52,12 +55,14 @@ pub(super) struct Hands {
 impl Hands {
     pub(super) fn new(
         manager: Arc<dyn ServiceManager>,
+        direct: Option<Arc<DirectManager>>,
         inbox: mpsc::Sender<Event>,
         probes: ProbeRunner,
         policy: &Policy,
     ) -> Self {
         Self {
             manager,
+            direct,
             inbox,
             activity: Arc::new(ActivityReader::default()),
             probes: Arc::new(probes),
@@ -72,8 +77,11 @@ impl Hands {
         }
     }
 
-    /// A new policy: other probes, other hooks.
+    /// A new policy: other probes, other hooks, other services.
     pub(super) async fn take_policy(&self, policy: &Policy) {
+        if let Some(direct) = &self.direct {
+            direct.replace(policy.services.clone());
+        }
         self.attention.send_replace(attention(policy));
         self.hooks.send_replace(policy.escalation.clone());
         self.evidence_deadline.send_replace(policy.limits.evidence_deadline);
@@ -120,7 +128,9 @@ impl Hands {
                 (Subject::Unit(unit), Ok(_slot)) => {
                     evidence::take(&*hands.manager, &hands.proc, unit, deadline).await
                 }
-                (Subject::Host | Subject::Agent, _) | (_, Err(_)) => Evidence::missing("taken for units only"),
+                (Subject::Host | Subject::Agent, _) | (_, Err(_)) => {
+                    Evidence::missing("taken for units only")
+                }
             };
             hands.tell(Input::EvidenceTaken { incident, evidence }).await;
         });

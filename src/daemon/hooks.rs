@@ -34,7 +34,12 @@ pub(super) async fn escalate(hooks: EscalationHooks, incident: Box<Incident>) {
 }
 
 fn append_line(path: &std::path::Path, line: &str) -> std::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::APPEND
+        | OFlags::CLOEXEC
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK;
     let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o640))?;
     let stat = rustix::fs::fstat(&file)?;
     if u64::try_from(stat.st_size).unwrap_or(u64::MAX) > HOOK_FILE_MAX {

@@ -42,7 +42,9 @@ pub(super) fn record(entry: &Entry) {
             tracing::warn!(%pause, by = by.name, until = %until.wall, "paused: {reason}");
         }
         RecordBody::Resumed { pause, .. } => tracing::warn!(%pause, "resumed"),
-        RecordBody::OperatorStopped { unit } => tracing::info!(%unit, "an operator stopped it; it stays down"),
+        RecordBody::OperatorStopped { unit } => {
+            tracing::info!(%unit, "an operator stopped it; it stays down")
+        }
         RecordBody::Approved { proposal, by } => tracing::warn!(%proposal, by = by.name, "approved"),
         RecordBody::Denied { proposal, by, reason } => {
             tracing::warn!(%proposal, by = by.name, "denied: {reason}");

@@ -41,4 +41,5 @@ pub struct Options {
     pub log: String,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 stopped on request, 1 could not start or had to give up, 2 wrong flags.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 stopped on request, 1 could not start or had to give up, 2 wrong flags.";

@@ -46,7 +46,11 @@ impl PolicyBoard {
 pub(super) type Asked = Option<oneshot::Sender<Result<String, String>>>;
 
 /// Reads the files whenever it is asked, one at a time, off the loop's thread: compiling rules takes a moment.
-pub(super) async fn read_when_asked(sources: Sources, mut asked: mpsc::Receiver<Asked>, inbox: mpsc::Sender<Event>) {
+pub(super) async fn read_when_asked(
+    sources: Sources,
+    mut asked: mpsc::Receiver<Asked>,
+    inbox: mpsc::Sender<Event>,
+) {
     while let Some(reply) = asked.recv().await {
         let sources = sources.clone();
         let outcome = match tokio::task::spawn_blocking(move || policy::load(&sources)).await {

@@ -38,8 +38,12 @@ pub(super) async fn follow_manager(hands: Hands) {
                     next = Instant::now() + reconcile(&hands).await;
                 }
             }
-            Some(News::Changed(statuses)) => tell(&hands, UnitsUpdate::Changed { statuses, removed: Vec::new() }).await,
-            Some(News::Removed(removed)) => tell(&hands, UnitsUpdate::Changed { statuses: Vec::new(), removed }).await,
+            Some(News::Changed(statuses)) => {
+                tell(&hands, UnitsUpdate::Changed { statuses, removed: Vec::new() }).await
+            }
+            Some(News::Removed(removed)) => {
+                tell(&hands, UnitsUpdate::Changed { statuses: Vec::new(), removed }).await
+            }
             Some(News::Lost(why)) => {
                 tracing::warn!(%why, "the service manager can't be heard");
                 tell(&hands, UnitsUpdate::Lost { why }).await;

@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt;
 use sd_notify::NotifyState;
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,9 +17,10 @@ use crate::engine::{Engine, Memory, Setup};
 use crate::ledger::{self, Ledger, Opened, Stamp, Writer, WriterEvent, WriterLimits};
 use crate::manager::ServiceManager;
 use crate::manager::direct::DirectManager;
-use crate::manager::systemd::SystemdManager;
+use crate::manager::systemd::{Runner, SystemdManager};
 use crate::model::{BootId, Mode, Seq};
 use crate::policy::{self, Policy, Sources};
+use crate::sense::child::{self, Job};
 use crate::sense::host::{HostReader, Roots};
 use crate::sense::probe::ProbeRunner;
 use crate::serve;
@@ -36,7 +39,12 @@ pub fn run(options: &Options) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_new(&options.log);
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // The journal stamps the time and knows the unit; a terminal gets plain lines too.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_ansi(false)
+        .init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.context("the runtime could not be made").and_then(|runtime| {
         let outcome = runtime.block_on(live(options));
@@ -57,29 +65,36 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let reader = HostReader::new(&Roots::default()).context("which boot this is can't be told")?;
     let boot = reader.boot();
     let seed = seed(boot);
-    let sources = Sources::new(&options.shipped_policy, &options.config);
-    let (policy, policy_error) = first_policy(&sources);
+    let sources = Sources {
+        builtin: true,
+        shipped: options.shipped_policy.clone(),
+        operator: options.config.join("policy.d"),
+        main: options.config.join("prunella.toml"),
+    };
+    let (policy, policy_error) = first_policy(&sources)?;
     let policy = Arc::new(policy);
     make_folder(&options.state_dir, 0o750)?;
     make_folder(&options.runtime_dir, 0o755)?;
     let (ledger, opened, memory) = open_ledger(options, boot)?;
     tracing::info!(records = opened.records, found = ?opened.found, "the ledger is open");
     let (ledger_news, ledger_inbox) = mpsc::unbounded_channel();
+    let base = opened.records;
     let (head, head_seen) = watch::channel(Seq(0));
     let ledger = Writer::start(ledger, WriterLimits::default(), move |event| {
-        if let WriterEvent::Recorded { head: seq, .. } = &event {
-            head.send_replace(*seq);
+        if let WriterEvent::Recorded(ticket) = &event {
+            head.send_replace(Seq(base + ticket.0));
         }
         // The loop has ended first: nobody listens any more.
         let _ = ledger_news.send(event);
     })
     .context("the ledger's thread could not be started")?;
-    let socket = serve::bind(&options.runtime_dir.join("prunella.sock")).context("the socket could not be made")?;
-    let manager = manager(options, &policy)?;
+    let socket =
+        serve::bind(&options.runtime_dir.join("prunella.sock")).context("the socket could not be made")?;
+    let (manager, direct) = manager(options, &policy)?;
     let (probes, probe_results) = ProbeRunner::start(seed);
     probes.replace(policy.probes.clone()).await;
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
-    let hands = Hands::new(manager, inbox.clone(), probes, &policy);
+    let hands = Hands::new(manager, direct, inbox.clone(), probes, &policy);
     let policies = PolicyBoard::new(&policy);
     let setup = Setup { policy, seed, boot, version: env!("CARGO_PKG_VERSION").to_owned() };
     let (engine, first) = Engine::start(setup, memory, clock::now());
@@ -121,7 +136,11 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     }
     drop(inbox);
     tell(&[NotifyState::Ready]);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), manager = hands.manager().name(), "prunellad is at work");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        manager = hands.manager().name(),
+        "prunellad is at work"
+    );
     let core = Core::new(engine, events, (ledger, ledger_inbox), hands, policies, snapshot);
     let (end, ledger) = core.run(first).await;
     tell(&[NotifyState::Stopping]);
@@ -141,15 +160,15 @@ const COMMANDS_SIZE: usize = 64;
 
 /// The policy to begin with. Where the operator's files can't be used, what they forbid is not known: the agent
 /// then watches and tells, and touches nothing.
-fn first_policy(sources: &Sources) -> (Policy, Option<String>) {
+fn first_policy(sources: &Sources) -> anyhow::Result<(Policy, Option<String>)> {
     match policy::load(sources) {
-        Ok(policy) => (policy, None),
+        Ok(policy) => Ok((policy, None)),
         Err(errors) => {
-            let mut policy = Policy::builtin();
+            let mut policy = Policy::builtin().context("the policy inside the program is broken")?;
             for rule in &mut policy.rules {
                 rule.mode = Mode::Observe;
             }
-            (policy, Some(errors.to_string()))
+            Ok((policy, Some(errors.to_string())))
         }
     }
 }
@@ -189,18 +208,42 @@ fn seed(boot: BootId) -> u64 {
     u64::from_le_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
-fn manager(options: &Options, policy: &Policy) -> anyhow::Result<Arc<dyn ServiceManager>> {
+/// The service manager of this host, and the direct one again where it has services to replace on a reload.
+fn manager(
+    options: &Options,
+    policy: &Policy,
+) -> anyhow::Result<(Arc<dyn ServiceManager>, Option<Arc<DirectManager>>)> {
     let systemd = match options.manager {
         ManagerChoice::Systemd => true,
         ManagerChoice::Direct => false,
         ManagerChoice::Auto => sd_notify::booted().unwrap_or(false),
     };
     if systemd {
-        Ok(Arc::new(SystemdManager::new(options.bus.clone(), super::journal_runner::runner())))
-    } else {
-        let _ = policy;
-        Ok(Arc::new(DirectManager::todo()))
+        return Ok((Arc::new(SystemdManager::new(options.bus.clone(), journal_runner())), None));
     }
+    let direct =
+        DirectManager::new(policy.services.clone(), &options.state_dir.join("services"), Path::new("/proc"))
+            .context("services can't be managed directly")?;
+    let direct = Arc::new(direct);
+    Ok((Arc::clone(&direct) as Arc<dyn ServiceManager>, Some(direct)))
+}
+
+/// A journal that takes longer than this to answer is not worth waiting for: evidence has a deadline of its own.
+const JOURNAL_DEADLINE: Duration = Duration::from_secs(5);
+
+fn journal_runner() -> Runner {
+    Box::new(|argv: Vec<String>| {
+        async move {
+            let output =
+                child::run(&Job::new(&argv, JOURNAL_DEADLINE)).await.map_err(|error| error.to_string())?;
+            if output.exit.success() {
+                Ok(output.stdout.bytes)
+            } else {
+                Err(format!("{} ended with {}", argv[0], output.exit))
+            }
+        }
+        .boxed()
+    })
 }
 
 async fn forward_commands(mut requests: mpsc::Receiver<serve::CommandRequest>, inbox: mpsc::Sender<Event>) {
@@ -228,7 +271,7 @@ async fn heed_signals(inbox: mpsc::Sender<Event>, ask: mpsc::Sender<Asked>) {
     loop {
         let why = tokio::select! {
             _ = hangup.recv() => {
-                let monotonic = sd_notify::NotifyState::monotonic_usec_now();
+                let monotonic = NotifyState::monotonic_usec_now();
                 match monotonic {
                     Ok(stamp) => tell(&[NotifyState::Reloading, stamp]),
                     Err(_) => tell(&[NotifyState::Reloading]),

@@ -72,7 +72,7 @@ impl Engine {
     fn assess_rule(&mut self, rule: &Rule, subject: &Subject) {
         let key = (rule.name.clone(), subject.clone());
         let before = self.conditions.get(&key);
-        let read = |name: &str| read_field(&self.view, subject, name);
+        let read = |name: &str| read_field(&self.view, &self.setup.policy, subject, name);
         let when = rule.when.evaluate(read);
         let clear = match before {
             // At rest nothing is to be cleared: half the evaluations saved.
@@ -116,7 +116,7 @@ impl Engine {
         let finding = Finding {
             rule: rule.name.clone(),
             subject: subject.clone(),
-            what: describe(&self.view, subject, rule.when.fields()),
+            what: describe(&self.view, &self.setup.policy, subject, rule.when.fields()),
         };
         let key = (rule.name.clone(), subject.clone());
         let again = self.memory.current.get(&key).copied().filter(|id| {

@@ -68,9 +68,6 @@ pub enum ManagerError {
     /// It knows no such unit.
     #[error("there is no unit {0}")]
     NoSuchUnit(UnitName),
-    /// The connection broke or the deadline passed while a job was under way: it may or may not have happened.
-    #[error("what became of the job is not known: {why}")]
-    OutcomeUnknown { why: String },
     /// It understood and refused.
     #[error("{manager} refused: {why}")]
     Refused { manager: &'static str, why: String },

@@ -22,6 +22,7 @@ mod parse;
 mod predicate;
 mod schedule;
 mod section;
+mod show;
 mod suggest;
 mod syntax;
 mod types;
