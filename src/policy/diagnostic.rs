@@ -11,7 +11,7 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// Most errors reported at once; the rest is counted.
+/// Most errors kept of one load; the rest is counted. Nobody reads more, and each costs a look through its file.
 pub const ERRORS_MAX: usize = 50;
 /// Longest part of a line that is shown, characters.
 const EXCERPT_CHARS_MAX: usize = 120;
@@ -78,29 +78,33 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// Every mistake that was found, in the order of files and lines. Never empty.
+/// The mistakes that were found, in the order of files and lines. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyErrors(Vec<PolicyError>);
+pub struct PolicyErrors {
+    errors: Vec<PolicyError>,
+    /// Found beyond [`ERRORS_MAX`].
+    more: usize,
+}
 
 impl PolicyErrors {
-    /// The mistakes.
+    /// The mistakes, at most [`ERRORS_MAX`].
     #[must_use]
     pub fn errors(&self) -> &[PolicyError] {
-        &self.0
+        &self.errors
     }
 }
 
 impl fmt::Display for PolicyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for error in self.0.iter().take(ERRORS_MAX) {
+        for error in &self.errors {
             write!(f, "{error}\n\n")?;
         }
-        match self.0.len() {
-            1 => f.write_str("1 error: this policy is not taken"),
-            n if n > ERRORS_MAX => {
-                write!(f, "{n} errors, the first {ERRORS_MAX} are shown: this policy is not taken")
+        match (self.errors.len(), self.more) {
+            (1, 0) => f.write_str("1 error: this policy is not taken"),
+            (shown, 0) => write!(f, "{shown} errors: this policy is not taken"),
+            (shown, more) => {
+                write!(f, "{} errors, {shown} are shown: this policy is not taken", shown + more)
             }
-            n => write!(f, "{n} errors: this policy is not taken"),
         }
     }
 }
@@ -119,11 +123,12 @@ pub(super) struct Place {
 pub(super) struct Report<'f> {
     files: &'f [SourceFile],
     found: Vec<(Option<(usize, usize)>, PolicyError)>,
+    more: usize,
 }
 
 impl<'f> Report<'f> {
     pub(super) const fn new(files: &'f [SourceFile]) -> Self {
-        Self { files, found: Vec::new() }
+        Self { files, found: Vec::new(), more: 0 }
     }
 
     pub(super) fn file(&self, file: usize) -> &'f SourceFile {
@@ -141,11 +146,15 @@ impl<'f> Report<'f> {
         help: impl Into<String>,
         also: (impl Into<String>, &Place),
     ) {
-        let other = self.location(also.1);
-        self.push(place, what.into(), help.into(), Some((also.0.into(), other)));
+        let other = (also.0.into(), self.location(also.1));
+        self.push(place, what.into(), help.into(), Some(other));
     }
 
     fn push(&mut self, place: &Place, what: String, help: String, also: Option<(String, Location)>) {
+        if self.found.len() >= ERRORS_MAX {
+            self.more += 1;
+            return;
+        }
         let error = PolicyError {
             location: self.location(place),
             excerpt: Some(excerpt(&self.files[place.file].text, &place.range)),
@@ -158,6 +167,10 @@ impl<'f> Report<'f> {
 
     /// A file that could not be taken at all.
     pub(super) fn file_error(&mut self, file: String, what: String, help: String) {
+        if self.found.len() >= ERRORS_MAX {
+            self.more += 1;
+            return;
+        }
         let location = Location { file, position: None };
         self.found.push((None, PolicyError { location, excerpt: None, what, help, also: None }));
     }
@@ -174,7 +187,7 @@ impl<'f> Report<'f> {
 
     pub(super) fn into_errors(mut self) -> PolicyErrors {
         self.found.sort_by_key(|(place, _)| *place);
-        PolicyErrors(self.found.into_iter().map(|(_, error)| error).collect())
+        PolicyErrors { errors: self.found.into_iter().map(|(_, error)| error).collect(), more: self.more }
     }
 
     pub(super) const fn is_clean(&self) -> bool {
