@@ -182,7 +182,7 @@ impl<'f> Report<'f> {
 
     /// What was found, or the result.
     pub(super) fn finish<T>(self, result: T) -> Result<T, PolicyErrors> {
-        if self.is_clean() { Ok(result) } else { Err(self.into_errors()) }
+        if self.count() == 0 { Ok(result) } else { Err(self.into_errors()) }
     }
 
     pub(super) fn into_errors(mut self) -> PolicyErrors {
@@ -190,8 +190,9 @@ impl<'f> Report<'f> {
         PolicyErrors { errors: self.found.into_iter().map(|(_, error)| error).collect(), more: self.more }
     }
 
-    pub(super) const fn is_clean(&self) -> bool {
-        self.found.is_empty()
+    /// How many mistakes were found so far.
+    pub(super) const fn count(&self) -> usize {
+        self.found.len() + self.more
     }
 }
 

@@ -105,7 +105,7 @@ fn check_selection(
             return;
         }
     }
-    if section.has("units") && units.is_empty() && report.is_clean() {
+    if section.is_empty_list("units") {
         let help = "leave `units` out for all units, or enabled = false to switch the rule off";
         report.error(&section.place_of("units"), "an empty list of units: the rule has no effect", help);
     }
