@@ -66,6 +66,10 @@ fn split(source: &str) -> Result<Vec<Token>, PredicateError> {
             }
             b'/' if bytes.get(at + 1) == Some(&b'/') => {
                 at = source[at..].find('\n').map_or(bytes.len(), |end| at + end);
+                // The parser counts characters, we count bytes: plain ASCII keeps the two alike.
+                if let Some(foreign) = source[start..at].find(|c: char| !c.is_ascii()) {
+                    return Err(stray(source, start + foreign));
+                }
                 continue;
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {

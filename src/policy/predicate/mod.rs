@@ -11,6 +11,7 @@ mod node;
 mod overlap;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::ops::Range;
 use std::sync::Arc;

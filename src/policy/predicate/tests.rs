@@ -308,6 +308,13 @@ proptest! {
         }
     }
 
+    #[test]
+    fn any_unicode_is_compiled_or_refused(source in "(probed|//|[(]|'|\\PC|\n){0,30}") {
+        if let Err(error) = unit(&source) {
+            prop_assert!(source.get(error.range.start..error.range.end.min(source.len())).is_some(), "{:?}", error);
+        }
+    }
+
     /// No text makes the compiler fail in another way than by an error that points into the text.
     #[test]
     fn any_text_is_compiled_or_refused(source in "[a-z_ ()!&|=<>'\"0-9.,?:+*/%\\[\\]{}-]{0,60}") {
