@@ -4,6 +4,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
+
 /// A policy file: its path or its name for people, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -19,7 +21,7 @@ const EXCERPT_CHARS_MAX: usize = 120;
 const EXCERPT_LEAD: usize = 40;
 
 /// A place in a file, both counted from 1; the column in characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Location {
     pub file: String,
     /// None when the file could not be read.
@@ -36,7 +38,7 @@ impl fmt::Display for Location {
 }
 
 /// A line of a file with the part that matters, free of control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Excerpt {
     pub text: String,
     /// Where the caret stands, characters from the start of `text`.
@@ -46,7 +48,7 @@ pub struct Excerpt {
 }
 
 /// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyError {
     pub location: Location,
     pub excerpt: Option<Excerpt>,
@@ -79,7 +81,7 @@ impl fmt::Display for PolicyError {
 impl std::error::Error for PolicyError {}
 
 /// The mistakes that were found, in the order of files and lines. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyErrors {
     errors: Vec<PolicyError>,
     /// Found beyond [`ERRORS_MAX`].

@@ -40,6 +40,10 @@ pub(super) fn inspect(source: &str) -> Refusal {
             "split it into several rules",
         );
     }
+    // The parser counts characters and we count bytes; plain ASCII, in texts and comments as well, keeps them alike.
+    if let Some(at) = source.find(|c: char| !c.is_ascii()) {
+        return Err(stray(source, at));
+    }
     let tokens = split(source)?;
     if tokens.is_empty() {
         return refuse(
@@ -66,10 +70,6 @@ fn split(source: &str) -> Result<Vec<Token>, PredicateError> {
             }
             b'/' if bytes.get(at + 1) == Some(&b'/') => {
                 at = source[at..].find('\n').map_or(bytes.len(), |end| at + end);
-                // The parser counts characters, we count bytes: plain ASCII keeps the two alike.
-                if let Some(foreign) = source[start..at].find(|c: char| !c.is_ascii()) {
-                    return Err(stray(source, start + foreign));
-                }
                 continue;
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
@@ -216,8 +216,7 @@ fn text(source: &str, start: usize, quote: u8) -> Result<usize, PredicateError> 
             b'\\' => at += 2,
             b'\n' => break,
             _ if byte == quote => return Ok(at + 1),
-            _ if byte.is_ascii() => at += 1,
-            _ => return Err(stray(source, at)),
+            _ => at += 1,
         }
     }
     refuse(
