@@ -57,7 +57,30 @@ impl Text<'_> {
         let mut range: Option<Range<usize>> = None;
         self.widen(tree, &mut range);
         let range = range.unwrap_or(0..self.source.len());
-        range.start.min(self.source.len())..range.end.min(self.source.len())
+        self.completed(range.start.min(self.source.len())..range.end.min(self.source.len()))
+    }
+
+    /// The range with the function's name in front of its bracket and the brackets that close behind: the parser keeps
+    /// a place for neither.
+    fn completed(&self, mut range: Range<usize>) -> Range<usize> {
+        let bytes = self.source.as_bytes();
+        if bytes.get(range.start) == Some(&b'(') {
+            let name = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+            range.start -= bytes[..range.start].iter().rev().take_while(|b| name(b)).count();
+        }
+        let count = |range: &Range<usize>, bracket: u8| {
+            bytes[range.clone()].iter().filter(|b| **b == bracket).count()
+        };
+        let mut open = count(&range, b'(').saturating_sub(count(&range, b')'));
+        while open > 0 {
+            let blanks = bytes[range.end..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+            if bytes.get(range.end + blanks) != Some(&b')') {
+                break;
+            }
+            range.end += blanks + 1;
+            open -= 1;
+        }
+        range
     }
 
     fn widen(&self, tree: &IdedExpr, range: &mut Option<Range<usize>>) {
