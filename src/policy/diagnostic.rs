@@ -4,6 +4,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
+
 /// A policy file: its path or its name for people, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -11,7 +13,7 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// Most errors reported at once; the rest is counted.
+/// Most errors kept of one load; the rest is counted. Nobody reads more, and each costs a look through its file.
 pub const ERRORS_MAX: usize = 50;
 /// Longest part of a line that is shown, characters.
 const EXCERPT_CHARS_MAX: usize = 120;
@@ -19,7 +21,7 @@ const EXCERPT_CHARS_MAX: usize = 120;
 const EXCERPT_LEAD: usize = 40;
 
 /// A place in a file, both counted from 1; the column in characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Location {
     pub file: String,
     /// None when the file could not be read.
@@ -36,7 +38,7 @@ impl fmt::Display for Location {
 }
 
 /// A line of a file with the part that matters, free of control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Excerpt {
     pub text: String,
     /// Where the caret stands, characters from the start of `text`.
@@ -46,7 +48,7 @@ pub struct Excerpt {
 }
 
 /// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyError {
     pub location: Location,
     pub excerpt: Option<Excerpt>,
@@ -78,29 +80,33 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// Every mistake that was found, in the order of files and lines. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyErrors(Vec<PolicyError>);
+/// The mistakes that were found, in the order of files and lines. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicyErrors {
+    errors: Vec<PolicyError>,
+    /// Found beyond [`ERRORS_MAX`].
+    more: usize,
+}
 
 impl PolicyErrors {
-    /// The mistakes.
+    /// The mistakes, at most [`ERRORS_MAX`].
     #[must_use]
     pub fn errors(&self) -> &[PolicyError] {
-        &self.0
+        &self.errors
     }
 }
 
 impl fmt::Display for PolicyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for error in self.0.iter().take(ERRORS_MAX) {
+        for error in &self.errors {
             write!(f, "{error}\n\n")?;
         }
-        match self.0.len() {
-            1 => f.write_str("1 error: this policy is not taken"),
-            n if n > ERRORS_MAX => {
-                write!(f, "{n} errors, the first {ERRORS_MAX} are shown: this policy is not taken")
+        match (self.errors.len(), self.more) {
+            (1, 0) => f.write_str("1 error: this policy is not taken"),
+            (shown, 0) => write!(f, "{shown} errors: this policy is not taken"),
+            (shown, more) => {
+                write!(f, "{} errors, {shown} are shown: this policy is not taken", shown + more)
             }
-            n => write!(f, "{n} errors: this policy is not taken"),
         }
     }
 }
@@ -119,11 +125,12 @@ pub(super) struct Place {
 pub(super) struct Report<'f> {
     files: &'f [SourceFile],
     found: Vec<(Option<(usize, usize)>, PolicyError)>,
+    more: usize,
 }
 
 impl<'f> Report<'f> {
     pub(super) const fn new(files: &'f [SourceFile]) -> Self {
-        Self { files, found: Vec::new() }
+        Self { files, found: Vec::new(), more: 0 }
     }
 
     pub(super) fn file(&self, file: usize) -> &'f SourceFile {
@@ -141,11 +148,15 @@ impl<'f> Report<'f> {
         help: impl Into<String>,
         also: (impl Into<String>, &Place),
     ) {
-        let other = self.location(also.1);
-        self.push(place, what.into(), help.into(), Some((also.0.into(), other)));
+        let other = (also.0.into(), self.location(also.1));
+        self.push(place, what.into(), help.into(), Some(other));
     }
 
     fn push(&mut self, place: &Place, what: String, help: String, also: Option<(String, Location)>) {
+        if self.found.len() >= ERRORS_MAX {
+            self.more += 1;
+            return;
+        }
         let error = PolicyError {
             location: self.location(place),
             excerpt: Some(excerpt(&self.files[place.file].text, &place.range)),
@@ -158,6 +169,10 @@ impl<'f> Report<'f> {
 
     /// A file that could not be taken at all.
     pub(super) fn file_error(&mut self, file: String, what: String, help: String) {
+        if self.found.len() >= ERRORS_MAX {
+            self.more += 1;
+            return;
+        }
         let location = Location { file, position: None };
         self.found.push((None, PolicyError { location, excerpt: None, what, help, also: None }));
     }
@@ -169,16 +184,17 @@ impl<'f> Report<'f> {
 
     /// What was found, or the result.
     pub(super) fn finish<T>(self, result: T) -> Result<T, PolicyErrors> {
-        if self.is_clean() { Ok(result) } else { Err(self.into_errors()) }
+        if self.count() == 0 { Ok(result) } else { Err(self.into_errors()) }
     }
 
     pub(super) fn into_errors(mut self) -> PolicyErrors {
         self.found.sort_by_key(|(place, _)| *place);
-        PolicyErrors(self.found.into_iter().map(|(_, error)| error).collect())
+        PolicyErrors { errors: self.found.into_iter().map(|(_, error)| error).collect(), more: self.more }
     }
 
-    pub(super) const fn is_clean(&self) -> bool {
-        self.found.is_empty()
+    /// How many mistakes were found so far.
+    pub(super) const fn count(&self) -> usize {
+        self.found.len() + self.more
     }
 }
 

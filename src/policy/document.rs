@@ -108,6 +108,11 @@ impl<'d> Document<'d> {
                 }
             } else if name == "unit" {
                 for (place, table) in tables_of(report, "unit", &place, &item) {
+                    if self.units.len() >= ENTRIES_MAX {
+                        let what = format!("there are more than {ENTRIES_MAX} of [[unit]]");
+                        report.error(&place, what, "use patterns in `units` to say several in one");
+                        break;
+                    }
                     self.units.push(Section::of_table("[[unit]]", place, table));
                 }
             } else {
@@ -178,6 +183,12 @@ impl<'d> Document<'d> {
         place: Place,
         table: &'d DeTable<'d>,
     ) {
+        let known = self.named.get(kind).map_or(0, Vec::len);
+        if known >= ENTRIES_MAX {
+            let what = format!("there are more than {ENTRIES_MAX} of [[{kind}]]");
+            report.error(&place, what, "use patterns in `units` to say several in one");
+            return;
+        }
         let mut section = Section::of_table(format!("[[{kind}]]"), place, table);
         let example = if kind == "service" { "name = \"shop.service\"" } else { "name = \"shop\"" };
         let named = section.demand(report, "name", example);
@@ -219,13 +230,6 @@ impl<'d> Document<'d> {
                     ),
                 };
                 report.error(&place, format!("there is no earlier {kind} \"{name}\" to override"), help);
-            }
-            (None, false) if entries.len() >= ENTRIES_MAX => {
-                if entries.len() == ENTRIES_MAX {
-                    let what = format!("there are more than {ENTRIES_MAX} of [[{kind}]]");
-                    report.error(&place, what, "use patterns in `units` to say several in one");
-                }
-                entries.push(Entry { name, section });
             }
             (None, false) => entries.push(Entry { name, section }),
         }

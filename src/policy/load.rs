@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::builtin::builtin_files;
 use super::diagnostic::{PolicyErrors, SourceFile};
-use super::parse::{FILE_BYTES_MAX, Unreadable, parse_with};
+use super::parse::{FILE_BYTES_MAX, FILES_MAX, Unreadable, parse_with};
 use super::types::Policy;
 
 /// Where policies come from. A file of a later place replaces the file of the same name of an earlier one, and
@@ -47,7 +47,16 @@ impl Default for Sources {
 /// # Errors
 /// Every mistake that was found; there is no half-loaded policy.
 pub fn load(sources: &Sources) -> Result<Policy, PolicyErrors> {
-    let (files, unreadable) = collect(sources);
+    load_with(sources, &[])
+}
+
+/// As [`load`], as if `candidates` lay in the operator's directory already (a `prunella.toml` in the place of the main
+/// file): what a check before installing them asks. Whose they are does not matter yet.
+///
+/// # Errors
+/// Every mistake that was found.
+pub fn load_with(sources: &Sources, candidates: &[PathBuf]) -> Result<Policy, PolicyErrors> {
+    let (files, unreadable) = collect(sources, candidates);
     parse_with(&files, unreadable)
 }
 
@@ -56,7 +65,7 @@ pub fn load(sources: &Sources) -> Result<Policy, PolicyErrors> {
 /// # Errors
 /// What could not be read, or must not be obeyed.
 pub fn read(sources: &Sources) -> Result<Vec<SourceFile>, PolicyErrors> {
-    let (files, unreadable) = collect(sources);
+    let (files, unreadable) = collect(sources, &[]);
     if unreadable.is_empty() { Ok(files) } else { Err(PolicyErrors::of_files(unreadable)) }
 }
 
@@ -69,7 +78,7 @@ pub fn watch_paths(sources: &Sources) -> Vec<PathBuf> {
     paths
 }
 
-fn collect(sources: &Sources) -> (Vec<SourceFile>, Vec<Unreadable>) {
+fn collect(sources: &Sources, candidates: &[PathBuf]) -> (Vec<SourceFile>, Vec<Unreadable>) {
     let mut files: BTreeMap<String, SourceFile> = BTreeMap::new();
     let mut unreadable = Vec::new();
     if sources.builtin {
@@ -77,28 +86,49 @@ fn collect(sources: &Sources) -> (Vec<SourceFile>, Vec<Unreadable>) {
             files.insert(file.name.trim_start_matches("builtin:").to_owned(), file);
         }
     }
+    let mut put = |name: String, path: &Path, text: String| {
+        if text.is_empty() {
+            files.remove(&name);
+        } else {
+            files.insert(name, SourceFile { name: path.display().to_string(), text });
+        }
+    };
     for directory in [&sources.shipped, &sources.operator] {
         for (name, path) in list(directory, &mut unreadable) {
-            match read_file(&path) {
-                Ok(text) if text.is_empty() => {
-                    files.remove(&name);
-                }
-                Ok(text) => {
-                    files.insert(name, SourceFile { name: path.display().to_string(), text });
-                }
+            match read_file(&path, Trust::OnlyOwn) {
+                Ok(text) => put(name, &path, text),
                 Err(why) => unreadable.push(why),
             }
         }
     }
-    let mut files: Vec<SourceFile> = files.into_values().collect();
+    let mut main = None;
     match std::fs::symlink_metadata(&sources.main) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Ok(_) | Err(_) => match read_file(&sources.main) {
-            Ok(text) => files.push(SourceFile { name: sources.main.display().to_string(), text }),
+        Ok(_) | Err(_) => match read_file(&sources.main, Trust::OnlyOwn) {
+            Ok(text) => main = Some(SourceFile { name: sources.main.display().to_string(), text }),
             Err(why) => unreadable.push(why),
         },
     }
-    (files, unreadable)
+    for path in candidates {
+        match (read_file(path, Trust::Anybody), path.file_name()) {
+            (Ok(text), name) if name == sources.main.file_name() => {
+                main = Some(SourceFile { name: path.display().to_string(), text });
+            }
+            (Ok(text), name) => {
+                put(name.map_or(String::new(), |name| name.to_string_lossy().into_owned()), path, text);
+            }
+            (Err(why), _) => unreadable.push(why),
+        }
+    }
+    (files.into_values().chain(main).collect(), unreadable)
+}
+
+/// Whose files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// As root, those that only root can write.
+    OnlyOwn,
+    Anybody,
 }
 
 /// The policy files of a directory, by name. Other files (`.rpmsave`, `~`, hidden ones) are no policy.
@@ -138,6 +168,11 @@ fn list(directory: &Path, unreadable: &mut Vec<Unreadable>) -> BTreeMap<String, 
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
+        if found.len() > FILES_MAX {
+            let what = format!("has more than {FILES_MAX} policy files");
+            unreadable.push(Unreadable::new(directory, &what, "join some of them"));
+            break;
+        }
         match entry.file_name().into_string() {
             Ok(name) if name.starts_with('.') => {}
             Ok(name) => {
@@ -154,7 +189,7 @@ fn list(directory: &Path, unreadable: &mut Vec<Unreadable>) -> BTreeMap<String, 
 }
 
 /// The text of a regular file; empty for a link to `/dev/null`.
-fn read_file(path: &Path) -> Result<String, Unreadable> {
+fn read_file(path: &Path, trust: Trust) -> Result<String, Unreadable> {
     if std::fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")) {
         return Ok(String::new());
     }
@@ -178,7 +213,9 @@ fn read_file(path: &Path) -> Result<String, Unreadable> {
         let what = "is not a regular file";
         return Err(Unreadable::new(path, what, "put a plain text file there, or take it away"));
     }
-    if let Some(why) = distrust(path, &metadata) {
+    if trust == Trust::OnlyOwn
+        && let Some(why) = distrust(path, &metadata)
+    {
         return Err(why);
     }
     let mut bytes = Vec::new();

@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod parse;
 mod predicate;
+mod reference;
 mod schedule;
 mod section;
 mod show;
@@ -32,10 +33,11 @@ pub use diagnostic::{ERRORS_MAX, Excerpt, Location, PolicyError, PolicyErrors, S
 pub use document::{ENTRIES_MAX, NAME_BYTES_MAX};
 pub use duration::DURATION_MAX;
 pub use limits::*;
-pub use load::{Sources, load, read, watch_paths};
+pub use load::{Sources, load, load_with, read, watch_paths};
 pub use parse::{FILE_BYTES_MAX, FILES_MAX, parse};
 pub use predicate::{
     EXPRESSION_BYTES_MAX, EXPRESSION_NESTING_MAX, EXPRESSION_OPERATORS_MAX, Predicate, PredicateError, Truth,
 };
+pub use reference::reference;
 pub use schedule::{Schedule, WINDOW_MAX};
 pub use types::*;

@@ -210,6 +210,12 @@ impl<'d> Section<'d> {
         })
     }
 
+    /// Whether a list is given and holds nothing: wrong elements are another mistake.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        let item = self.item(key);
+        matches!(item, Some(Item { value: DeValue::Array(array), .. }) if array.is_empty())
+    }
+
     /// The texts of a list with their places; a wrong element is reported and left out.
     pub(super) fn texts(
         &self,

@@ -165,6 +165,26 @@ fn links_pipes_directories_and_large_or_foreign_files_are_refused() {
 }
 
 #[test]
+fn candidates_are_judged_in_the_place_they_would_have() {
+    let host = Host::new().write("etc/50-a.toml", RULE).write("50-a.toml", "[[rule]]\nname = \"other\"\n");
+    let candidate = host.root.path().join("50-a.toml");
+    let told = policy::load_with(&host.sources, std::slice::from_ref(&candidate)).unwrap_err().to_string();
+    assert!(told.contains("50-a.toml:1:1") && told.contains("has no `when`"), "{told}");
+    let host = host.write("50-a.toml", &RULE.replace("mine", "other"));
+    let rules = policy::load_with(&host.sources, &[candidate]).unwrap().rules;
+    let has = |name: &str| rules.iter().any(|rule| rule.name.as_str() == name);
+    assert!(has("other") && !has("mine"), "the file of the same name is replaced");
+}
+
+#[test]
+fn the_reference_lists_every_field() {
+    let page = policy::reference();
+    assert!(
+        page.contains("| `active_state` | a text |") && page.contains("| `restart-with-dependencies` | high")
+    );
+}
+
+#[test]
 fn the_digest_tells_policies_apart() {
     let digest = |host: &Host| policy::load(&host.sources).unwrap().digest;
     let host = Host::new();

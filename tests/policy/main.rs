@@ -24,6 +24,17 @@ fn corpus(kind: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Without the lines of shipped files, which move.
+fn settled(told: &str) -> String {
+    let mut parts = told.split("builtin:10-units.toml:");
+    let mut text = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        text += "builtin:10-units.toml:LINE:COLUMN";
+        text += part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+    }
+    text
+}
+
 /// After the shipped policy, as an operator's file is.
 fn with_builtin(name: &str, text: String) -> Vec<SourceFile> {
     let mut files = policy::builtin_files();
@@ -147,7 +158,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_write_instead() {
             assert!(error.help.len() > 5, "{told}");
         }
         insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name.trim_end_matches(".toml"), told);
+            insta::assert_snapshot!(name.trim_end_matches(".toml"), settled(&told));
         });
     }
 }

@@ -94,7 +94,7 @@ fn nested<'s, 'd>(
 
 fn backoff(report: &mut Report<'_>, section: &Section<'_>, backoff: &mut Backoff) {
     section.only(report, &["first", "factor", "cap", "jitter"]);
-    let before = report.is_clean();
+    let errors = report.count();
     backoff.first = section.duration(report, "first", &seconds(1, DAY)).unwrap_or(backoff.first);
     backoff.factor = section
         .number(report, "factor", &(1.0..=100.0), "factor = 3.0 for gaps that grow threefold")
@@ -103,7 +103,7 @@ fn backoff(report: &mut Report<'_>, section: &Section<'_>, backoff: &mut Backoff
     backoff.jitter = section
         .number(report, "jitter", &(0.0..=1.0), "the share of the gap, as in `jitter = 0.2` for a fifth")
         .unwrap_or(backoff.jitter);
-    if before && report.is_clean() && backoff.first > backoff.cap {
+    if report.count() == errors && backoff.first > backoff.cap {
         let key = if section.has("cap") { "cap" } else { "first" };
         report.error(
             &section.place_of(key),

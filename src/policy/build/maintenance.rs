@@ -17,7 +17,7 @@ pub(super) fn maintenance(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<
     let section = &entry.section;
     section.only(report, KEYS);
     let units = patterns(report, section, "units");
-    if section.has("units") && units.is_empty() && report.is_clean() {
+    if section.is_empty_list("units") {
         let help = "leave `units` out for all units";
         report.error(&section.place_of("units"), "an empty list of units: the window has no effect", help);
     }

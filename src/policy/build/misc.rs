@@ -24,7 +24,7 @@ pub(super) fn tuning(report: &mut Report<'_>, section: &Section<'_>) -> Option<U
         return None;
     }
     let units_named = patterns(report, section, "units");
-    if units_named.is_empty() && report.is_clean() {
+    if section.is_empty_list("units") {
         let help = "name the units it is about, or \"*\" for all";
         report.error(&section.place_of("units"), "an empty list of units: this has no effect", help);
     }

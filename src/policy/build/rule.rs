@@ -41,7 +41,8 @@ pub(super) fn rule(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<Rule> {
         .flatten();
     let units = patterns(report, section, "units");
     let except = patterns(report, section, "except");
-    let conditions = subject.and_then(|subject| {
+    let has_when = section.demand(report, "when", "when = \"active_state == 'failed'\"");
+    let conditions = subject.filter(|_| has_when).and_then(|subject| {
         check_selection(report, section, subject, &units, &except);
         conditions(report, section, subject)
     });
@@ -104,7 +105,7 @@ fn check_selection(
             return;
         }
     }
-    if section.has("units") && units.is_empty() && report.is_clean() {
+    if section.is_empty_list("units") {
         let help = "leave `units` out for all units, or enabled = false to switch the rule off";
         report.error(&section.place_of("units"), "an empty list of units: the rule has no effect", help);
     }
@@ -124,9 +125,6 @@ fn conditions(
     section: &Section<'_>,
     subject: SubjectKind,
 ) -> Option<(Predicate, Predicate)> {
-    if !section.demand(report, "when", "when = \"active_state == 'failed'\"") {
-        return None;
-    }
     let when = predicate(report, section, "when", subject);
     if !section.has("clear") {
         let when = when?;

@@ -40,6 +40,10 @@ pub(super) fn inspect(source: &str) -> Refusal {
             "split it into several rules",
         );
     }
+    // The parser counts characters and we count bytes; plain ASCII, in texts and comments as well, keeps them alike.
+    if let Some(at) = source.find(|c: char| !c.is_ascii()) {
+        return Err(stray(source, at));
+    }
     let tokens = split(source)?;
     if tokens.is_empty() {
         return refuse(
@@ -212,8 +216,7 @@ fn text(source: &str, start: usize, quote: u8) -> Result<usize, PredicateError> 
             b'\\' => at += 2,
             b'\n' => break,
             _ if byte == quote => return Ok(at + 1),
-            _ if byte.is_ascii() => at += 1,
-            _ => return Err(stray(source, at)),
+            _ => at += 1,
         }
     }
     refuse(
