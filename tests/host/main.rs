@@ -17,6 +17,7 @@
 )]
 
 mod harness;
+mod lifecycle;
 mod package;
 mod sanity;
 
@@ -26,5 +27,6 @@ fn main() -> ExitCode {
     let mut suite = harness::Suite::new();
     sanity::add(&mut suite);
     package::add(&mut suite);
+    lifecycle::add(&mut suite);
     suite.run()
 }
