@@ -10,10 +10,10 @@ const SETTLES: Duration = Duration::from_secs(30);
 const WATCHDOG: Duration = Duration::from_secs(90);
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
-pub fn add(suite: &mut Suite) {
+pub(crate) fn add(suite: &mut Suite) {
     suite.nspawn_with_package("package::runs_after_install", || runs_after_install(&installed("install")));
     suite.nspawn_with_package("package::upgrade_keeps_choices", || {
-        upgrade_keeps_choices(&installed("upgrade"))
+        upgrade_keeps_choices(&installed("upgrade"));
     });
     suite.nspawn_with_package("package::removal_keeps_purge_clears", || removal(&installed("removal")));
     suite.nspawn_with_package("package::starts_nothing_in_a_chroot", || chroot(&Host::nspawn("chroot")));

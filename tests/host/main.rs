@@ -10,9 +10,9 @@
 //! ```
 //!
 //! A trial that this machine cannot run is *ignored*, with the reason on stderr; it never passes unseen.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
+    clippy::print_stderr,
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
