@@ -10,13 +10,14 @@
 //! ```
 //!
 //! A trial that this machine cannot run is *ignored*, with the reason on stderr; it never passes unseen.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
+    clippy::print_stderr,
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
 mod harness;
+mod lifecycle;
 mod package;
 mod sanity;
 
@@ -26,5 +27,6 @@ fn main() -> ExitCode {
     let mut suite = harness::Suite::new();
     sanity::add(&mut suite);
     package::add(&mut suite);
+    lifecycle::add(&mut suite);
     suite.run()
 }

@@ -3,7 +3,7 @@
 use crate::harness::{Host, Suite, install_package};
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
-pub fn add(suite: &mut Suite) {
+pub(crate) fn add(suite: &mut Suite) {
     suite.nspawn_with_package("package::installs_offline", || {
         let host = Host::nspawn("package");
         install_package(&host);

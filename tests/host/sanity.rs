@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::harness::{Host, Suite, VmShape};
 
 /// Adds these trials for both tiers.
-pub fn add(suite: &mut Suite) {
+pub(crate) fn add(suite: &mut Suite) {
     suite.nspawn("sanity::boots_to_running", || boots_to_running(&Host::nspawn("running")));
     suite.nspawn("sanity::killed_unit_is_failed", || killed_unit_is_failed(&Host::nspawn("killed")));
     suite.nspawn("sanity::disk_outlives_a_powercut", || disk_outlives_a_powercut(&Host::nspawn("power")));

@@ -16,7 +16,7 @@ const EXEC_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a container gets beyond the usual. All empty: a loopback, 1 GiB and 2000 tasks.
 #[derive(Clone, Debug, Default)]
-pub struct NspawnShape {
+pub(crate) struct NspawnShape {
     /// Extra ext4 file systems, `SIZE` (on /data, /data2, …) or `SIZE:MOUNT`.
     pub disks: Vec<String>,
     /// Whether it has an interface `host0`, whose cable [`Host::netcut`] pulls.
@@ -30,7 +30,7 @@ pub struct NspawnShape {
 /// What a VM looks like. Each new mix of memory, CPUs, disks and kernel arguments costs a cold boot and a
 /// snapshot once; keep them few.
 #[derive(Clone, Debug)]
-pub struct VmShape {
+pub(crate) struct VmShape {
     /// Memory, such as `512M`.
     pub memory: String,
     /// Virtual CPUs.
@@ -63,7 +63,7 @@ impl Default for VmShape {
 
 /// What a command left: its exit code (124 timeout, 127 not found, 128 + N signal, 255 host gone) and output.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// The exit code.
     pub code: i32,
     /// Standard output; what is not UTF-8 is replaced.
@@ -82,7 +82,7 @@ impl fmt::Display for Output {
 ///
 /// Methods panic, with all that is known, when the host itself fails them; a command that fails on the
 /// host is the caller's to judge.
-pub struct Host {
+pub(crate) struct Host {
     tier: Tier,
     name: String,
     keep: bool,
@@ -90,12 +90,12 @@ pub struct Host {
 
 impl Host {
     /// A clean container, booted.
-    pub fn nspawn(label: &str) -> Host {
+    pub(crate) fn nspawn(label: &str) -> Host {
         Host::nspawn_shaped(label, &NspawnShape::default())
     }
 
     /// A clean container, booted, with more than the usual.
-    pub fn nspawn_shaped(label: &str, shape: &NspawnShape) -> Host {
+    pub(crate) fn nspawn_shaped(label: &str, shape: &NspawnShape) -> Host {
         let mut flags = each("--disk", &shape.disks);
         flags.extend(shape.cable.then(|| "--veth".to_owned()));
         flags.extend(shape.memory.iter().map(|memory| format!("--mem={memory}")));
@@ -104,7 +104,8 @@ impl Host {
     }
 
     /// A clean VM, resumed from the snapshot of a booted one, or booted if the shape asks for it.
-    pub fn vm(label: &str, shape: VmShape) -> Host {
+    #[expect(clippy::needless_pass_by_value, reason = "a shape is made for the one host")]
+    pub(crate) fn vm(label: &str, shape: VmShape) -> Host {
         let mut flags = vec![format!("--mem={}", shape.memory), format!("--cpus={}", shape.cpus)];
         flags.push(format!("--append={}", shape.append));
         flags.extend(each("--disk", &shape.disks));
@@ -128,57 +129,57 @@ impl Host {
     }
 
     /// Its name, and its host name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Which kind it is.
-    pub fn tier(&self) -> Tier {
+    pub(crate) fn tier(&self) -> Tier {
         self.tier
     }
 
     /// Runs a command on the host, as root, in /root, without input.
-    pub fn exec(&self, argv: &[&str]) -> Output {
+    pub(crate) fn exec(&self, argv: &[&str]) -> Output {
         self.exec_within(EXEC_TIMEOUT, argv)
     }
 
     /// Runs a command with a time limit of its own; past it, the command is killed and the code is 124.
-    pub fn exec_within(&self, limit: Duration, argv: &[&str]) -> Output {
+    pub(crate) fn exec_within(&self, limit: Duration, argv: &[&str]) -> Output {
         let limit = format!("--timeout={}", limit.as_secs_f64());
         run(self.command("exec", &[&[limit.as_str(), "--"], argv].concat()), b"")
     }
 
     /// Runs a command with this for its standard input.
-    pub fn exec_with_input(&self, argv: &[&str], input: &[u8]) -> Output {
+    pub(crate) fn exec_with_input(&self, argv: &[&str], input: &[u8]) -> Output {
         let limit = format!("--timeout={}", EXEC_TIMEOUT.as_secs());
         run(self.command("exec", &[&["-i", limit.as_str(), "--"], argv].concat()), input)
     }
 
     /// Runs a shell script on the host.
-    pub fn sh(&self, script: &str) -> Output {
+    pub(crate) fn sh(&self, script: &str) -> Output {
         self.exec(&["sh", "-c", script])
     }
 
     /// Runs a shell script that must succeed, each command of it, and returns its output without the last
     /// line's end.
-    pub fn ok(&self, script: &str) -> String {
+    pub(crate) fn ok(&self, script: &str) -> String {
         let out = self.exec(&["sh", "-ec", script]);
         assert!(out.code == 0, "on {}: {script}\n{out}", self.name);
         out.stdout.trim_end_matches('\n').to_owned()
     }
 
     /// Copies a file of this machine to the host, with its mode; whole or not at all.
-    pub fn put(&self, local: &Path, remote: &str) {
+    pub(crate) fn put(&self, local: &Path, remote: &str) {
         self.must("put", &[&local.to_string_lossy(), remote]);
     }
 
     /// Copies a file of the host to this machine.
-    pub fn get(&self, remote: &str, local: &Path) {
+    pub(crate) fn get(&self, remote: &str, local: &Path) {
         self.must("get", &[remote, &local.to_string_lossy()]);
     }
 
     /// Makes a file on the host, and the directories that lead to it.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let script = r#"mkdir -p "$(dirname "$1")" && cat >"$1""#;
         let out = self.exec_with_input(&["sh", "-c", script, "write", path], text.as_bytes());
         assert!(out.code == 0, "on {}: cannot write {path}\n{out}", self.name);
@@ -186,7 +187,7 @@ impl Host {
 
     /// Ends everything at once, leaving the disks as they are. On a VM the page cache is lost, as by a power
     /// cut; a container shares this machine's, which stays.
-    pub fn powercut(&self) {
+    pub(crate) fn powercut(&self) {
         let verb = match self.tier {
             Tier::Nspawn => "kill9",
             Tier::Vm => "powercut",
@@ -195,28 +196,28 @@ impl Host {
     }
 
     /// Boots on the disks of the last run, and waits until it is up.
-    pub fn boot_again(&self) {
+    pub(crate) fn boot_again(&self) {
         self.must("up", &["--keep"]);
     }
 
     /// Reboots in good order and waits. A container asked to reboot from inside only goes down: then it is
     /// [`Host::boot_again`] that starts it.
-    pub fn reboot(&self) {
+    pub(crate) fn reboot(&self) {
         self.must("reboot", &[]);
     }
 
     /// Pulls the network cable (of a container: if its shape has one).
-    pub fn netcut(&self) {
+    pub(crate) fn netcut(&self) {
         self.must("netcut", &[]);
     }
 
     /// Plugs the network cable in.
-    pub fn netrestore(&self) {
+    pub(crate) fn netrestore(&self) {
         self.must("netrestore", &[]);
     }
 
     /// Polls until it is so. Panics past the deadline, with what was waited for and the host's journal.
-    pub fn wait_until(&self, what: &str, deadline: Duration, is_so: impl FnMut() -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, deadline: Duration, is_so: impl FnMut() -> bool) {
         wait_until(&format!("{what} on {}", self.name), deadline, is_so);
     }
 
@@ -258,7 +259,7 @@ impl Drop for Host {
 }
 
 /// Polls until it is so. Panics past the deadline, with what was waited for.
-pub fn wait_until(what: &str, deadline: Duration, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, deadline: Duration, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
@@ -267,7 +268,7 @@ pub fn wait_until(what: &str, deadline: Duration, mut is_so: impl FnMut() -> boo
 }
 
 /// Installs the package under test with apt, without a network. For trials added as needing the package.
-pub fn install_package(host: &Host) {
+pub(crate) fn install_package(host: &Host) {
     let local = package().expect("the suite ignores trials without their package");
     host.put(&local, "/root/prunella.deb");
     host.ok("apt-get install -qy --no-install-recommends ./prunella.deb");

@@ -8,7 +8,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use super::{Tier, package};
 
 /// The trials of this test binary. Owns the verdict on what each of them needs, asked for once.
-pub struct Suite {
+pub(crate) struct Suite {
     args: Arguments,
     trials: Vec<Trial>,
     needs: BTreeMap<&'static str, Result<(), String>>,
@@ -16,27 +16,27 @@ pub struct Suite {
 
 impl Suite {
     /// An empty suite that obeys the command line (cargo's, or nextest's, which lists and runs by name).
-    pub fn new() -> Suite {
+    pub(crate) fn new() -> Suite {
         Suite { args: Arguments::from_args(), trials: Vec::new(), needs: BTreeMap::new() }
     }
 
     /// Adds a trial on a container.
-    pub fn nspawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+    pub(crate) fn nspawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
         self.add(Tier::Nspawn, false, name, body);
     }
 
     /// Adds a trial on a container that installs the package.
-    pub fn nspawn_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+    pub(crate) fn nspawn_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
         self.add(Tier::Nspawn, true, name, body);
     }
 
     /// Adds a trial on a VM.
-    pub fn vm(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+    pub(crate) fn vm(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
         self.add(Tier::Vm, false, name, body);
     }
 
     /// Adds a trial on a VM that installs the package.
-    pub fn vm_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+    pub(crate) fn vm_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
         self.add(Tier::Vm, true, name, body);
     }
 
@@ -62,7 +62,7 @@ impl Suite {
     }
 
     /// Says on stderr what is missing, then lists or runs the trials.
-    pub fn run(mut self) -> ExitCode {
+    pub(crate) fn run(mut self) -> ExitCode {
         let missing = self.missing();
         // nextest swallows what is said while it lists, and never starts an ignored trial: there a trial of its
         // own says it, whose output .config/nextest.toml has shown.
