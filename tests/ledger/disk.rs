@@ -13,7 +13,10 @@ use prunella::model::{Durability, RecordBody};
 use crate::support::{entry, number, open, options, prepared};
 
 /// A small disk, unmounted when dropped.
-struct Disk(PathBuf, tempfile::TempDir);
+struct Disk {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
 
 impl Disk {
     fn mount(bytes: u64) -> Result<Self, String> {
@@ -26,7 +29,7 @@ impl Disk {
             .stderr(Stdio::null())
             .status();
         match mounted {
-            Ok(status) if status.success() => Ok(Self(path, dir)),
+            Ok(status) if status.success() => Ok(Self { path, _folder: dir }),
             Ok(status) => Err(format!("mount says {status}")),
             Err(error) => Err(format!("mount can't run: {error}")),
         }
@@ -34,7 +37,7 @@ impl Disk {
 
     /// Takes all the room that is left.
     fn fill(&self) -> PathBuf {
-        let path = self.0.join("ballast");
+        let path = self.path.join("ballast");
         let mut file = std::fs::File::create(&path).unwrap();
         let full = std::io::copy(&mut std::io::repeat(1), &mut file);
         assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
@@ -42,13 +45,13 @@ impl Disk {
     }
 
     fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _left_behind_when_busy = Command::new("umount").arg("-l").arg(&self.0).status();
+        let _left_behind_when_busy = Command::new("umount").arg("-l").arg(&self.path).status();
     }
 }
 
@@ -126,7 +129,11 @@ fn send_until_degraded(writer: &Writer, seen: &mpsc::Receiver<WriterEvent>) -> u
                 WriterEvent::Degraded { .. } => degraded = true,
                 WriterEvent::Recorded(_) => break,
                 WriterEvent::Reserve { held } => assert!(!held),
-                event => panic!("{event:?}"),
+                event @ (WriterEvent::Recovered { .. }
+                | WriterEvent::Reopened(_)
+                | WriterEvent::Pruned { .. }
+                | WriterEvent::Refused { .. }
+                | WriterEvent::Postponed { .. }) => panic!("{event:?}"),
             }
         }
         if degraded {
@@ -134,6 +141,12 @@ fn send_until_degraded(writer: &Writer, seen: &mpsc::Receiver<WriterEvent>) -> u
         }
     }
     0
+}
+
+/// The event that says that the disk takes records again.
+fn recovery(seen: &mpsc::Receiver<WriterEvent>) -> Option<WriterEvent> {
+    std::iter::from_fn(|| seen.recv_timeout(Duration::from_secs(20)).ok())
+        .find(|event| matches!(event, WriterEvent::Recovered { .. }))
 }
 
 fn writer_outlives_a_full_disk() {
@@ -144,7 +157,7 @@ fn writer_outlives_a_full_disk() {
     let n = send_until_degraded(&writer, &seen);
     (n + 1..=n + 50).for_each(|n| send(&writer, n));
     std::fs::remove_file(ballast).unwrap();
-    let recovered = seen.iter().find(|event| matches!(event, WriterEvent::Recovered { .. }));
+    let recovered = recovery(&seen);
     let Some(WriterEvent::Recovered { lost: 0, .. }) = recovered else { panic!("{recovered:?}") };
     drop(writer.finish().unwrap());
     let (ledger, opened, records) = open(disk.path(), options(RESERVE));
@@ -169,8 +182,11 @@ fn full_disk_at_the_first_start() {
     assert_eq!(records.len(), 0);
     let (writer, seen) = start(ledger, Duration::from_millis(20));
     (1..=5).for_each(|n| send(&writer, n));
+    // Freed only when all of them have met the full disk.
+    let last = WriterEvent::Recorded(RecordTicket(5));
+    assert!(seen.iter().any(|event| event == last));
     std::fs::remove_file(ballast).unwrap();
-    let recovered = seen.iter().find(|event| matches!(event, WriterEvent::Recovered { .. }));
+    let recovered = recovery(&seen);
     assert!(matches!(recovered, Some(WriterEvent::Recovered { lost: 0, .. })), "{recovered:?}");
     drop(writer.finish().unwrap());
     let (_, _, records) = open(&state, options(RESERVE));
