@@ -227,7 +227,7 @@ impl Core {
             }
             Some(WriterEvent::Refused { ticket, why }) => {
                 tracing::error!(?ticket, %why, "a record could not be kept; what depends on it does not happen");
-                Ok(())
+                self.input(Input::RecordRefused(ticket)).await
             }
             Some(WriterEvent::Postponed { why }) => {
                 tracing::warn!(%why, "the ledger's housekeeping is put off");

@@ -78,7 +78,7 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let (ledger, opened, memory) = open_ledger(options, boot)?;
     tracing::info!(records = opened.records, found = ?opened.found, "the ledger is open");
     let (ledger_news, ledger_inbox) = mpsc::unbounded_channel();
-    let base = opened.records;
+    let base = ledger.head().seq.0;
     let (head, head_seen) = watch::channel(Seq(0));
     let ledger = Writer::start(ledger, WriterLimits::default(), move |event| {
         if let WriterEvent::Recorded(ticket) = &event {

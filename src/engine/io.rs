@@ -25,6 +25,8 @@ pub enum Input {
     /// Every record up to and with this ticket is as durable as it asked to be, or, on a full disk, is kept in
     /// memory and will be (the shell says so loudly; repair goes on).
     Recorded(RecordTicket),
+    /// This record can't be kept at all: what depends on it must not happen.
+    RecordRefused(RecordTicket),
     /// An act ended, one way or another.
     Acted { action: ActionId, applied: Applied },
     /// Evidence that was asked for, or why there is none.

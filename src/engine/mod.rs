@@ -125,6 +125,13 @@ impl Engine {
         match input {
             Input::Sample(sample) => self.take_sample(&sample),
             Input::Recorded(ticket) => self.recorded(ticket),
+            Input::RecordRefused(ticket) => {
+                if let Some(permit) = self.permits.remove(&ticket) {
+                    let why = "its intent could not be recorded".to_owned();
+                    self.acted(permit.action(), Applied::Withdrawn { why });
+                }
+                self.escalations.remove(&ticket);
+            }
             Input::Acted { action, applied } => self.acted(action, applied),
             Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
             Input::Command { ticket, by, command } => {
