@@ -124,6 +124,12 @@ impl Link {
         }
     }
 
+    /// Its own name on the bus.
+    #[cfg(test)]
+    pub(super) fn unique_name(&self) -> String {
+        self.connection.unique_name().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Pends until a message got stuck half-way: the connection is of no more use.
     pub(super) async fn stuck(&self) {
         self.stuck.notified().await;

@@ -41,7 +41,7 @@ impl Properties<'_> {
         self.0.get(name)?.downcast_ref().ok()
     }
 
-    fn u64(&self, name: &str) -> Option<u64> {
+    pub(super) fn u64(&self, name: &str) -> Option<u64> {
         self.0.get(name)?.downcast_ref().ok()
     }
 

@@ -125,7 +125,9 @@ fn properties_changed(message: &Message, at: &str, state: &mut State, shared: &S
                 (Some(active), Some(sub), Some(job)) => {
                     let (_, active, _) = states("loaded", active);
                     let invocation = changed.invocation();
-                    state.tracker.announced(&unit, Announced { active, sub: sub.to_owned(), job, invocation })
+                    let since = changed.u64("StateChangeTimestampMonotonic").unwrap_or(u64::MAX);
+                    let announced = Announced { active, sub: sub.to_owned(), job, invocation, since };
+                    state.tracker.announced(&unit, announced)
                 }
                 _ => Consequence { read: true, new_job: false },
             };
@@ -154,6 +156,8 @@ fn ask(job: u32, state: &mut State, shared: &Shared) {
 fn mark(unit: &UnitName, state: &mut State, shared: &Shared) {
     match state.dirty.mark(unit, shared.now()) {
         Ok(()) => shared.work.notify_one(),
+        // Without a link it will be said when there is one.
+        Err(TooMany) if state.link.is_none() => {}
         Err(TooMany) => news(News::ListAgain, state, shared),
     }
 }
