@@ -170,7 +170,11 @@ pub(super) async fn list(
             }
             Some(Err(ReadError::Call(error))) => not_read(&mut units, &unit, &error.to_string()),
             None => {
-                not_read(&mut units, &unit, &format!("not read: the units before it took {DETAILS_BUDGET:?}"))
+                not_read(
+                    &mut units,
+                    &unit,
+                    &format!("not read: the units before it took {DETAILS_BUDGET:?}"),
+                );
             }
         }
     }

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use tokio::time::timeout;
@@ -65,10 +65,8 @@ async fn connect(address: &str) -> Connection {
 /// What the stand-in does with an order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// Obeys: `JobNew`, the reply, `JobRemoved`.
+    /// Obeys: `JobNew`, the reply and `JobRemoved` in one breath, before anything else can happen.
     Obeys,
-    /// Sends `JobRemoved` in the same breath, before anything else can happen.
-    AtOnce,
     /// Replies and never ends the job.
     NeverEnds,
     /// Never answers.
@@ -82,30 +80,24 @@ enum Manner {
 /// A stand-in for systemd: one service, `web.service`, active.
 struct Systemd {
     connection: Connection,
-    manner: Arc<Mutex<Manner>>,
     subscribed: Arc<AtomicU32>,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Systemd {
     async fn start(address: &str, manner: Manner) -> Self {
         let connection = connect(address).await;
         let stream = MessageStream::from(&connection);
-        let (manner, subscribed) = (Arc::new(Mutex::new(manner)), Arc::default());
-        let task = tokio::spawn(Self::serve(
-            stream,
-            connection.clone(),
-            Arc::clone(&manner),
-            Arc::clone(&subscribed),
-        ));
+        let subscribed = Arc::default();
+        let task = tokio::spawn(Self::serve(stream, connection.clone(), manner, Arc::clone(&subscribed)));
         connection.request_name(link::SYSTEMD).await.unwrap();
-        Self { connection, manner, subscribed, task }
+        Self { connection, subscribed, task }
     }
 
     async fn serve(
         mut stream: MessageStream,
         connection: Connection,
-        manner: Arc<Mutex<Manner>>,
+        manner: Manner,
         subscribed: Arc<AtomicU32>,
     ) {
         let mut job = 40_u32;
@@ -142,12 +134,11 @@ impl Systemd {
                 }
                 "Ping" => reply.build(&()),
                 _ => {
-                    let manner = *manner.lock().unwrap();
                     job += 1;
                     let at = ObjectPath::try_from(path::of_job(job)).unwrap();
                     let manager =
                         |member, body: &dyn Fn(zbus::message::Builder<'_>) -> zbus::Result<Message>| {
-                            body(Message::signal(link::MANAGER_PATH, link::MANAGER, member)).unwrap()
+                            body(Message::signal(MANAGER_PATH, MANAGER, member)).unwrap()
                         };
                     let new = manager("JobNew", &|signal| signal.build(&(job, &at, "web.service")));
                     let removed =
@@ -160,12 +151,12 @@ impl Systemd {
                             connection.close().await.unwrap();
                             return;
                         }
-                        Manner::Obeys | Manner::AtOnce | Manner::NeverEnds => {
+                        Manner::Obeys | Manner::NeverEnds => {
                             let reply = reply.build(&at).unwrap();
-                            let messages = match manner {
-                                Manner::NeverEnds => vec![new, reply],
-                                _ => vec![new, reply, removed],
-                            };
+                            let mut messages = vec![new, reply];
+                            if manner != Manner::NeverEnds {
+                                messages.push(removed);
+                            }
                             connection.send_all(&messages).await.unwrap();
                             continue;
                         }
@@ -280,17 +271,14 @@ async fn it_lists_looks_and_names_itself() {
 
 #[tokio::test]
 async fn an_order_is_ours_and_its_end_is_heard() {
-    for manner in [Manner::Obeys, Manner::AtOnce] {
-        let (_bus, _systemd, manager) = connected(manner).await;
-        for _ in 0..20 {
-            assert_eq!(order(&manager, PATIENCE).await.unwrap(), JobResult::Done);
-            let event =
-                until(&manager, |news| if let News::JobEnded(event) = news { Some(event) } else { None })
-                    .await;
-            assert_eq!((event.job.origin, event.result), (JobOrigin::Agent, JobResult::Done));
-        }
-        assert!(manager.shared.state().waiting.is_empty());
+    let (_bus, _systemd, manager) = connected(Manner::Obeys).await;
+    for _ in 0..40 {
+        assert_eq!(order(&manager, PATIENCE).await.unwrap(), JobResult::Done);
+        let event =
+            until(&manager, |news| if let News::JobEnded(event) = news { Some(event) } else { None }).await;
+        assert_eq!((event.job.origin, event.result), (JobOrigin::Agent, JobResult::Done));
     }
+    assert!(manager.shared.state().waiting.is_empty());
 }
 
 #[tokio::test]
@@ -336,10 +324,11 @@ async fn refusals_are_told_apart() {
         ("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", false),
     ] {
         let (_bus, _systemd, manager) = connected(Manner::Errs(name)).await;
-        match order(&manager, PATIENCE).await.unwrap_err() {
-            ManagerError::NoSuchUnit(unit) => assert!(no_such_unit && unit == web(), "{name}"),
-            ManagerError::Refused { why, .. } => assert!(!no_such_unit && why.contains(name), "{why}"),
-            other => panic!("{name}: {other}"),
+        let error = order(&manager, PATIENCE).await.unwrap_err();
+        if no_such_unit {
+            assert!(matches!(&error, ManagerError::NoSuchUnit(unit) if *unit == web()), "{error}");
+        } else {
+            assert!(matches!(&error, ManagerError::Refused { why, .. } if why.contains(name)), "{error}");
         }
     }
 }
@@ -362,7 +351,7 @@ async fn what_another_on_the_bus_says_is_not_believed() {
         link.unique_name()
     };
     let at = ObjectPath::try_from(path::of_job(7)).unwrap();
-    let removed = Message::signal(link::MANAGER_PATH, link::MANAGER, "JobRemoved")
+    let removed = Message::signal(MANAGER_PATH, MANAGER, "JobRemoved")
         .destination(agent.as_str())
         .build(&(7_u32, &at, "web.service", "done"))
         .unwrap();
@@ -411,11 +400,10 @@ async fn a_listener_that_sleeps_is_told_to_list() {
     let (_bus, systemd, manager) = connected(Manner::Obeys).await;
     for number in 0..20_000_u32 {
         let body = (number, ObjectPath::try_from(path::of_job(number)).unwrap(), "web.service", "done");
-        let signal = Message::signal(link::MANAGER_PATH, link::MANAGER, "JobRemoved").build(&body).unwrap();
+        let signal = Message::signal(MANAGER_PATH, MANAGER, "JobRemoved").build(&body).unwrap();
         systemd.connection.send(&signal).await.unwrap();
     }
     list_again(&manager).await;
-    *systemd.manner.lock().unwrap() = Manner::AtOnce;
     assert_eq!(
         order(&manager, PATIENCE).await.unwrap(),
         JobResult::Done,
