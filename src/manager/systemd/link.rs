@@ -235,7 +235,11 @@ impl Pending {
             },
             Ok(Err(_)) => Err(CallError::Cut("the connection to the bus was lost".to_owned())),
             Err(_) => {
-                link.waiting().remove(&self.serial);
+                let mut waiting = link.waiting();
+                // The reply to an order is still of use: it tells that a job is ours.
+                if waiting.get(&self.serial).is_some_and(|waiter| waiter.job.is_none()) {
+                    waiting.remove(&self.serial);
+                }
                 Err(CallError::Silent(within))
             }
         }

@@ -54,7 +54,9 @@ fn reply(message: Message, link: &Link, shared: &Shared) {
         if !order.before.contains(&job) {
             state.tracker.is_ours(job);
         }
-        state.waiting.insert(job, order.ended);
+        if !order.ended.is_closed() {
+            state.waiting.insert(job, order.ended);
+        }
     }
     waiter.answer(message);
 }

@@ -71,6 +71,8 @@ enum Manner {
     NeverEnds,
     /// Never answers.
     Silent,
+    /// Obeys, but not before the next question about the unit.
+    Late,
     /// Answers this error.
     Errs(&'static str),
     /// Leaves the bus instead of answering.
@@ -101,6 +103,7 @@ impl Systemd {
         subscribed: Arc<AtomicU32>,
     ) {
         let mut job = 40_u32;
+        let mut late = Vec::new();
         while let Some(Ok(call)) = stream.next().await {
             if call.message_type() != Type::MethodCall {
                 continue;
@@ -123,6 +126,7 @@ impl Systemd {
                     reply.build(&Variant::Str(Str::from(word)))
                 }
                 "GetAll" => {
+                    connection.send_all(&std::mem::take(&mut late)).await.unwrap();
                     let body = call.body();
                     reply.build(&properties(body.deserialize().unwrap()))
                 }
@@ -145,6 +149,10 @@ impl Systemd {
                         manager("JobRemoved", &|signal| signal.build(&(job, &at, "web.service", "done")));
                     match manner {
                         Manner::Silent => continue,
+                        Manner::Late => {
+                            late = vec![new, reply.build(&at).unwrap(), removed];
+                            continue;
+                        }
                         Manner::Errs(name) => Message::error(&header, name).build(&"no"),
                         Manner::Leaves => {
                             connection.release_name(link::SYSTEMD).await.unwrap();
@@ -293,6 +301,18 @@ async fn what_came_of_an_order_is_said_to_be_unknown() {
     let (_bus, _systemd, manager) = connected(Manner::Leaves).await;
     let error = order(&manager, PATIENCE).await.unwrap_err();
     assert!(matches!(error, ManagerError::OutcomeUnknown { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_late_reply_still_tells_whose_job_it_was() {
+    let (_bus, _systemd, manager) = connected(Manner::Late).await;
+    let error = order(&manager, Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, ManagerError::OutcomeUnknown { .. }), "{error}");
+    manager.look(&web()).await.unwrap();
+    let event =
+        until(&manager, |news| if let News::JobEnded(event) = news { Some(event) } else { None }).await;
+    assert_eq!(event.job.origin, JobOrigin::Agent);
+    assert!(manager.shared.state().waiting.is_empty());
 }
 
 #[tokio::test]
