@@ -192,9 +192,12 @@ fn manager_signal(message: &Message, member: &str, state: &mut State, shared: &S
             // While systemd reads its units anew it says this of each; the list that follows tells who is gone.
             let (unit, _): (&str, ObjectPath<'_>) = body.deserialize().ok()?;
             let unit = UnitName::parse(unit).ok()?;
-            if !state.reloading && state.tracker.removed(&unit) {
-                state.queue.removed(unit);
-                shared.heard.notify_one();
+            if !state.reloading {
+                state.dirty.gone(&unit);
+                if state.tracker.removed(&unit) {
+                    state.queue.removed(unit);
+                    shared.heard.notify_one();
+                }
             }
         }
         "Reloading" => {
