@@ -42,10 +42,25 @@ async fn obey(manager: &SystemdManager, words: &[String]) -> anyhow::Result<()> 
         "restart" => Order::Restart,
         "reload" => Order::Reload,
         "reset-failed" => Order::ResetFailed,
-        "look" => return Ok(say(json!({ "look": manager.look(&unit()?).await? }))),
-        "lines" => return Ok(say(json!({ "lines": manager.last_lines(&unit()?, 20).await }))),
-        "state" => return Ok(say(json!({ "state": manager.system_state().await }))),
-        "list" => return Ok(list(manager, &[]).await),
+        "look" => {
+            match manager.look(&unit()?).await {
+                Ok(status) => say(json!({ "look": status })),
+                Err(error) => say(json!({ "error": error.to_string() })),
+            }
+            return Ok(());
+        }
+        "lines" => {
+            say(json!({ "lines": manager.last_lines(&unit()?, 20).await }));
+            return Ok(());
+        }
+        "state" => {
+            say(json!({ "state": manager.system_state().await }));
+            return Ok(());
+        }
+        "list" => {
+            list(manager, &[]).await;
+            return Ok(());
+        }
         other => anyhow::bail!("no such word: {other}"),
     };
     let begun = Instant::now();

@@ -66,6 +66,11 @@ impl Dirty {
         self.reading.remove(unit);
     }
 
+    /// A unit was unloaded: asking for it would load it again.
+    pub(super) fn gone(&mut self, unit: &UnitName) {
+        self.waiting.remove(unit);
+    }
+
     /// Nothing is to be read any more.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -105,6 +110,16 @@ mod tests {
         assert_eq!(dirty.take(ms(104)), None);
         assert_eq!(dirty.take(ms(105)), Some(web));
         assert_eq!(dirty.next_due(), None);
+    }
+
+    #[test]
+    fn what_is_gone_is_not_read() {
+        let (mut dirty, web) = (Dirty::default(), unit(0));
+        dirty.mark(&web, ms(0)).unwrap();
+        dirty.gone(&web);
+        assert_eq!(dirty.take(ms(9)), None);
+        dirty.mark(&web, ms(9)).unwrap();
+        assert_eq!(dirty.take(ms(9)), Some(web), "it came back");
     }
 
     #[test]

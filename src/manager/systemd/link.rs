@@ -124,6 +124,12 @@ impl Link {
         }
     }
 
+    /// Its own name on the bus.
+    #[cfg(test)]
+    pub(super) fn unique_name(&self) -> String {
+        self.connection.unique_name().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Pends until a message got stuck half-way: the connection is of no more use.
     pub(super) async fn stuck(&self) {
         self.stuck.notified().await;
@@ -229,7 +235,11 @@ impl Pending {
             },
             Ok(Err(_)) => Err(CallError::Cut("the connection to the bus was lost".to_owned())),
             Err(_) => {
-                link.waiting().remove(&self.serial);
+                let mut waiting = link.waiting();
+                // The reply to an order is still of use: it tells that a job is ours.
+                if waiting.get(&self.serial).is_some_and(|waiter| waiter.job.is_none()) {
+                    waiting.remove(&self.serial);
+                }
                 Err(CallError::Silent(within))
             }
         }

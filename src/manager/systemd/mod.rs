@@ -2,7 +2,7 @@
 //!
 //! Owns the connection to the system bus, what is needed to keep it, and the translation of systemd's words and
 //! properties into ours. Must not judge, and starts no process: the journal is read through a runner that is handed
-//! in. Source: `org.freedesktop.systemd1(5)`, and systemd's sources for the order of its signals (see [`tracker`]).
+//! in. Source: `org.freedesktop.systemd1(5)`, and systemd's sources for the order of its signals (see `tracker`).
 //!
 //! ```text
 //!             bus ──► signals (the one reader, in wire order) ──► tracker, dirty ──► queue ──► news()

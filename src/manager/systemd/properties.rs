@@ -27,10 +27,7 @@ pub(super) struct Properties<'m>(pub BTreeMap<&'m str, Variant<'m>>);
 
 impl Properties<'_> {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        match self.0.get(name)? {
-            Variant::Str(text) => Some(text.as_str()),
-            _ => None,
-        }
+        text(self.0.get(name)?)
     }
 
     pub(super) fn u32(&self, name: &str) -> Option<u32> {
@@ -41,7 +38,7 @@ impl Properties<'_> {
         self.0.get(name)?.downcast_ref().ok()
     }
 
-    fn u64(&self, name: &str) -> Option<u64> {
+    pub(super) fn u64(&self, name: &str) -> Option<u64> {
         self.0.get(name)?.downcast_ref().ok()
     }
 
@@ -52,13 +49,7 @@ impl Properties<'_> {
     /// Unit names; those that do not parse are left out (a relation to a snapshot or busname of old).
     fn units(&self, name: &str) -> Vec<UnitName> {
         let Some(Variant::Array(array)) = self.0.get(name) else { return Vec::new() };
-        array
-            .iter()
-            .filter_map(|value| match value {
-                Variant::Str(text) => UnitName::parse(text.as_str()).ok(),
-                _ => None,
-            })
-            .collect()
+        array.iter().filter_map(|value| UnitName::parse(text(value)?).ok()).collect()
     }
 
     /// `InvocationID`; empty where the unit never ran, or is of a kind that does not run.
@@ -76,6 +67,10 @@ impl Properties<'_> {
             _ => None,
         }
     }
+}
+
+fn text<'v>(value: &'v Variant<'_>) -> Option<&'v str> {
+    if let Variant::Str(text) = value { Some(text.as_str()) } else { None }
 }
 
 /// The two fields of `Job` agree; where they do not, the path is what the job can be asked by.
@@ -204,11 +199,9 @@ fn main_exit(code: Option<i32>, status: Option<i32>) -> MainExit {
 fn restart_prevented(service: &Properties<'_>, exit: MainExit) -> bool {
     let Some(Variant::Structure(lists)) = service.0.get("RestartPreventExitStatus") else { return false };
     let [codes, signals] = lists.fields() else { return false };
-    let lists = |list: &Variant<'_>, status: i32| match list {
-        Variant::Array(array) => {
-            array.iter().any(|entry| matches!(entry, Variant::I32(listed) if *listed == status))
-        }
-        _ => false,
+    let lists = |list: &Variant<'_>, status: i32| {
+        let Variant::Array(array) = list else { return false };
+        array.iter().any(|entry| matches!(entry, Variant::I32(listed) if *listed == status))
     };
     match exit {
         MainExit::None => false,

@@ -10,7 +10,7 @@ const NEWS_MAX: usize = 1024;
 
 #[derive(Debug)]
 enum Item {
-    Changed(UnitStatus),
+    Changed(Box<UnitStatus>),
     Removed(UnitName),
     /// Everything else. An order is kept only among what is kept.
     Other(News),
@@ -22,7 +22,7 @@ pub(super) struct Queue(VecDeque<Item>);
 
 impl Queue {
     pub(super) fn changed(&mut self, status: UnitStatus) {
-        self.push(Item::Changed(status));
+        self.push(Item::Changed(Box::new(status)));
     }
 
     pub(super) fn removed(&mut self, unit: UnitName) {
@@ -42,10 +42,10 @@ impl Queue {
     pub(super) fn pop(&mut self) -> Option<News> {
         match self.0.pop_front()? {
             Item::Changed(first) => {
-                let mut all = vec![first];
+                let mut all = vec![*first];
                 while let Some(Item::Changed(_)) = self.0.front() {
                     if let Some(Item::Changed(next)) = self.0.pop_front() {
-                        all.push(next);
+                        all.push(*next);
                     }
                 }
                 Some(News::Changed(all))

@@ -136,8 +136,9 @@ pub(super) async fn list(
     shared: &Shared,
     attention: &[UnitName],
 ) -> Result<Vec<UnitStatus>, CallError> {
+    let since = monotonic();
     let message = link.call(Method::manager("ListUnits"), &(), LIST_DEADLINE).await?;
-    let mut units = rows(&message, shared)?;
+    let mut units = rows(&message, shared, since)?;
     let wanted: BTreeSet<UnitName> = attention
         .iter()
         .chain(units.values().filter(|unit| !at_rest(unit)).map(|unit| &unit.name))
@@ -169,11 +170,22 @@ pub(super) async fn list(
             }
             Some(Err(ReadError::Call(error))) => not_read(&mut units, &unit, &error.to_string()),
             None => {
-                not_read(&mut units, &unit, &format!("not read: the units before it took {DETAILS_BUDGET:?}"))
+                not_read(
+                    &mut units,
+                    &unit,
+                    &format!("not read: the units before it took {DETAILS_BUDGET:?}"),
+                );
             }
         }
     }
     Ok(units.into_values().collect())
+}
+
+/// Now, as systemd stamps: microseconds of `CLOCK_MONOTONIC`.
+fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+    u64::try_from(micros).unwrap_or(0)
 }
 
 fn not_read(units: &mut BTreeMap<UnitName, UnitStatus>, unit: &UnitName, why: &str) {
@@ -187,7 +199,7 @@ fn at_rest(unit: &UnitStatus) -> bool {
     rests && unit.job.value().is_none() && !matches!(unit.details, Reading::Failed(_))
 }
 
-fn rows(message: &Message, shared: &Shared) -> Result<BTreeMap<UnitName, UnitStatus>, CallError> {
+fn rows(message: &Message, shared: &Shared, since: u64) -> Result<BTreeMap<UnitName, UnitStatus>, CallError> {
     let body = message.body();
     let rows: Vec<Row<'_>> = body.deserialize().map_err(|error| CallError::Garbled(error.to_string()))?;
     let mut state = shared.state();
@@ -201,7 +213,7 @@ fn rows(message: &Message, shared: &Shared) -> Result<BTreeMap<UnitName, UnitSta
             }
         };
         let (load, active, complaint) = states(load, active);
-        seeds.push((name.clone(), Announced { active, sub: sub.to_owned(), job, invocation: None }));
+        seeds.push((name.clone(), Announced { active, sub: sub.to_owned(), job, invocation: None, since }));
         let job = if job == 0 {
             Reading::Absent(Absence::NotApplicable)
         } else {

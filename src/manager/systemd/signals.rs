@@ -54,7 +54,9 @@ fn reply(message: Message, link: &Link, shared: &Shared) {
         if !order.before.contains(&job) {
             state.tracker.is_ours(job);
         }
-        state.waiting.insert(job, order.ended);
+        if !order.ended.is_closed() {
+            state.waiting.insert(job, order.ended);
+        }
     }
     waiter.answer(message);
 }
@@ -125,7 +127,9 @@ fn properties_changed(message: &Message, at: &str, state: &mut State, shared: &S
                 (Some(active), Some(sub), Some(job)) => {
                     let (_, active, _) = states("loaded", active);
                     let invocation = changed.invocation();
-                    state.tracker.announced(&unit, Announced { active, sub: sub.to_owned(), job, invocation })
+                    let since = changed.u64("StateChangeTimestampMonotonic").unwrap_or(u64::MAX);
+                    let announced = Announced { active, sub: sub.to_owned(), job, invocation, since };
+                    state.tracker.announced(&unit, announced)
                 }
                 _ => Consequence { read: true, new_job: false },
             };
@@ -154,6 +158,8 @@ fn ask(job: u32, state: &mut State, shared: &Shared) {
 fn mark(unit: &UnitName, state: &mut State, shared: &Shared) {
     match state.dirty.mark(unit, shared.now()) {
         Ok(()) => shared.work.notify_one(),
+        // Without a link it will be said when there is one.
+        Err(TooMany) if state.link.is_none() => {}
         Err(TooMany) => news(News::ListAgain, state, shared),
     }
 }
@@ -186,9 +192,12 @@ fn manager_signal(message: &Message, member: &str, state: &mut State, shared: &S
             // While systemd reads its units anew it says this of each; the list that follows tells who is gone.
             let (unit, _): (&str, ObjectPath<'_>) = body.deserialize().ok()?;
             let unit = UnitName::parse(unit).ok()?;
-            if !state.reloading && state.tracker.removed(&unit) {
-                state.queue.removed(unit);
-                shared.heard.notify_one();
+            if !state.reloading {
+                state.dirty.gone(&unit);
+                if state.tracker.removed(&unit) {
+                    state.queue.removed(unit);
+                    shared.heard.notify_one();
+                }
             }
         }
         "Reloading" => {

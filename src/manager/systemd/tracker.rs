@@ -33,6 +33,9 @@ pub(super) struct Announced {
     pub(super) job: u32,
     /// The present or last run; `None` when it never ran, or is not known yet.
     pub(super) invocation: Option<InvocationId>,
+    /// `StateChangeTimestampMonotonic`, or for a row of a list the moment before it was asked for; microseconds of
+    /// `CLOCK_MONOTONIC`.
+    pub(super) since: u64,
 }
 
 /// What an announcement of the Service interface says, as far as it has consequences.
@@ -50,13 +53,15 @@ struct Known {
     service: Option<ServiceAnnounced>,
     /// The service part changed since the last announcement of the Unit interface.
     service_changed: bool,
+    /// The service part was told for the first time since then.
+    service_is_new: bool,
     /// Signals were missed since: good for comparing, not for telling what a job found.
     stale: bool,
 }
 
 impl Known {
     fn new(announced: Announced) -> Self {
-        Self { announced, service: None, service_changed: false, stale: false }
+        Self { announced, service: None, service_changed: false, service_is_new: false, stale: false }
     }
 }
 
@@ -127,11 +132,10 @@ impl Tracker {
     /// Properties of the Service interface changed. systemd sends them just before those of the Unit interface, which
     /// decide whether the unit is to be read again.
     pub(super) fn service_announced(&mut self, unit: &UnitName, service: ServiceAnnounced) {
-        if let Some(known) = self.units.get_mut(unit)
-            && known.service.as_ref() != Some(&service)
-        {
+        if let Some(known) = self.units.get_mut(unit) {
+            known.service_is_new |= known.service.is_none();
+            known.service_changed |= known.service.as_ref().is_some_and(|before| *before != service);
             known.service = Some(service);
-            known.service_changed = true;
         }
     }
 
@@ -144,14 +148,21 @@ impl Tracker {
         }
         let read = match self.units.get_mut(unit) {
             Some(known) => {
-                let same = known.announced.active == new.active
-                    && known.announced.sub == new.sub
-                    && known.announced.job == new.job
-                    && (known.announced.invocation.is_none() || known.announced.invocation == new.invocation);
+                // What a list does not tell is compared by time: systemd announces all units after it has read them
+                // anew, and that is no change of theirs.
+                let moved = new.since > known.announced.since;
+                let before = &known.announced;
+                let same_state =
+                    before.active == new.active && before.sub == new.sub && before.job == new.job;
+                let same_run = match before.invocation {
+                    Some(run) => new.invocation == Some(run),
+                    None => new.invocation.is_none() || !moved,
+                };
+                let service_changed = std::mem::take(&mut known.service_changed)
+                    || (std::mem::take(&mut known.service_is_new) && moved);
                 known.announced = new;
                 known.stale = false;
-                let service_changed = std::mem::take(&mut known.service_changed);
-                service_changed || !same
+                service_changed || !same_state || !same_run
             }
             None => {
                 if self.units.len() < UNITS_MAX {

@@ -13,7 +13,7 @@ fn web() -> UnitName {
 }
 
 fn says(active: ActiveState, job: u32, invocation: Option<InvocationId>) -> Announced {
-    Announced { active, sub: "x".into(), job, invocation }
+    Announced { active, sub: "x".into(), job, invocation, since: 0 }
 }
 
 fn read(tracker: &mut Tracker, announced: Announced) -> bool {
@@ -164,6 +164,8 @@ fn only_changes_of_consequence_are_read() {
     tracker.seed([(web(), says(Active, 0, None))].into_iter());
     assert!(!read(&mut tracker, says(Active, 0, Some(A))), "the run is news to us, not of it");
     assert!(!read(&mut tracker, says(Active, 0, Some(A))));
+    tracker.service_announced(&web(), service("success", 6));
+    assert!(!read(&mut tracker, says(Active, 0, Some(A))), "told for the first time");
     tracker.service_announced(&web(), service("success", 7));
     assert!(read(&mut tracker, says(Active, 0, Some(A))));
     tracker.service_announced(&web(), service("success", 7));
@@ -172,6 +174,20 @@ fn only_changes_of_consequence_are_read() {
     assert!(read(&mut tracker, says(Failed, 0, Some(A))));
     assert!(!read(&mut tracker, says(Failed, 0, Some(A))), "told once");
     assert!(read(&mut tracker, says(Failed, 0, Some(B))), "failed again, in another run");
+}
+
+#[test]
+fn what_a_list_does_not_tell_is_compared_by_time() {
+    let seeded = || {
+        let mut tracker = Tracker::default();
+        let row = Announced { since: 100, ..says(Active, 0, None) };
+        tracker.seed([(web(), row)].into_iter());
+        tracker.service_announced(&web(), service("success", 7));
+        tracker
+    };
+    let at = |since| Announced { since, ..says(Active, 0, Some(A)) };
+    assert!(!read(&mut seeded(), at(99)), "as it was when it was listed");
+    assert!(read(&mut seeded(), at(101)), "died and came back since, perhaps");
 }
 
 #[test]
