@@ -116,7 +116,7 @@ async fn news<T>(manager: &DirectManager, fits: impl Fn(&News) -> Option<T>) -> 
 async fn news_of_state(manager: &DirectManager, state: ActiveState) -> UnitStatus {
     news(manager, |news| match news {
         News::Changed(all) => all.iter().find(|status| status.active == state).cloned(),
-        _ => None,
+        News::Removed(_) | News::JobEnded(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => None,
     })
     .await
 }
@@ -124,7 +124,7 @@ async fn news_of_state(manager: &DirectManager, state: ActiveState) -> UnitStatu
 async fn news_of_job(manager: &DirectManager) -> JobEvent {
     news(manager, |news| match news {
         News::JobEnded(event) => Some(event.clone()),
-        _ => None,
+        News::Removed(_) | News::Changed(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => None,
     })
     .await
 }

@@ -319,7 +319,7 @@ impl Drop for Running {
         if self.exit.is_none() && !self.stays {
             self.kill();
         }
-        let unreaped = self.exit.is_none().then(|| self.pid);
+        let unreaped = self.exit.is_none().then_some(self.pid);
         let scope = self.scope.take();
         if unreaped.is_none() && scope.as_ref().is_none_or(|scope| scope.remove()) {
             return;

@@ -1,5 +1,4 @@
 //! One process: `/proc/PID/stat`, `status` and `task/PID/children`.
-#![expect(clippy::disallowed_methods, reason = "reads /proc")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;

@@ -64,7 +64,7 @@ async fn a_new_definition_keeps_the_run() {
     manager.replace(Vec::new());
     let gone = news(&manager, |news| match news {
         News::Removed(names) => Some(names.clone()),
-        _ => None,
+        News::Changed(_) | News::JobEnded(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => None,
     });
     assert_eq!(gone.await, [unit()]);
 }
