@@ -110,7 +110,8 @@ impl ActivityReader {
     }
 
     /// Two ways, because neither sees all: `/proc/locks` leaves out owners in other pid namespaces, `F_GETLK`
-    /// knows nothing of `flock`.
+    /// knows nothing of `flock`. A `flock` of another pid namespace is seen by neither; taking it for a moment would
+    /// tell, and make its owner fail.
     fn locked(&self, file: &OwnedFd) -> std::io::Result<Option<Reading<i32>>> {
         let stat = rustix::fs::fstat(file)?;
         let device = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));

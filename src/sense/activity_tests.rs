@@ -124,6 +124,34 @@ fn an_update_of_the_lists_harms_nobody() {
     host.check_idle();
 }
 
+/// rustix takes no locks of open files; where Python is, it does.
+#[test]
+fn a_lock_of_an_open_file_counts_too() {
+    const TAKE: &str = "import fcntl, struct, sys
+f = open(sys.argv[1], 'r+')
+fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+print('LOCKED', flush=True)
+sys.stdin.read()";
+    let python = Path::new("/usr/bin/python3");
+    if !python.exists() {
+        return;
+    }
+    let host = Host::new();
+    let lock = host.write("run/dnf/rpmtransaction.lock", "");
+    let mut child = Command::new(python)
+        .args(["-c", TAKE])
+        .arg(lock)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(out.lines().next().unwrap().unwrap(), "LOCKED");
+    host.check_busy("rpmtransaction.lock", &Reading::Absent(Absence::Unsupported));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn apk_locks_by_flock() {
     let host = Host::new();

@@ -15,6 +15,7 @@ use super::*;
 use crate::model::{
     ActiveState, InvocationId, JobEvent, JobKind, JobOrigin, MainExit, ServiceDetails, ServiceResult,
 };
+use crate::sense::procfs::CgroupMounts;
 
 /// Far beyond what anything here takes: only a hang meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,6 +67,20 @@ impl Bench {
 
     fn manager(&self, definition: ServiceDefinition) -> DirectManager {
         DirectManager::new(vec![definition], &self.state_dir(), Path::new("/proc")).unwrap()
+    }
+}
+
+/// Nothing that a test started outlives it, even when it panics, where control groups can be made.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let Some(services) = service_cgroup(&instance(&self.state_dir()), &unit()) else { return };
+        let Some(mount) = CgroupMounts::find(Path::new("/proc")).unified else { return };
+        let dir = mount.join(&services.path()[1..]);
+        let _ = std::fs::write(dir.join("cgroup.kill"), "1");
+        while std::fs::remove_dir(&dir).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
+            std::thread::yield_now();
+        }
+        let _ = dir.parent().map(std::fs::remove_dir);
     }
 }
 

@@ -48,15 +48,20 @@ fn find() -> Option<Grounds> {
     let top = CgroupMounts::find(Path::new("/proc")).unified?;
     let own = top.join(own_cgroup(Path::new("/proc"))?.trim_start_matches('/'));
     let systemd = Path::new("/run/systemd/system").is_dir();
-    let delegated = DELEGATED.iter().any(|name| {
-        let mut value = [0; 8];
-        rustix::fs::getxattr(&own, *name, &mut value).is_ok_and(|length| value[..length] == *b"1")
-    });
-    if systemd && !delegated {
+    // What is delegated is so with everything below it (`DelegateSubgroup=` puts the agent one deeper).
+    let mut above = own.ancestors().take_while(|dir| dir.starts_with(&top));
+    if systemd && !above.any(is_delegated) {
         return None;
     }
     sweep(&own);
     Some(Grounds { own, top: (!systemd).then_some(top) })
+}
+
+fn is_delegated(dir: &Path) -> bool {
+    DELEGATED.iter().any(|name| {
+        let mut value = [0; 8];
+        rustix::fs::getxattr(dir, *name, &mut value).is_ok_and(|length| value[..length] == *b"1")
+    })
 }
 
 /// Removes the empty groups that an agent which was killed left behind.

@@ -332,7 +332,6 @@ async fn what_a_dead_service_left_behind_is_ended_before_the_next_start() {
 /// `cargo test --release --lib -- --ignored --nocapture measure_exit_to_news`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "its result")]
 async fn measure_exit_to_news() {
     const KILLS: usize = 200;
     for (known_by, down) in [("foreground", ActiveState::Failed), ("pid file", ActiveState::Deactivating)] {
@@ -356,8 +355,31 @@ async fn measure_exit_to_news() {
             latencies.push(killed.elapsed());
         }
         clear(&manager).await;
-        latencies.sort();
-        let (p50, p99, max) = (latencies[KILLS / 2], latencies[KILLS * 99 / 100], latencies[KILLS - 1]);
-        println!("{known_by}: exit to news p50 {p50:?} p99 {p99:?} max {max:?} over {KILLS} kills");
+        report(known_by, latencies);
     }
+    // The floor: a thread that waits in the kernel for a child.
+    let mut latencies = Vec::new();
+    for _ in 0..KILLS {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let waiting = std::thread::spawn(move || {
+            let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+            rustix::process::waitid(rustix::process::WaitId::Pid(pid), options).unwrap();
+            std::time::Instant::now()
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let killed = std::time::Instant::now();
+        child.kill().unwrap();
+        latencies.push(waiting.join().unwrap() - killed);
+        child.wait().unwrap();
+    }
+    report("floor", latencies);
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a measurement")]
+fn report(what: &str, mut latencies: Vec<Duration>) {
+    latencies.sort();
+    let count = latencies.len();
+    let (p50, p99, max) = (latencies[count / 2], latencies[count * 99 / 100], latencies[count - 1]);
+    println!("{what}: exit to news p50 {p50:?} p99 {p99:?} max {max:?} over {count} kills");
 }
