@@ -13,12 +13,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
-use super::procfs::{LockKind, LockLine, parse_locks, read_bounded, read_stat};
+use super::procfs::{LockKind, LockLine, is_mounted, parse_locks, read_bounded, read_stat};
 use crate::model::{Absence, PackageManager, Reading};
 
 /// Longest pid file of a package manager.
 const PID_FILE_MAX: usize = 64;
-/// Longest `/proc/locks`: 80 bytes a lock, a busy database host has thousands.
+/// Longest `/proc/locks` and `mountinfo`: 80 bytes a lock, a busy database host has thousands.
 const LOCKS_MAX: usize = 4 * 1024 * 1024;
 /// A pid file is written a moment after its process began; clocks of files tick in milliseconds.
 const PID_FILE_SLACK: Duration = Duration::from_secs(2);
@@ -129,16 +129,21 @@ impl ActivityReader {
             let pid = lock.pid.map(|pid| pid.as_raw_pid()).filter(|pid| *pid > 0);
             return Ok(Some(pid.map_or(Reading::Absent(Absence::Unsupported), Reading::Value)));
         }
-        // btrfs and overlayfs show another device in the table: it may be this file, it may be a namesake. For
-        // fcntl locks the kernel has just answered for the file itself.
+        // btrfs shows another device in the table: it may be this file, it may be a namesake. For fcntl locks the
+        // kernel has just answered for the file itself.
         match elsewhere {
-            Some(lock) if lock.kind == LockKind::Flock && virtual_device(device) => {
+            Some(lock) if lock.kind == LockKind::Flock && !self.is_comparable(device)? => {
                 Err(std::io::Error::other(
                     "a file of the same inode number is locked, and the device can't be compared",
                 ))
             }
             Some(_) | None => Ok(None),
         }
+    }
+
+    fn is_comparable(&self, device: (u32, u32)) -> std::io::Result<bool> {
+        let mountinfo = read_bounded(&self.proc.join("self/mountinfo"), LOCKS_MAX)?;
+        Ok(is_mounted(&mountinfo, device))
     }
 
     fn pid_file(&self, file: &OwnedFd) -> std::io::Result<Option<Reading<i32>>> {
@@ -168,11 +173,6 @@ impl ActivityReader {
         super::procfs::parse_uptime(&bytes)
             .ok_or_else(|| std::io::Error::other("/proc/uptime has an unknown form"))
     }
-}
-
-/// Major number 0: the device is made up by the file system.
-const fn virtual_device(device: (u32, u32)) -> bool {
-    device.0 == 0
 }
 
 fn holder(lock: LockLine) -> Reading<i32> {

@@ -179,6 +179,25 @@ fn without_the_lock_table_nothing_is_known() {
     assert!(matches!(reader.read(), Reading::Failed(_)));
 }
 
+/// A lock on a file of the same number on another device, in a table and among mounts of our making.
+fn namesake(mounted: bool) -> Reading<PackageManager> {
+    use std::os::unix::fs::MetadataExt;
+    let host = Host::new();
+    let metadata = host.write("lib/apk/db/lock", "").metadata().unwrap();
+    let device = metadata.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    host.write("proc/locks", &format!("1: FLOCK  ADVISORY  WRITE 1 ffe:01:{} 0 EOF\n", metadata.ino()));
+    let mounts = if mounted { format!("1 1 {major}:{minor} / / rw - x x rw\n") } else { String::new() };
+    host.write("proc/self/mountinfo", &mounts);
+    ActivityReader::new(host.0.path(), host.0.path().join("proc")).read()
+}
+
+#[test]
+fn a_namesake_on_another_device_is_told_apart_where_it_can_be() {
+    assert_eq!(namesake(true), Reading::Absent(Absence::NotApplicable));
+    assert!(matches!(namesake(false), Reading::Failed(_)));
+}
+
 #[test]
 fn pid_files() {
     let host = Host::new();

@@ -109,6 +109,13 @@ impl Scope {
     }
 }
 
+/// A program that could not be executed leaves its group empty; one that is still dying keeps it.
+impl Drop for Scope {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
 fn entry(dir: &Path) -> Option<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     rustix::fs::open(dir.join("cgroup.procs"), flags, Mode::empty()).ok()
