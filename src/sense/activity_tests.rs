@@ -174,7 +174,7 @@ fn locks_that_can_not_be_looked_at_are_trouble() {
 #[test]
 fn without_the_lock_table_nothing_is_known() {
     let host = Host::new();
-    host.write("var/lib/dpkg/lock", "");
+    host.write("lib/apk/db/lock", "");
     let reader = ActivityReader::new(host.0.path(), host.0.path());
     assert!(matches!(reader.read(), Reading::Failed(_)));
 }
@@ -196,6 +196,16 @@ fn namesake(mounted: bool) -> Reading<PackageManager> {
 fn a_namesake_on_another_device_is_told_apart_where_it_can_be() {
     assert_eq!(namesake(true), Reading::Absent(Absence::NotApplicable));
     assert!(matches!(namesake(false), Reading::Failed(_)));
+}
+
+#[test]
+fn a_lock_file_that_can_not_be_opened_is_looked_up() {
+    let host = Host::new();
+    let lock = host.write("var/lib/dpkg/lock", "");
+    let reader = ActivityReader::new(host.0.path(), "/proc");
+    assert_eq!(reader.hidden(&lock).unwrap(), None);
+    let holder = Holder::new(&lock, "posix");
+    assert_eq!(reader.hidden(&lock).unwrap(), Some(holder.pid()));
 }
 
 #[test]
