@@ -3,7 +3,7 @@
 //! A held lock means that files and services are about to change under the agent's hands; a lock that can't be looked
 //! at counts as trouble (`Failed`), never as "nobody is there". Only locks of *changes* are watched: `apt-get update`
 //! and `dnf makecache` hold others and harm nobody. Cheap enough for every decision: one open for each path, and a
-//! look at the kernel's lock table only where a lock file exists.
+//! look at the kernel's lock table only where apk is or a lock file can't be opened.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
-use super::procfs::{LockKind, LockLine, parse_locks, read_bounded, read_stat};
+use super::procfs::{LockKind, LockLine, is_mounted, parse_locks, read_bounded, read_stat};
 use crate::model::{Absence, PackageManager, Reading};
 
 /// Longest pid file of a package manager.
 const PID_FILE_MAX: usize = 64;
-/// Longest `/proc/locks`: 80 bytes a lock, a busy database host has thousands.
+/// Longest `/proc/locks` and `mountinfo`: 80 bytes a lock, a busy database host has thousands.
 const LOCKS_MAX: usize = 4 * 1024 * 1024;
 /// A pid file is written a moment after its process began; clocks of files tick in milliseconds.
 const PID_FILE_SLACK: Duration = Duration::from_secs(2);
@@ -26,8 +26,10 @@ const PID_FILE_SLACK: Duration = Duration::from_secs(2);
 /// How a package manager shows that it is at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sign {
-    /// An exclusive `fcntl` or `flock` lock on the file.
-    Lock,
+    /// An exclusive `fcntl` lock on the file.
+    Fcntl,
+    /// An exclusive `flock` on the file.
+    Flock,
     /// The file names a process that lives and is older than the file.
     PidFile,
     /// The file is there. One from before the boot is a leftover.
@@ -38,19 +40,19 @@ enum Sign {
 /// `metadata_lock.pid` are left out on purpose: what changes the host holds one of these as well.
 const SIGNS: &[(&str, Sign)] = &[
     // apt and everything on top of it, for the whole run, its questions included.
-    ("var/lib/dpkg/lock-frontend", Sign::Lock),
-    ("var/lib/dpkg/lock", Sign::Lock),
+    ("var/lib/dpkg/lock-frontend", Sign::Fcntl),
+    ("var/lib/dpkg/lock", Sign::Fcntl),
     // rpm: exclusive during a transaction; queries lock it shared.
-    ("var/lib/rpm/.rpm.lock", Sign::Lock),
-    ("usr/lib/sysimage/rpm/.rpm.lock", Sign::Lock),
-    ("run/dnf/rpmtransaction.lock", Sign::Lock),
+    ("var/lib/rpm/.rpm.lock", Sign::Fcntl),
+    ("usr/lib/sysimage/rpm/.rpm.lock", Sign::Fcntl),
+    ("run/dnf/rpmtransaction.lock", Sign::Fcntl),
     ("var/lib/dnf/rpmdb_lock.pid", Sign::PidFile),
     ("run/yum.pid", Sign::PidFile),
     ("run/zypp.pid", Sign::PidFile),
     ("var/lib/pacman/db.lck", Sign::Exists),
-    // apk-tools: flock.
-    ("lib/apk/db/lock", Sign::Lock),
-    ("usr/lib/apk/db/lock", Sign::Lock),
+    // apk-tools.
+    ("lib/apk/db/lock", Sign::Flock),
+    ("usr/lib/apk/db/lock", Sign::Flock),
 ];
 
 /// Looks for package managers.
@@ -98,10 +100,13 @@ impl ActivityReader {
         let file = match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            // An agent that is not root may still ask the table.
+            Err(Errno::ACCESS) if matches!(sign, Sign::Fcntl | Sign::Flock) => return self.hidden(path),
             Err(errno) => return Err(errno.into()),
         };
         match sign {
-            Sign::Lock => self.locked(&file),
+            Sign::Fcntl => Self::locked(&file),
+            Sign::Flock => self.in_table(&file, |kind| kind == LockKind::Flock),
             Sign::PidFile => self.pid_file(&file),
             Sign::Exists => {
                 Ok((self.age(&file)? < self.uptime()?).then_some(Reading::Absent(Absence::Unsupported)))
@@ -109,35 +114,51 @@ impl ActivityReader {
         }
     }
 
-    /// Two ways, because neither sees all: `/proc/locks` leaves out owners in other pid namespaces, `F_GETLK`
-    /// knows nothing of `flock`.
-    fn locked(&self, file: &OwnedFd) -> std::io::Result<Option<Reading<i32>>> {
+    /// Asks the kernel what would stand in the way of a shared lock: exclusive ones, of processes and of open files, of
+    /// this pid namespace or another. Takes nothing.
+    fn locked(file: &OwnedFd) -> std::io::Result<Option<Reading<i32>>> {
+        let holder = fcntl_getlk(file, &Flock::from(FlockType::ReadLock))?;
+        // The owner is -1 for an open file, 0 for a process that can't be seen from here.
+        let pid = |lock: Flock| lock.pid.map(|pid| pid.as_raw_pid()).filter(|pid| *pid > 0);
+        Ok(holder.map(|lock| pid(lock).map_or(Reading::Absent(Absence::Unsupported), Reading::Value)))
+    }
+
+    /// For a file that may be seen and not opened.
+    fn hidden(&self, path: &Path) -> std::io::Result<Option<Reading<i32>>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty())?;
+        self.in_table(&file, |_| true)
+    }
+
+    /// From the kernel's table, which leaves out owners in other pid namespaces. Taking the lock for a moment would
+    /// tell of them too, and make them fail.
+    fn in_table(
+        &self,
+        file: &OwnedFd,
+        counts: impl Fn(LockKind) -> bool,
+    ) -> std::io::Result<Option<Reading<i32>>> {
         let stat = rustix::fs::fstat(file)?;
         let device = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
         let table = read_bounded(&self.proc.join("locks"), LOCKS_MAX)?;
-        let mut elsewhere = None;
-        for lock in parse_locks(&table).filter(|lock| lock.write && lock.inode == stat.st_ino) {
+        let held = |lock: &LockLine| lock.write && counts(lock.kind) && lock.inode == stat.st_ino;
+        let mut elsewhere = false;
+        for lock in parse_locks(&table).filter(held) {
             if lock.device == device {
-                return Ok(Some(holder(lock)));
+                return Ok(Some(lock.pid.map_or(Reading::Absent(Absence::Unsupported), Reading::Value)));
             }
-            elsewhere = Some(lock);
+            elsewhere = true;
         }
-        // The table is read first: the answer for a lock of an open file has no owner that rustix could hold.
-        // Asking for a shared lock reports exclusive ones only.
-        if let Some(lock) = fcntl_getlk(file, &Flock::from(FlockType::ReadLock))? {
-            let pid = lock.pid.map(|pid| pid.as_raw_pid()).filter(|pid| *pid > 0);
-            return Ok(Some(pid.map_or(Reading::Absent(Absence::Unsupported), Reading::Value)));
+        // btrfs shows another device in the table: it may be this file, it may be a namesake.
+        if elsewhere && !self.is_comparable(device)? {
+            let why = "a file of the same inode number is locked, and the device can't be compared";
+            return Err(std::io::Error::other(why));
         }
-        // btrfs and overlayfs show another device in the table: it may be this file, it may be a namesake. For
-        // fcntl locks the kernel has just answered for the file itself.
-        match elsewhere {
-            Some(lock) if lock.kind == LockKind::Flock && virtual_device(device) => {
-                Err(std::io::Error::other(
-                    "a file of the same inode number is locked, and the device can't be compared",
-                ))
-            }
-            Some(_) | None => Ok(None),
-        }
+        Ok(None)
+    }
+
+    fn is_comparable(&self, device: (u32, u32)) -> std::io::Result<bool> {
+        let mountinfo = read_bounded(&self.proc.join("self/mountinfo"), LOCKS_MAX)?;
+        Ok(is_mounted(&mountinfo, device))
     }
 
     fn pid_file(&self, file: &OwnedFd) -> std::io::Result<Option<Reading<i32>>> {
@@ -167,15 +188,6 @@ impl ActivityReader {
         super::procfs::parse_uptime(&bytes)
             .ok_or_else(|| std::io::Error::other("/proc/uptime has an unknown form"))
     }
-}
-
-/// Major number 0: the device is made up by the file system.
-const fn virtual_device(device: (u32, u32)) -> bool {
-    device.0 == 0
-}
-
-fn holder(lock: LockLine) -> Reading<i32> {
-    lock.pid.map_or(Reading::Absent(Absence::Unsupported), Reading::Value)
 }
 
 /// Clock ticks as `/proc` counts them.

@@ -124,6 +124,34 @@ fn an_update_of_the_lists_harms_nobody() {
     host.check_idle();
 }
 
+/// rustix takes no locks of open files; where Python is, it does.
+#[test]
+fn a_lock_of_an_open_file_counts_too() {
+    const TAKE: &str = "import fcntl, struct, sys
+f = open(sys.argv[1], 'r+')
+fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+print('LOCKED', flush=True)
+sys.stdin.read()";
+    let python = Path::new("/usr/bin/python3");
+    if !python.exists() {
+        return;
+    }
+    let host = Host::new();
+    let lock = host.write("run/dnf/rpmtransaction.lock", "");
+    let mut child = Command::new(python)
+        .args(["-c", TAKE])
+        .arg(lock)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(out.lines().next().unwrap().unwrap(), "LOCKED");
+    host.check_busy("rpmtransaction.lock", &Reading::Absent(Absence::Unsupported));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn apk_locks_by_flock() {
     let host = Host::new();
@@ -146,9 +174,38 @@ fn locks_that_can_not_be_looked_at_are_trouble() {
 #[test]
 fn without_the_lock_table_nothing_is_known() {
     let host = Host::new();
-    host.write("var/lib/dpkg/lock", "");
+    host.write("lib/apk/db/lock", "");
     let reader = ActivityReader::new(host.0.path(), host.0.path());
     assert!(matches!(reader.read(), Reading::Failed(_)));
+}
+
+/// A lock on a file of the same number on another device, in a table and among mounts of our making.
+fn namesake(mounted: bool) -> Reading<PackageManager> {
+    use std::os::unix::fs::MetadataExt;
+    let host = Host::new();
+    let metadata = host.write("lib/apk/db/lock", "").metadata().unwrap();
+    let device = metadata.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    host.write("proc/locks", &format!("1: FLOCK  ADVISORY  WRITE 1 ffe:01:{} 0 EOF\n", metadata.ino()));
+    let mounts = if mounted { format!("1 1 {major}:{minor} / / rw - x x rw\n") } else { String::new() };
+    host.write("proc/self/mountinfo", &mounts);
+    ActivityReader::new(host.0.path(), host.0.path().join("proc")).read()
+}
+
+#[test]
+fn a_namesake_on_another_device_is_told_apart_where_it_can_be() {
+    assert_eq!(namesake(true), Reading::Absent(Absence::NotApplicable));
+    assert!(matches!(namesake(false), Reading::Failed(_)));
+}
+
+#[test]
+fn a_lock_file_that_can_not_be_opened_is_looked_up() {
+    let host = Host::new();
+    let lock = host.write("var/lib/dpkg/lock", "");
+    let reader = ActivityReader::new(host.0.path(), "/proc");
+    assert_eq!(reader.hidden(&lock).unwrap(), None);
+    let holder = Holder::new(&lock, "posix");
+    assert_eq!(reader.hidden(&lock).unwrap(), Some(holder.pid()));
 }
 
 #[test]

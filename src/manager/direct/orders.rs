@@ -54,10 +54,10 @@ impl Service {
             match order {
                 Order::Start => self.start(until).await,
                 Order::Stop => self.stop(until).await,
-                Order::Restart => match self.stop(until).await? {
-                    JobResult::Done => self.start(until).await,
-                    other => Ok(other),
-                },
+                Order::Restart => {
+                    let stopped = self.stop(until).await?;
+                    if stopped == JobResult::Done { self.start(until).await } else { Ok(stopped) }
+                }
                 Order::Reload => self.reload(until).await,
                 Order::ResetFailed => Ok(JobResult::Done),
             }
@@ -92,6 +92,7 @@ impl Service {
             Phase::Unknown(why) => return Err(refused(why.clone())),
             Phase::Inactive | Phase::Settling | Phase::Exited(_) | Phase::Stopped | Phase::Failed { .. } => {}
         }
+        self.clear_leftovers().await;
         let cgroup = self.shared.cgroup(&self.definition.name);
         let home = Home { log: self.definition.log_file.clone(), cgroup };
         let job = Job::new(&self.definition.start, until.saturating_duration_since(clock()));
@@ -157,9 +158,7 @@ impl Service {
             }
             Err(error @ ChildError::TimedOut { .. }) => {
                 self.log_failure(&error);
-                if let Some(group) = &home.cgroup {
-                    group.kill_all();
-                }
+                self.clear_leftovers().await;
                 return give_up(failed(ServiceResult::Timeout, MainExit::None), JobResult::Timeout).await;
             }
             Err(
@@ -216,14 +215,12 @@ impl Service {
         } else if known.is_none() {
             return Err(refused("it has neither a stop command nor a process that is known".into()));
         }
-        if !self.gone_by(until).await {
-            if !signal(Signal::KILL) || !self.gone_by(clock() + KILL_WAIT).await {
-                return Ok(JobResult::Failed);
-            }
+        let gone =
+            self.gone_by(until).await || (signal(Signal::KILL) && self.gone_by(clock() + KILL_WAIT).await);
+        if !gone {
+            return Ok(JobResult::Failed);
         }
-        if let Some(group) = self.shared.cgroup(&self.definition.name) {
-            group.kill_all();
-        }
+        self.clear_leftovers().await;
         Ok(self.stopped(self.state.lock().await))
     }
 
@@ -281,6 +278,19 @@ impl Service {
                 }
             }
             Some(_) | None => Err(refused("it has no reload command and SIGHUP would end it".into())),
+        }
+    }
+
+    /// Ends what a main process that is gone left in its control group: it may hold the port or the lock that the
+    /// next one needs. Where a status command alone knows the service, nobody can tell leftovers from it.
+    async fn clear_leftovers(&self) {
+        match (Known::by(&self.definition), self.shared.cgroup(&self.definition.name)) {
+            (Known::Foreground | Known::PidFile(_), Some(group)) => {
+                if !group.clear().await {
+                    tracing::warn!(unit = %self.definition.name, "processes of an earlier run do not go away");
+                }
+            }
+            (Known::Status(_) | Known::NotAtAll, _) | (_, None) => {}
         }
     }
 

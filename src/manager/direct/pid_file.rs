@@ -70,7 +70,8 @@ fn look(proc: &Path, boot: BootId, path: &Path, known: Option<ProcessIdentity>) 
     let uptime = parse_uptime(&read_bounded(&proc.join("uptime"), PID_FILE_MAX)?)
         .ok_or_else(|| std::io::Error::other("the uptime can't be read"))?;
     let Some(stat) = read_stat(proc, pid)?.filter(|stat| !stat.is_dead()) else {
-        let old = age > uptime + CLOCK_SLACK;
+        // A run that was known in this boot is not from before it, whatever the wall clock says.
+        let old = age > uptime + CLOCK_SLACK && known.is_none_or(|known| known.pid != pid);
         return Ok(if old { Sighting::Old } else { Sighting::Stale { pid } });
     };
     let identity = ProcessIdentity { pid, start_ticks: stat.start_ticks, boot };

@@ -150,20 +150,21 @@ impl Service {
 
     /// Looks again and again, at once when its process ends.
     pub(super) async fn watch(self: Arc<Self>) {
+        // A run whose end was told and could not be seen, for want of descriptors say: polled, not spun on.
+        let mut heard: Option<ProcessIdentity> = None;
         loop {
-            let (ends, pause) = {
+            let (run, ends, pause) = {
                 let mut state = self.state.lock().await;
                 self.refresh(&mut state).await;
+                let run = state.run.as_ref().map(|run| run.identity);
                 let watch = state.run.as_ref().and_then(|run| run.watch.clone());
+                let watch = watch.filter(|_| state.phase == Phase::Running && heard != run);
                 let poll = match Known::by(&self.definition) {
                     Known::Status(_) => STATUS_POLL,
                     Known::Foreground | Known::PidFile(_) | Known::NotAtAll => POLL,
                 };
                 let left = state.settled_at.map(|at| at.saturating_duration_since(clock()));
-                (
-                    watch.filter(|_| state.phase == Phase::Running),
-                    left.map_or(poll, |left| left.min(SETTLE_POLL)),
-                )
+                (run, watch, left.map_or(poll, |left| left.min(SETTLE_POLL)))
             };
             let ended = async {
                 match ends {
@@ -172,7 +173,7 @@ impl Service {
                 }
             };
             tokio::select! {
-                () = ended => {}
+                () = ended => heard = run,
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }

@@ -108,7 +108,8 @@ pub(super) fn hangup_reloads(proc: &Path, pid: i32) -> bool {
 }
 
 /// Sums over the processes of a service: those of its control group where it lives in one of ours, else its main
-/// process and the descendants. Shared memory counts in each.
+/// process and the descendants. Shared memory counts in each, and the kernel's count of a process's pages lags behind by
+/// up to 64 or so a processor.
 struct Figures {
     group: Option<String>,
     memory: Reading<Bytes>,

@@ -15,6 +15,7 @@ use super::*;
 use crate::model::{
     ActiveState, InvocationId, JobEvent, JobKind, JobOrigin, MainExit, ServiceDetails, ServiceResult,
 };
+use crate::sense::procfs::CgroupMounts;
 
 /// Far beyond what anything here takes: only a hang meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,6 +70,20 @@ impl Bench {
     }
 }
 
+/// Nothing that a test started outlives it, even when it panics, where control groups can be made.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let Some(services) = service_cgroup(&instance(&self.state_dir()), &unit()) else { return };
+        let Some(mount) = CgroupMounts::find(Path::new("/proc")).unified else { return };
+        let dir = mount.join(&services.path()[1..]);
+        let _ = std::fs::write(dir.join("cgroup.kill"), "1");
+        while std::fs::remove_dir(&dir).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
+            std::thread::yield_now();
+        }
+        let _ = dir.parent().map(std::fs::remove_dir);
+    }
+}
+
 fn unit() -> UnitName {
     UnitName::parse("web.service").unwrap()
 }
@@ -116,7 +131,7 @@ async fn news<T>(manager: &DirectManager, fits: impl Fn(&News) -> Option<T>) -> 
 async fn news_of_state(manager: &DirectManager, state: ActiveState) -> UnitStatus {
     news(manager, |news| match news {
         News::Changed(all) => all.iter().find(|status| status.active == state).cloned(),
-        _ => None,
+        News::Removed(_) | News::JobEnded(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => None,
     })
     .await
 }
@@ -124,7 +139,7 @@ async fn news_of_state(manager: &DirectManager, state: ActiveState) -> UnitStatu
 async fn news_of_job(manager: &DirectManager) -> JobEvent {
     news(manager, |news| match news {
         News::JobEnded(event) => Some(event.clone()),
-        _ => None,
+        News::Removed(_) | News::Changed(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => None,
     })
     .await
 }

@@ -25,6 +25,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 
+use super::procfs::{members_of, read_stat};
+
 pub use output::{Captured, open_log};
 pub use place::{ServiceCgroup, service_cgroup};
 
@@ -298,6 +300,25 @@ impl Running {
         let _ = rustix::process::kill_process(self.pid, Signal::KILL);
     }
 
+    /// Where no control group holds it: its session has those that made a process group of their own, as
+    /// `timeout(1)` does. The session's number can't be another's before its leader is reaped. Reads all of `/proc`,
+    /// and so is kept for children that did not end by themselves.
+    fn kill_session(&self) {
+        let (proc, session) = (Path::new("/proc"), self.pid.as_raw_pid());
+        for member in members_of(proc, session) {
+            let Some(pid) = Pid::from_raw(member) else { continue };
+            let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else {
+                continue;
+            };
+            // Whoever has the number now, the descriptor is of the process that is looked at here.
+            let same =
+                read_stat(proc, member).is_ok_and(|stat| stat.is_some_and(|stat| stat.session == session));
+            if same {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+            }
+        }
+    }
+
     fn try_reap(&mut self) -> std::io::Result<Option<ChildExit>> {
         if self.exit.is_none() {
             self.exit = self.child.try_wait()?.map(ChildExit::of);
@@ -317,9 +338,12 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.exit.is_none() && !self.stays {
+            if self.scope.is_none() {
+                self.kill_session();
+            }
             self.kill();
         }
-        let unreaped = self.exit.is_none().then(|| self.pid);
+        let unreaped = self.exit.is_none().then_some(self.pid);
         let scope = self.scope.take();
         if unreaped.is_none() && scope.as_ref().is_none_or(|scope| scope.remove()) {
             return;

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -21,6 +22,10 @@ const SERVICES: &str = "prunella.services";
 
 /// Start of a scope's name; the maker's pid and a count follow.
 const SCOPE: &str = "prunella-child-";
+
+/// How often and how long the end of killed processes is awaited: two seconds in all.
+const CLEAR_TRIES: u32 = 200;
+const CLEAR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Tells systemd that a group is somebody else's to arrange; set by `Delegate=` since systemd 251 and 236.
 const DELEGATED: [&str; 2] = ["user.delegate", "trusted.delegate"];
@@ -43,15 +48,20 @@ fn find() -> Option<Grounds> {
     let top = CgroupMounts::find(Path::new("/proc")).unified?;
     let own = top.join(own_cgroup(Path::new("/proc"))?.trim_start_matches('/'));
     let systemd = Path::new("/run/systemd/system").is_dir();
-    let delegated = DELEGATED.iter().any(|name| {
-        let mut value = [0; 8];
-        rustix::fs::getxattr(&own, *name, &mut value).is_ok_and(|length| value[..length] == *b"1")
-    });
-    if systemd && !delegated {
+    // What is delegated is so with everything below it (`DelegateSubgroup=` puts the agent one deeper).
+    let mut above = own.ancestors().take_while(|dir| dir.starts_with(&top));
+    if systemd && !above.any(is_delegated) {
         return None;
     }
     sweep(&own);
     Some(Grounds { own, top: (!systemd).then_some(top) })
+}
+
+fn is_delegated(dir: &Path) -> bool {
+    DELEGATED.iter().any(|name| {
+        let mut value = [0; 8];
+        rustix::fs::getxattr(dir, *name, &mut value).is_ok_and(|length| value[..length] == *b"1")
+    })
 }
 
 /// Removes the empty groups that an agent which was killed left behind.
@@ -96,6 +106,13 @@ impl Scope {
             Ok(()) => true,
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
+    }
+}
+
+/// A program that could not be executed leaves its group empty; one that is still dying keeps it.
+impl Drop for Scope {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -146,9 +163,16 @@ impl ServiceCgroup {
         entry(&self.dir)
     }
 
-    /// Kills everything in it, and removes it if that is soon done.
-    pub fn kill_all(&self) {
-        kill(&self.dir);
-        let _ = std::fs::remove_dir(&self.dir);
+    /// Kills everything in it and removes it; false when something stays in spite of that.
+    pub async fn clear(&self) -> bool {
+        for _ in 0..CLEAR_TRIES {
+            match std::fs::remove_dir(&self.dir) {
+                Ok(()) => return true,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
+                Err(_) => kill(&self.dir),
+            }
+            tokio::time::sleep(CLEAR_PAUSE).await;
+        }
+        false
     }
 }

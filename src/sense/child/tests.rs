@@ -24,7 +24,7 @@ fn text(captured: &Captured) -> String {
 }
 
 fn is_alive(pid: i32) -> bool {
-    crate::sense::procfs::read_stat(Path::new("/proc"), pid).unwrap().is_some_and(|stat| !stat.is_dead())
+    read_stat(Path::new("/proc"), pid).unwrap().is_some_and(|stat| !stat.is_dead())
 }
 
 /// Waits for what must come; a test that hangs is ended by its runner.
@@ -210,4 +210,19 @@ fn a_log_that_could_be_a_trap_is_refused() {
     assert!(open_log(Path::new("/dev/null")).is_err());
     std::fs::hard_link(path("real"), path("second")).unwrap();
     assert!(open_log(&path("second")).is_err());
+}
+
+#[tokio::test]
+async fn a_group_of_its_own_does_not_save_a_process_of_the_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid_file = dir.path().join("pid");
+    // timeout(1) makes a process group of its own. No control group here: a starter has none.
+    let script = shell(&format!(
+        "timeout 1000 sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait",
+        pid_file.display()
+    ));
+    let late = run_starter(&Job::new(&script, Duration::from_millis(700)), &Home::default()).await;
+    assert!(matches!(late, Err(ChildError::TimedOut { .. })));
+    let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    until(|| !is_alive(pid)).await;
 }

@@ -172,7 +172,7 @@ impl Schedule {
             let (results, done, name) = (self.results.clone(), done.clone(), name.clone());
             let task = tokio::spawn(async move {
                 // One message for each slot at the most: the queue of ends is as short as the list of probes.
-                let _ended = OnDrop(Some((done, name, number)));
+                let _ended = OnDrop { done, name, number };
                 // Never closed.
                 let Ok(_permit) = permits.acquire().await else { return };
                 let health = run(&probe).await;
@@ -195,13 +195,15 @@ impl Schedule {
 }
 
 /// Says that a run is over even when it panicked: its probe must not stop for ever.
-struct OnDrop(Option<(mpsc::UnboundedSender<(ProbeName, u64)>, ProbeName, u64)>);
+struct OnDrop {
+    done: mpsc::UnboundedSender<(ProbeName, u64)>,
+    name: ProbeName,
+    number: u64,
+}
 
 impl Drop for OnDrop {
     fn drop(&mut self) {
-        if let Some((done, name, number)) = self.0.take() {
-            let _ = done.send((name, number));
-        }
+        let _ = self.done.send((self.name.clone(), self.number));
     }
 }
 

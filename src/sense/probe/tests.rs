@@ -200,11 +200,8 @@ async fn unix_sockets() {
     // Nobody accepts: the queue fills.
     rustix::net::listen(&listener, 0).unwrap();
     let mut waiting = Vec::new();
-    loop {
-        match tokio::net::UnixStream::connect(&path).await {
-            Ok(stream) => waiting.push(stream),
-            Err(_) => break,
-        }
+    while let Ok(stream) = tokio::net::UnixStream::connect(&path).await {
+        waiting.push(stream);
     }
     check_unhealthy(&health(kind(), SHORT).await, "queue of connections is full");
     drop(listener);

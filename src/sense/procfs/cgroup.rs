@@ -85,7 +85,7 @@ impl CgroupMounts {
             visited += 1;
             match read_bounded(&dir.join("cgroup.procs"), PROCS_MAX) {
                 Ok(bytes) => {
-                    pids.extend(fields(&bytes).filter_map(number).filter_map(|n| i32::try_from(n).ok()))
+                    pids.extend(fields(&bytes).filter_map(number).filter_map(|n| i32::try_from(n).ok()));
                 }
                 // Gone since, or a threaded group, whose processes the group above lists.
                 Err(_) if depth > 0 => {}

@@ -31,6 +31,14 @@ pub fn parse_locks(bytes: &[u8]) -> impl Iterator<Item = LockLine> {
     bytes.split(|byte| *byte == b'\n').filter_map(line)
 }
 
+/// Whether a file system is mounted by this very number (`mountinfo`): then it stands in the table of locks as well.
+/// The numbers that btrfs gives to its subvolumes are not.
+#[must_use]
+pub fn is_mounted(mountinfo: &[u8], device: (u32, u32)) -> bool {
+    let number = format!("{}:{}", device.0, device.1);
+    mountinfo.split(|byte| *byte == b'\n').any(|line| fields(line).nth(2) == Some(number.as_bytes()))
+}
+
 /// `1: POSIX  ADVISORY  WRITE 708 fd:01:2888508 0 EOF`.
 fn line(bytes: &[u8]) -> Option<LockLine> {
     let mut fields = fields(bytes);

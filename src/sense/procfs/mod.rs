@@ -15,8 +15,10 @@ mod text;
 
 pub use cgroup::{CgroupMounts, PROCESSES_MAX, own_cgroup, process_list};
 pub use loadavg::{parse_loadavg, parse_uptime};
-pub use locks::{LockKind, LockLine, parse_locks};
+pub use locks::{LockKind, LockLine, is_mounted, parse_locks};
 pub use meminfo::parse_meminfo;
 pub use pressure::parse_pressure;
-pub use process::{ProcessStat, catches_signal, children_of, family_of, parse_stat, process_uid, read_stat};
+pub use process::{
+    ProcessStat, catches_signal, children_of, family_of, members_of, parse_stat, process_uid, read_stat,
+};
 pub use text::{count_list, read_bounded};

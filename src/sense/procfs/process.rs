@@ -1,5 +1,4 @@
 //! One process: `/proc/PID/stat`, `status` and `task/PID/children`.
-#![expect(clippy::disallowed_methods, reason = "reads /proc")]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -23,6 +22,8 @@ pub struct ProcessStat {
     /// `R`, `S`, `D`, `Z`, `T` …
     pub state: char,
     pub parent: i32,
+    /// The pid of its session's first process.
+    pub session: i32,
     pub kernel_thread: bool,
     /// User and system time, its reaped children included, in clock ticks.
     pub cpu_ticks: u64,
@@ -55,7 +56,8 @@ pub fn parse_stat(bytes: &[u8]) -> Option<ProcessStat> {
         _ => return None,
     };
     let parent = i32::try_from(number(rest.next()?)?).ok()?;
-    let flags = number(rest.nth(4)?)?;
+    let session = i32::try_from(number(rest.nth(1)?)?).ok()?;
+    let flags = number(rest.nth(2)?)?;
     let mut times = rest.by_ref().skip(4).take(4);
     let mut cpu_ticks = 0_u64;
     for _ in 0..4 {
@@ -70,6 +72,7 @@ pub fn parse_stat(bytes: &[u8]) -> Option<ProcessStat> {
         comm,
         state,
         parent,
+        session,
         kernel_thread,
         cpu_ticks,
         threads,
@@ -121,6 +124,16 @@ pub fn children_of(proc: &Path, pid: i32) -> Vec<i32> {
     let path = proc.join(format!("{pid}/task/{pid}/children"));
     let bytes = read_bounded(&path, STATUS_MAX).unwrap_or_default();
     fields(&bytes).filter_map(number).filter_map(|pid| i32::try_from(pid).ok()).collect()
+}
+
+/// The processes of a session, its first one left out.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "lists /proc")]
+pub fn members_of(proc: &Path, session: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir(proc).into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let member = |pid: &i32| read_stat(proc, *pid).ok().flatten().is_some_and(|stat| stat.session == session);
+    pids.filter(|pid| *pid != session).filter(member).collect()
 }
 
 /// A process and its descendants, itself first, at most [`PROCESSES_MAX`].

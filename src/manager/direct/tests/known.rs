@@ -64,7 +64,7 @@ async fn a_new_definition_keeps_the_run() {
     manager.replace(Vec::new());
     let gone = news(&manager, |news| match news {
         News::Removed(names) => Some(names.clone()),
-        _ => None,
+        News::Changed(_) | News::JobEnded(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => None,
     });
     assert_eq!(gone.await, [unit()]);
 }
@@ -221,4 +221,26 @@ proptest! {
             prop_assert!(pid >= 0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_crash_right_after_the_fork_loses_nothing() {
+    use super::super::service::boot_ticks;
+    use crate::sense::child::{Home, Job, spawn_detached};
+    let bench = Bench::new();
+    let definition = bench.foreground("exec sleep 1000");
+    // As far as a start comes before the agent is killed: the child has written its pid, and nobody else anything.
+    record::prepare_dir(&bench.state_dir()).unwrap();
+    let begun = record::Record { not_before: Some(boot_ticks()), ..record::Record::default() };
+    let file = record::begin(&bench.state_dir(), &unit(), boot(), &begun).unwrap();
+    let job = Job::new(&definition.start, PATIENCE);
+    let daemon = spawn_detached(&job, &Home::default(), Some(file)).await.unwrap();
+    let pid = daemon.pid();
+    drop(daemon);
+    let manager = bench.manager(definition);
+    let status = look(&manager).await;
+    assert_eq!((status.active, main_pid(&status)), (ActiveState::Active, pid));
+    assert_eq!(obey(&manager, Order::Start).await, JobResult::Done);
+    assert_eq!(main_pid(&look(&manager).await), pid);
+    clear(&manager).await;
 }

@@ -26,7 +26,7 @@ async fn start_kill_and_start_again(definition: ServiceDefinition, result: Servi
     assert_eq!(obey(&manager, Order::Start).await, JobResult::Done);
     let up = look(&manager).await;
     assert_eq!((up.active, up.sub.as_str()), (ActiveState::Active, "running"));
-    assert!(service(&up).memory.value().unwrap().0 > 0);
+    assert!(service(&up).memory.value().is_some() && *service(&up).tasks.value().unwrap() > 0);
     kill(main_pid(&up), Signal::KILL);
     let failed = news_of_state(&manager, ActiveState::Failed).await;
     assert_eq!((service(&failed).result, service(&failed).exit), (result, exit));
@@ -81,7 +81,9 @@ async fn a_foreground_service_that_ends_in_order_has_not_failed() {
                     status.active == ActiveState::Inactive && status.invocation().value().is_some()
                 })
                 .cloned(),
-            _ => None,
+            News::Removed(_) | News::JobEnded(_) | News::Reloading(_) | News::ListAgain | News::Lost(_) => {
+                None
+            }
         })
         .await;
         assert_eq!((service(&ended).result, service(&ended).exit), (ServiceResult::Success, exit));
@@ -300,4 +302,84 @@ async fn a_unit_that_is_not_there() {
     let manager = bench.manager(bench.foreground("true"));
     let other = UnitName::parse("other.service").unwrap();
     assert!(matches!(manager.look(&other).await, Err(ManagerError::NoSuchUnit(_))));
+}
+
+#[tokio::test]
+async fn what_a_dead_service_left_behind_is_ended_before_the_next_start() {
+    let bench = Bench::new();
+    let worker = bench.path("worker");
+    let script = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait", worker.display());
+    let manager = bench.manager(bench.foreground(&script));
+    obey(&manager, Order::Start).await;
+    while !worker.exists() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let left: i32 = std::fs::read_to_string(&worker).unwrap().trim().parse().unwrap();
+    let status = look(&manager).await;
+    kill(main_pid(&status), Signal::KILL);
+    news_of_state(&manager, ActiveState::Failed).await;
+    let lives = || read_stat(Path::new("/proc"), left).unwrap().is_some_and(|stat| !stat.is_dead());
+    assert!(lives());
+    obey(&manager, Order::Start).await;
+    if service(&status).control_group.value().is_some() {
+        assert!(!lives());
+    } else {
+        kill(left, Signal::KILL);
+    }
+    clear(&manager).await;
+}
+
+/// `cargo test --release --lib -- --ignored --nocapture measure_exit_to_news`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn measure_exit_to_news() {
+    const KILLS: usize = 200;
+    for (known_by, down) in [("foreground", ActiveState::Failed), ("pid file", ActiveState::Deactivating)] {
+        let bench = Bench::new();
+        let definition = if known_by == "foreground" {
+            bench.foreground("exec sleep 1000")
+        } else {
+            bench.daemon("sleep 1000")
+        };
+        let manager = bench.manager(definition);
+        let mut latencies = Vec::new();
+        for _ in 0..KILLS {
+            obey(&manager, Order::Start).await;
+            let pid = main_pid(&look(&manager).await);
+            // The watcher has its pidfd in hand.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            while manager.news().now_or_never().is_some() {}
+            let killed = std::time::Instant::now();
+            kill(pid, Signal::KILL);
+            news_of_state(&manager, down).await;
+            latencies.push(killed.elapsed());
+        }
+        clear(&manager).await;
+        report(known_by, latencies);
+    }
+    // The floor: a thread that waits in the kernel for a child.
+    let mut latencies = Vec::new();
+    for _ in 0..KILLS {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let waiting = std::thread::spawn(move || {
+            let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+            rustix::process::waitid(rustix::process::WaitId::Pid(pid), options).unwrap();
+            std::time::Instant::now()
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let killed = std::time::Instant::now();
+        child.kill().unwrap();
+        latencies.push(waiting.join().unwrap() - killed);
+        child.wait().unwrap();
+    }
+    report("floor", latencies);
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a measurement")]
+fn report(what: &str, mut latencies: Vec<Duration>) {
+    latencies.sort();
+    let count = latencies.len();
+    let (p50, p99, max) = (latencies[count / 2], latencies[count * 99 / 100], latencies[count - 1]);
+    println!("{what}: exit to news p50 {p50:?} p99 {p99:?} max {max:?} over {count} kills");
 }

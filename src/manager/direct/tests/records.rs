@@ -62,9 +62,9 @@ proptest! {
 
 const KNOWN: ProcessIdentity = ProcessIdentity { pid: 42, start_ticks: 1, boot: BOOT };
 
-fn check(phase: &Phase, alive: bool, settled: bool, sighting: &Sighting, expected: (Phase, bool)) {
+fn check(phase: &Phase, alive: bool, settled: bool, sighting: &Sighting, expected: &(Phase, bool)) {
     let before = Before { phase, run: Some((KNOWN, alive)), settled };
-    assert_eq!(after_sighting(&before, sighting), expected, "{phase:?} {sighting:?}");
+    assert_eq!(&after_sighting(&before, sighting), expected, "{phase:?} {sighting:?}");
 }
 
 #[test]
@@ -73,29 +73,35 @@ fn what_a_pid_file_shows() {
     let failed = Phase::failed_somehow();
     // Alive is alive, whatever has become of the file.
     for sighting in [&missing, &stale, &Sighting::Old, &Sighting::Dubious("?".into())] {
-        check(&Phase::Running, true, false, sighting, (Phase::Running, false));
+        check(&Phase::Running, true, false, sighting, &(Phase::Running, false));
     }
-    check(&Phase::Running, false, false, &stale, (Phase::Settling, false));
-    check(&Phase::Settling, false, false, &stale, (Phase::Settling, false));
-    check(&Phase::Settling, false, true, &stale, (failed.clone(), false));
-    check(&Phase::Settling, false, false, &missing, (Phase::Stopped, true));
-    check(&Phase::Running, false, false, &missing, (Phase::Stopped, true));
-    check(&failed, false, false, &missing, (Phase::Stopped, true));
-    check(&Phase::Stopped, false, false, &missing, (Phase::Stopped, false));
+    check(&Phase::Running, false, false, &stale, &(Phase::Settling, false));
+    check(&Phase::Settling, false, false, &stale, &(Phase::Settling, false));
+    check(&Phase::Settling, false, true, &stale, &(failed.clone(), false));
+    check(&Phase::Settling, false, false, &missing, &(Phase::Stopped, true));
+    check(&Phase::Running, false, false, &missing, &(Phase::Stopped, true));
+    check(&failed, false, false, &missing, &(Phase::Stopped, true));
+    check(&Phase::Stopped, false, false, &missing, &(Phase::Stopped, false));
     // A stop that had to kill leaves the file.
-    check(&Phase::Stopped, false, false, &stale, (Phase::Stopped, false));
+    check(&Phase::Stopped, false, false, &stale, &(Phase::Stopped, false));
     // Somebody started it since, and it died.
-    check(&Phase::Stopped, false, false, &Sighting::Stale { pid: 43 }, (Phase::Settling, false));
-    check(&Phase::Inactive, false, false, &stale, (Phase::Settling, false));
-    check(&Phase::Inactive, false, false, &Sighting::Old, (Phase::Inactive, false));
-    check(&Phase::Running, false, false, &Sighting::Dubious("?".into()), (Phase::Unknown("?".into()), false));
+    check(&Phase::Stopped, false, false, &Sighting::Stale { pid: 43 }, &(Phase::Settling, false));
+    check(&Phase::Inactive, false, false, &stale, &(Phase::Settling, false));
+    check(&Phase::Inactive, false, false, &Sighting::Old, &(Phase::Inactive, false));
+    check(
+        &Phase::Running,
+        false,
+        false,
+        &Sighting::Dubious("?".into()),
+        &(Phase::Unknown("?".into()), false),
+    );
 }
 
 #[test]
 fn a_start_that_failed_without_a_pid_file_is_not_taken_for_a_stop() {
     let failed =
         Phase::Failed { result: ServiceResult::ExitCode, exit: MainExit::Code(1), left_pid_file: false };
-    check(&failed, false, false, &Sighting::Missing, (failed.clone(), false));
+    check(&failed, false, false, &Sighting::Missing, &(failed.clone(), false));
 }
 
 #[tokio::test]
