@@ -66,6 +66,9 @@ pub const PAGE_STEP: usize = 32;
 pub const INCIDENT_RECORDS_MAX: usize = 200;
 /// Reads of the ledger at once: a disk that hangs must not take more threads with it.
 pub const LEDGER_READERS_MAX: usize = 2;
+/// Answers put together at once: on a host with thousands of units each takes milliseconds of a processor, and
+/// the engine needs one too.
+pub const RENDERERS_MAX: usize = 2;
 /// A ledger that takes longer to read is reported as unavailable.
 pub const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
