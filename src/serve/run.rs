@@ -149,8 +149,8 @@ impl Server {
             return None;
         };
         let uid = credentials.uid();
-        if self.take(&self.connects, uid).is_err() {
-            self.turn_away(&stream, None);
+        if let Err(error) = self.take(&self.connects, uid) {
+            self.turn_away(&stream, Some(&error));
             return None;
         }
         let class = if uid == 0 {
