@@ -12,7 +12,7 @@
 //! argument and returns effects. Around it is the shell: [`sense`] and [`act`] meet the host through
 //! [`manager`], [`ledger`] keeps the records, [`serve`] answers the socket, [`daemon`] wires them, [`cli`] is the
 //! operator's side. [`model`] is the vocabulary of all, [`policy`] what the operator wants, [`sim`] a host that
-//! fails on purpose. `tests/tidy.rs` holds the arrows between them to this map.
+//! fails on purpose. `tests/tidy/` holds the arrows between them to this map.
 
 pub mod act;
 pub mod assess;

@@ -1,3 +1,72 @@
-//! Carries out what a [`crate::guard::Permit`] allows, once, after checking identity and state again.
+//! Carries out what a [`Permit`] allows, once, after checking identity and state again (guard 13).
 //!
-//! One file for each kind of remedy. Never decides: what it finds changed makes it withdraw.
+//! One file for each kind of remedy. Never decides: what it finds changed makes it withdraw, and a person or the
+//! engine thinks again. Must not touch: the engine, the ledger, anything that the permit does not name.
+
+mod recheck;
+mod reload;
+mod restart;
+mod start;
+mod stop;
+
+#[cfg(test)]
+mod tests;
+
+use crate::guard::Permit;
+use crate::manager::{ManagerError, Order, ServiceManager};
+use crate::model::{Applied, JobResult, Remedy, Timestamp, UnitName};
+
+use recheck::Finding;
+
+/// Uses the permit up. `now` is read when the call begins: an expired permit does nothing.
+///
+/// Bounded by the permit's deadline for each target, and the manager's own limits on its calls.
+pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timestamp) -> Applied {
+    if now.boot > permit.expires().boot {
+        return Applied::Withdrawn { why: "its permit had expired".into() };
+    }
+    match recheck::subject(&permit, manager).await {
+        Finding::AsJudged => {}
+        Finding::NothingToDo => return Applied::AlreadySo,
+        Finding::Changed(why) => return Applied::Withdrawn { why },
+    }
+    match permit.remedy() {
+        Remedy::Reload => reload::carry_out(&permit, manager).await,
+        Remedy::Start => start::carry_out(&permit, manager).await,
+        Remedy::ResetAndStart => start::carry_out_after_reset(&permit, manager).await,
+        Remedy::Restart | Remedy::RestartWithDependencies => restart::carry_out(&permit, manager).await,
+        Remedy::Stop => stop::carry_out(&permit, manager).await,
+    }
+}
+
+/// One order, and what its end means.
+async fn order(permit: &Permit, manager: &dyn ServiceManager, order: Order, unit: &UnitName) -> Applied {
+    match manager.order(order, unit, permit.deadline()).await {
+        Ok(result) => applied(result, order),
+        Err(error) => failed(&error),
+    }
+}
+
+fn applied(result: JobResult, order: Order) -> Applied {
+    let failed = |how: &str| Applied::Failed { why: format!("its {} job {how}", order.as_str()) };
+    match result {
+        JobResult::Done => Applied::Changed,
+        JobResult::Skipped => failed("was skipped: the unit's conditions do not hold"),
+        JobResult::Canceled => failed("was canceled by somebody else"),
+        JobResult::Timeout => failed("timed out"),
+        JobResult::Failed => failed("failed"),
+        JobResult::Dependency => failed("was given up because a dependency failed"),
+        JobResult::Other => failed("ended in a way that is not known to this version"),
+    }
+}
+
+fn failed(error: &ManagerError) -> Applied {
+    match error {
+        ManagerError::OutcomeUnknown { .. } | ManagerError::TimedOut { .. } => {
+            Applied::Unknown { why: error.to_string() }
+        }
+        ManagerError::Unreachable { .. } | ManagerError::NoSuchUnit(_) | ManagerError::Refused { .. } => {
+            Applied::Failed { why: error.to_string() }
+        }
+    }
+}

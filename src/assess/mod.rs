@@ -1,3 +1,14 @@
 //! Policy + history + sample → findings and conditions (hysteresis, windows). Pure.
 //!
 //! Must not touch: the clock, the host, incidents, or what is done about a finding.
+
+mod condition;
+mod fields;
+mod view;
+
+pub use condition::{Change, advance};
+pub use fields::{describe, read_field};
+pub use view::{AgentFacts, ProbeState, UnitFacts, View};
+
+#[cfg(test)]
+mod tests;

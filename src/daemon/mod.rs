@@ -1,1 +1,16 @@
 //! The shell around the engine: clocks, signals, tasks, watchdog. Branches on nothing that means something.
+
+mod clock;
+mod core;
+mod effects;
+mod hooks;
+mod log;
+mod notify;
+mod options;
+mod policy_board;
+mod record_source;
+mod senses;
+mod start;
+
+pub use options::{ManagerChoice, Options};
+pub use start::run;

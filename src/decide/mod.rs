@@ -1,3 +1,12 @@
-//! Conditions → incidents and the next step of a ladder. Pure.
+//! An incident and what is known of its subject → the next step of its ladder. Pure.
 //!
 //! Must not touch: the clock, the host, permission (that is `guard`'s) or the outcome (that is `verify`'s).
+
+mod backoff;
+mod step;
+
+pub use backoff::gap_after;
+pub use step::{Reaction, Step, next_step, on_refusal};
+
+#[cfg(test)]
+mod tests;

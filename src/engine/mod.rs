@@ -1,8 +1,266 @@
 //! The core: composes assess, decide, guard and verify; sole owner of the decision state.
 //!
-//! `handle(Input, now)` returns effects; `next_deadline()` says when to be called again at the latest. Pure:
-//! no clock, no I/O, no entropy. What the ledger holds, folded through `recover`, is the state.
+//! `handle(Input, now)` returns effects; [`Engine::next_deadline`] says when to be called again at the latest.
+//! Pure: no clock, no I/O, no entropy. What the ledger holds, folded through [`Memory::recover`], is the state;
+//! everything else in here is rebuilt from the first samples after a restart.
+//!
+//! Order within one call: take the input in, assess, end what is over, verify what was done, move every open
+//! incident one step. An act is released only when the record of its intent is on the disk.
 
+mod assessment;
+mod commands;
 mod io;
+mod memory;
+mod repair;
+mod snapshot;
+mod upkeep;
+mod verification;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::assess::View;
+use crate::guard::Permit;
+use crate::model::{
+    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, RuleName, Sample, Subject,
+    Timestamp, UnitsUpdate,
+};
+use crate::policy::Policy;
+use crate::verify::Watch;
 
 pub use io::*;
+pub use memory::Memory;
+
+/// What the engine is started with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub policy: Arc<Policy>,
+    /// For jitter: differs between hosts, stays the same on one.
+    pub seed: u64,
+    pub boot: BootId,
+    /// The program's version, for the record of its start.
+    pub version: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    setup: Setup,
+    now: Timestamp,
+    started: BootTime,
+    stepped: Option<BootTime>,
+    stopping: bool,
+    memory: Memory,
+    view: View,
+    conditions: BTreeMap<(RuleName, Subject), Condition>,
+    /// Verifications under way.
+    watches: BTreeMap<ActionId, Watch>,
+    /// Permits whose intent is not durable yet.
+    permits: BTreeMap<RecordTicket, Permit>,
+    /// Escalations whose record is not durable yet.
+    escalations: BTreeMap<RecordTicket, IncidentId>,
+    /// Evidence that was asked for, and until when it is waited for.
+    evidence: BTreeMap<IncidentId, BootTime>,
+    /// Subjects that the shell was asked to read again.
+    looks: BTreeMap<Subject, Look>,
+    /// Since when a subject with a history of repairs has been well.
+    well_since: BTreeMap<Subject, BootTime>,
+    /// Subjects to assess in this call.
+    touched: BTreeSet<Subject>,
+    /// The earliest moment at which something happens by itself.
+    deadline: Option<BootTime>,
+    next_ticket: u64,
+    effects: Vec<Effect>,
+}
+
+impl Engine {
+    /// Takes up the work: with an empty memory on a new host, or with what recovery folded.
+    ///
+    /// Acts that were under way when the agent ended are not begun again: their outcome is unknown, and
+    /// verification will tell.
+    #[must_use]
+    pub fn start(setup: Setup, memory: Memory, now: Timestamp) -> (Self, Vec<Effect>) {
+        let mut engine = Self {
+            now,
+            started: now.boot,
+            stepped: None,
+            stopping: false,
+            memory,
+            view: View::default(),
+            conditions: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            permits: BTreeMap::new(),
+            escalations: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            well_since: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            deadline: None,
+            next_ticket: 1,
+            effects: Vec::new(),
+            setup,
+        };
+        engine.record(RecordBody::AgentStarted {
+            version: engine.setup.version.clone(),
+            boot: engine.setup.boot,
+            policy: engine.setup.policy.digest.clone(),
+        });
+        engine.take_up_open_actions();
+        engine.take_up_open_conditions();
+        engine.settle();
+        let effects = std::mem::take(&mut engine.effects);
+        (engine, effects)
+    }
+
+    /// Takes in one thing that happened and returns what is to be done, in order.
+    ///
+    /// `now` never runs backwards on the boot clock; a caller that breaks this gets the latest time used instead.
+    #[must_use = "effects that are dropped are records and acts that are lost"]
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        self.now = Timestamp::new(now.boot.max(self.now.boot), now.wall);
+        match input {
+            Input::Sample(sample) => self.take_sample(&sample),
+            Input::Recorded(ticket) => self.recorded(ticket),
+            Input::Acted { action, applied } => self.acted(action, applied),
+            Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
+            Input::Command { ticket, by, command } => {
+                let reply = self.command(by, command);
+                self.effects.push(Effect::Reply { ticket, reply });
+            }
+            Input::PolicyLoaded(policy) => self.take_policy(policy),
+            Input::PolicyRejected(error) => self.reject_policy(error),
+            Input::LedgerDegraded(degraded) => {
+                self.view.agent.ledger_degraded = degraded;
+                self.touched.insert(Subject::Agent);
+            }
+            Input::ClockStepped { forward, by } => {
+                self.stepped = Some(self.now.boot);
+                self.record(RecordBody::ClockStepped { forward, by });
+            }
+            Input::Stopping { why } => {
+                self.stopping = true;
+                self.withdraw_permits("the agent is stopping");
+                self.record(RecordBody::AgentStopping { why });
+            }
+            Input::Tick => {}
+        }
+        self.settle();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When something happens by itself: call `handle(Input::Tick, …)` then, if nothing comes before.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<BootTime> {
+        self.deadline
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.setup.policy
+    }
+
+    fn settle(&mut self) {
+        self.deadline = None;
+        self.expire();
+        self.assess();
+        self.verify();
+        self.advance_incidents();
+        self.prove_stability();
+    }
+
+    /// Wants to be called at `moment`, or before.
+    fn wake_at(&mut self, moment: BootTime) {
+        self.deadline = Some(self.deadline.map_or(moment, |deadline| deadline.min(moment)));
+    }
+
+    fn record(&mut self, body: RecordBody) -> RecordTicket {
+        let ticket = RecordTicket(self.next_ticket);
+        self.next_ticket += 1;
+        let durability = body.durability();
+        let entry = Entry { at: self.now, boot: self.setup.boot, body };
+        self.memory.apply(&entry);
+        self.effects.push(Effect::Record { ticket, durability, entry });
+        ticket
+    }
+
+    fn take_sample(&mut self, sample: &Sample) {
+        let touched = self.view.take(sample);
+        for subject in &touched {
+            self.looks.remove(subject);
+        }
+        if sample.activity.is_some() {
+            self.looks.remove(&Subject::Host);
+        }
+        if sample.units.is_some() {
+            // Whether the service manager is heard is a fact about the agent's own work.
+            self.touched.insert(Subject::Agent);
+        }
+        if matches!(sample.units, Some(UnitsUpdate::Complete(_))) {
+            // A subject that is not listed any more shows only here, and windows move on without any change.
+            self.touched.extend(self.conditions.keys().map(|(_, subject)| subject.clone()));
+        }
+        self.touched.extend(touched);
+        self.note_operator_stops(sample);
+    }
+
+    /// Everything up to `ticket` is on the disk: what waited for it may go on.
+    fn recorded(&mut self, ticket: RecordTicket) {
+        let later = RecordTicket(ticket.0 + 1);
+        let waiting = self.permits.split_off(&later);
+        for permit in std::mem::replace(&mut self.permits, waiting).into_values() {
+            if self.now.boot <= permit.expires().boot && !self.stopping {
+                self.effects.push(Effect::Act(permit));
+            } else {
+                let why = "its permit expired before the intent was durable".to_owned();
+                self.acted(permit.action(), Applied::Withdrawn { why });
+            }
+        }
+        let waiting = self.escalations.split_off(&later);
+        for incident in std::mem::replace(&mut self.escalations, waiting).into_values() {
+            if let Some(incident) = self.memory.incidents.get(&incident) {
+                self.effects.push(Effect::Escalate(Box::new(incident.clone())));
+            }
+        }
+    }
+
+    fn withdraw_permits(&mut self, why: &str) {
+        for permit in std::mem::take(&mut self.permits).into_values() {
+            self.acted(permit.action(), Applied::Withdrawn { why: why.to_owned() });
+        }
+    }
+
+    /// Asks the shell to read a subject again, once until it has answered or a moment has passed.
+    fn look(&mut self, subject: Subject) {
+        let now = self.now.boot;
+        let asked = self.looks.get(&subject).copied();
+        match asked {
+            Some(look) if now < look.last + LOOK_AGAIN => self.wake_at(look.last + LOOK_AGAIN),
+            Some(_) | None => {
+                let first = asked.map_or(now, |look| look.first);
+                self.looks.insert(subject.clone(), Look { first, last: now });
+                self.effects.push(Effect::Look(subject));
+                self.wake_at(now + LOOK_AGAIN);
+            }
+        }
+    }
+
+    /// Whether a look has gone unanswered for longer than it should take.
+    fn looked_in_vain(&self) -> bool {
+        self.looks.values().any(|look| self.now.boot >= look.first + LOOK_AGAIN)
+    }
+}
+
+/// An open request to read a subject.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    first: BootTime,
+    last: BootTime,
+}
+
+/// An unanswered request to look is repeated after this long: a D-Bus call takes milliseconds.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);

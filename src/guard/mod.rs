@@ -1,8 +1,42 @@
-//! Plan step → [`Permit`] | refusal. The only maker of a permit.
+//! Plan step → [`Permit`] or a refusal. The only maker of a permit.
 //!
 //! Every guard fails closed: what it needs and does not know is a no, with the reason. Pure: must not touch
 //! the clock, the host, or the engine's state beyond what it is handed.
 
+mod budget;
+mod checks;
+mod circumstances;
 mod permit;
+mod root_cause;
 
+#[cfg(test)]
+pub(crate) mod mutation;
+#[cfg(test)]
+mod tests;
+
+use crate::model::{GuardName, Refusal};
+
+pub use budget::{Attempts, History};
+pub use circumstances::{ApprovalState, Circumstances, Faults, InFlight, Request};
 pub use permit::Permit;
+
+/// Asks every guard in order; the first no is the answer.
+///
+/// # Errors
+/// The refusal, for the operator and the ledger.
+pub fn judge(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Result<Permit, Refusal> {
+    for guard in GuardName::ALL {
+        #[cfg(test)]
+        if mutation::is_broken(guard) {
+            continue;
+        }
+        checks::ask(guard, request, circumstances)?;
+    }
+    Ok(Permit::new(request, circumstances))
+}
+
+/// A no that holds for every subject at present, for the status page.
+#[must_use]
+pub fn standing_refusal(circumstances: &Circumstances<'_>) -> Option<Refusal> {
+    checks::standing(circumstances)
+}

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::{ActionId, InvocationId, Reading, Remedy, Timestamp, UnitName};
+use crate::model::{Absence, ActionId, InvocationId, Reading, Remedy, Timestamp, UnitName};
+
+use super::circumstances::{Circumstances, Request};
 
 /// What may be done, once, to exactly these subjects, until it expires.
 ///
@@ -19,6 +21,22 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// What the guards have just agreed to.
+    pub(super) fn new(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Self {
+        let invocation = match circumstances.view.unit(request.unit) {
+            Some(facts) => facts.status.invocation(),
+            None => Reading::Absent(Absence::NotObserved),
+        };
+        Self {
+            action: request.action,
+            remedy: request.remedy,
+            targets: request.targets.to_vec(),
+            invocation,
+            expires: circumstances.now + circumstances.policy.limits.permit_lifetime,
+            deadline: circumstances.policy.limits.act_deadline,
+        }
+    }
+
     /// The action it is for: the idempotency key.
     #[must_use]
     pub const fn action(&self) -> ActionId {
@@ -53,5 +71,16 @@ impl Permit {
     #[must_use]
     pub const fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// A permit that no guard has seen, for the tests of what permits are used for.
+    #[cfg(test)]
+    pub(crate) fn for_test(
+        remedy: Remedy,
+        targets: Vec<UnitName>,
+        invocation: Reading<InvocationId>,
+        expires: Timestamp,
+    ) -> Self {
+        Self { action: ActionId(1), remedy, targets, invocation, expires, deadline: Duration::from_secs(1) }
     }
 }

@@ -4,6 +4,9 @@
 //! stop commands of the policy on hosts without systemd. `sense` listens through it, `act` orders through it.
 //! Owns the connection and what is needed to keep it. Must not judge: a state is told as it is.
 
+pub mod direct;
+pub mod systemd;
+
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,6 +23,20 @@ pub enum Order {
     Reload,
     /// Forget failures and the start limit; no job, done when it returns.
     ResetFailed,
+}
+
+impl Order {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::ResetFailed => "reset-failed",
+        }
+    }
 }
 
 /// Something that the manager says by itself.
@@ -54,6 +71,10 @@ pub enum ManagerError {
     /// It understood and refused.
     #[error("{manager} refused: {why}")]
     Refused { manager: &'static str, why: String },
+    /// An order left for it, and what came of it can't be told: the connection was lost or the deadline passed. It
+    /// may have been obeyed, or may still be.
+    #[error("{manager} may or may not have obeyed: {why}")]
+    OutcomeUnknown { manager: &'static str, why: String },
 }
 
 /// A service manager. Every call is bounded in time by its implementation.

@@ -43,23 +43,24 @@ pub enum GuardName {
 }
 
 impl GuardName {
-    /// Every guard, in the order in which they are asked.
+    /// Every guard, in the order in which they are asked: what holds for long first, what needs the freshest
+    /// look at the host last, so that a repair that waits for hours does not keep the senses busy.
     pub const ALL: [Self; 15] = [
         Self::Pause,
-        Self::Shutdown,
         Self::Mode,
         Self::OperatorIntent,
-        Self::Freshness,
-        Self::WarmUp,
         Self::Protected,
         Self::Maintenance,
-        Self::PackageManager,
         Self::Ownership,
         Self::RootCause,
         Self::Backoff,
         Self::Attempts,
         Self::Approval,
         Self::BlastRadius,
+        Self::Freshness,
+        Self::Shutdown,
+        Self::WarmUp,
+        Self::PackageManager,
     ];
 
     /// Its name in records, metrics and on screen.

@@ -1,4 +1,12 @@
 //! The host's bytes → [`crate::model::Sample`]: procfs, PSI, locks of package managers, health probes, evidence,
 //! and the news of the service manager.
 //!
-//! Owns reading and parsing. Must not judge: a value is told as it is, and why there is none.
+//! Owns reading and parsing, and every child process ([`child`]). Must not judge: a value is told as it is, and why
+//! there is none.
+
+pub mod activity;
+pub mod child;
+pub mod evidence;
+pub mod host;
+pub mod probe;
+pub mod procfs;

@@ -1,0 +1,67 @@
+//! Guard 13: the subject is looked at once more, at the last moment.
+
+use crate::guard::Permit;
+use crate::manager::ServiceManager;
+use crate::model::{ActiveState, InvocationId, JobOrigin, LoadState, Reading, UnitStatus};
+
+/// What the last look found.
+pub(super) enum Finding {
+    /// It is what the guards judged.
+    AsJudged,
+    /// It is already as the remedy would make it.
+    NothingToDo,
+    /// It is not: one sentence.
+    Changed(String),
+}
+
+pub(super) async fn subject(permit: &Permit, manager: &dyn ServiceManager) -> Finding {
+    let Some(unit) = permit.targets().last() else {
+        return Finding::Changed("the permit names no subject".into());
+    };
+    match manager.look(unit).await {
+        Ok(status) => compare(permit, &status),
+        Err(error) => Finding::Changed(format!("{unit} could not be looked at once more: {error}")),
+    }
+}
+
+fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
+    let name = &status.name;
+    if status.load == LoadState::Masked {
+        return Finding::Changed(format!("{name} has been masked"));
+    }
+    if let Reading::Value(job) = &status.job
+        && job.origin == JobOrigin::Other
+    {
+        return Finding::Changed(format!("somebody else has a job on {name}"));
+    }
+    if status.restart_is_pending() {
+        return Finding::Changed(format!("the service manager is about to restart {name} itself"));
+    }
+    if permit.remedy().only_starts() {
+        match status.active {
+            ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing => {
+                return Finding::NothingToDo;
+            }
+            ActiveState::Activating => return Finding::Changed(format!("{name} is starting already")),
+            ActiveState::Inactive
+            | ActiveState::Failed
+            | ActiveState::Deactivating
+            | ActiveState::Maintenance => {}
+        }
+    }
+    match same_run(permit.invocation(), &status.invocation()) {
+        Ok(true) => Finding::AsJudged,
+        Ok(false) => Finding::Changed(format!("{name} has been started anew since it was judged")),
+        Err(why) => Finding::Changed(format!("which run of {name} this is can't be told: {why}")),
+    }
+}
+
+/// Whether two looks saw the same run. A unit that never ran has none, both times.
+fn same_run(judged: &Reading<InvocationId>, now: &Reading<InvocationId>) -> Result<bool, String> {
+    match (judged, now) {
+        (Reading::Failed(error), _) | (_, Reading::Failed(error)) => Err(error.clone()),
+        (Reading::Value(judged), Reading::Value(now)) => Ok(judged == now),
+        (Reading::Absent(_), Reading::Absent(_)) => Ok(true),
+        (Reading::Absent(_), Reading::Value(_)) | (Reading::Value(_), Reading::Absent(_)) => Ok(false),
+    }
+}

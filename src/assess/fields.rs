@@ -1,0 +1,156 @@
+//! Readings by the names that the rule language uses. The list of names is `model::field`.
+
+use crate::model::{
+    Absence, FieldValue, HostVitals, LoadAverage, MainExit, Memory, Pressure, PressureAverages, Reading,
+    ServiceDetails, Subject, fields_of,
+};
+
+use crate::policy::Policy;
+
+use super::view::{RESTARTS_WINDOW, UnitFacts, View};
+
+/// The field `name` of a subject. A name that is not in the schema is a mistake of the caller and reads as failed.
+#[must_use]
+pub fn read_field(view: &View, policy: &Policy, subject: &Subject, name: &str) -> Reading<FieldValue> {
+    match subject {
+        Subject::Host => match &view.vitals {
+            Reading::Value(vitals) => host_field(vitals, name),
+            Reading::Absent(reason) => Reading::Absent(reason.clone()),
+            Reading::Failed(error) => Reading::Failed(error.clone()),
+        },
+        Subject::Agent => match name {
+            "policy_rejected" => Reading::Value(FieldValue::Bool(view.agent.policy_error.is_some())),
+            "ledger_degraded" => Reading::Value(FieldValue::Bool(view.agent.ledger_degraded)),
+            "manager_lost" => Reading::Value(FieldValue::Bool(view.heard().is_err())),
+            _ => unknown(name),
+        },
+        Subject::Unit(unit) => match view.unit(unit) {
+            Some(facts) => unit_field(facts, policy, name),
+            None => Reading::Absent(Absence::NotObserved),
+        },
+    }
+}
+
+/// The fields that a predicate names, with their values, for people: `active_state is "failed"`.
+#[must_use]
+pub fn describe(view: &View, policy: &Policy, subject: &Subject, names: &[&'static str]) -> String {
+    let known = fields_of(subject.kind());
+    let mut parts = Vec::new();
+    for name in names {
+        if *name == "kind" || *name == "name" || !known.iter().any(|field| field.name == *name) {
+            continue;
+        }
+        if let Reading::Value(value) = read_field(view, policy, subject, name) {
+            parts.push(match value {
+                FieldValue::Bool(yes) => format!("{name} is {yes}"),
+                FieldValue::Int(number) => format!("{name} is {number}"),
+                FieldValue::Float(number) => format!("{name} is {number:.1}"),
+                FieldValue::Text(text) => format!("{name} is {text:?}"),
+            });
+        }
+    }
+    parts.join(", ")
+}
+
+fn unknown(name: &str) -> Reading<FieldValue> {
+    Reading::Failed(format!("there is no field {name}"))
+}
+
+fn text(word: &str) -> Reading<FieldValue> {
+    Reading::Value(FieldValue::Text(word.to_owned()))
+}
+
+fn number(value: u64) -> FieldValue {
+    FieldValue::Int(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldValue> {
+    let status = &facts.status;
+    match name {
+        "name" => text(status.name.as_str()),
+        "kind" => text(status.name.kind().suffix()),
+        "load_state" => text(status.load.as_str()),
+        "active_state" => text(status.active.as_str()),
+        "sub_state" => text(&status.sub),
+        "dependency_failed" => Reading::Value(FieldValue::Bool(facts.dependency_failed)),
+        "restarts_10m" => {
+            let recent = |at: &&crate::model::BootTime| facts.read_at.since(**at) <= RESTARTS_WINDOW;
+            Reading::Value(number(facts.restarts.iter().filter(recent).count() as u64))
+        }
+        "probed" => Reading::Value(FieldValue::Bool(policy.probe_of(&status.name).is_some())),
+        "unresponsive" => match (&facts.probe, policy.probe_of(&status.name)) {
+            (Some(probe), Some(wanted)) => {
+                Reading::Value(FieldValue::Bool(probe.failures >= wanted.failures))
+            }
+            (None, _) | (_, None) => Reading::Absent(Absence::NotApplicable),
+        },
+        "probe_failures" => match &facts.probe {
+            Some(probe) => Reading::Value(FieldValue::Int(probe.failures.into())),
+            None => Reading::Absent(Absence::NotApplicable),
+        },
+        "cpu_percent" => facts.cpu_percent.clone().map(FieldValue::Float),
+        _ => match status.service() {
+            Reading::Value(service) => service_field(service, name),
+            Reading::Absent(reason) => Reading::Absent(reason),
+            Reading::Failed(error) => Reading::Failed(error),
+        },
+    }
+}
+
+fn service_field(service: &ServiceDetails, name: &str) -> Reading<FieldValue> {
+    match (name, service.exit) {
+        ("service_type", _) => text(service.service_type.as_str()),
+        ("result", _) => text(service.result.as_str()),
+        ("restarts", _) => Reading::Value(FieldValue::Int(service.restarts.into())),
+        ("exit_code", MainExit::Code(code)) => Reading::Value(FieldValue::Int(code.into())),
+        ("exit_signal", MainExit::Signal(signal)) => Reading::Value(FieldValue::Int(signal.into())),
+        ("exit_code", MainExit::None | MainExit::Signal(_))
+        | ("exit_signal", MainExit::None | MainExit::Code(_)) => Reading::Absent(Absence::NotApplicable),
+        ("memory_bytes", _) => service.memory.clone().map(|memory| number(memory.0)),
+        ("tasks", _) => service.tasks.clone().map(number),
+        _ => unknown(name),
+    }
+}
+
+fn host_field(vitals: &HostVitals, name: &str) -> Reading<FieldValue> {
+    let load = |pick: fn(&LoadAverage) -> f64| vitals.load.as_ref().map(|load| FieldValue::Float(pick(load)));
+    match name {
+        "uptime_seconds" => vitals.uptime.clone().map(|uptime| number(uptime.as_secs())),
+        "load_1m" => load(|load| load.one),
+        "load_5m" => load(|load| load.five),
+        "load_15m" => load(|load| load.fifteen),
+        "processors" => vitals.processors.clone().map(|count| FieldValue::Int(count.into())),
+        "memory_available_percent" => share(&vitals.memory, |m| (m.available.0, m.total.0)),
+        "swap_free_percent" => share(&vitals.memory, |m| (m.swap_free.0, m.swap_total.0)),
+        "cpu_pressure_some_avg60" => pressure(&vitals.cpu_pressure, |p| &p.some),
+        "memory_pressure_some_avg60" => pressure(&vitals.memory_pressure, |p| &p.some),
+        "memory_pressure_full_avg60" => pressure(&vitals.memory_pressure, |p| &p.full),
+        "io_pressure_some_avg60" => pressure(&vitals.io_pressure, |p| &p.some),
+        "io_pressure_full_avg60" => pressure(&vitals.io_pressure, |p| &p.full),
+        _ => unknown(name),
+    }
+}
+
+fn share(memory: &Reading<Memory>, pick: fn(&Memory) -> (u64, u64)) -> Reading<FieldValue> {
+    match memory.as_ref().map(pick) {
+        // A host without swap has no share of it.
+        Reading::Value((_, 0)) => Reading::Absent(Absence::NotApplicable),
+        #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than 52 bits")]
+        Reading::Value((part, whole)) => {
+            Reading::Value(FieldValue::Float(part as f64 / whole as f64 * 100.0))
+        }
+        Reading::Absent(reason) => Reading::Absent(reason),
+        Reading::Failed(error) => Reading::Failed(error),
+    }
+}
+
+fn pressure(
+    resource: &Reading<Pressure>,
+    pick: fn(&Pressure) -> &Reading<PressureAverages>,
+) -> Reading<FieldValue> {
+    match resource {
+        Reading::Value(resource) => pick(resource).clone().map(|line| FieldValue::Float(line.avg60.0)),
+        Reading::Absent(reason) => Reading::Absent(reason.clone()),
+        Reading::Failed(error) => Reading::Failed(error.clone()),
+    }
+}

@@ -1,0 +1,292 @@
+//! What is known of the host right now, folded from samples. Nothing in here survives a restart of the agent:
+//! the first reconciliation builds it again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::model::{
+    Absence, ActiveState, BootTime, Health, HostActivity, HostVitals, JobEvent, JobKind, JobResult,
+    ProbeResult, Reading, Sample, Subject, UnitName, UnitStatus, UnitsUpdate,
+};
+
+/// The window of the field `restarts_10m`.
+pub(super) const RESTARTS_WINDOW: Duration = Duration::from_secs(600);
+/// Restarts remembered a unit: more in ten minutes than this says nothing new.
+const RESTARTS_KEPT: usize = 64;
+
+/// The answers of a unit's probe so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeState {
+    /// Failures in a row, up to the latest answer.
+    pub failures: u32,
+    /// The latest answer, and when it came; a probe that could not run is a failed reading.
+    pub latest: Reading<Health>,
+    pub at: BootTime,
+}
+
+/// One unit, with what only time can tell.
+#[derive(Clone, Debug)]
+pub struct UnitFacts {
+    pub status: UnitStatus,
+    /// When the status was read. The view as a whole says whether it is still true.
+    pub read_at: BootTime,
+    pub probe: Option<ProbeState>,
+    /// Its last start was given up because of a dependency.
+    pub dependency_failed: bool,
+    /// When the service manager restarted it by itself, oldest first.
+    pub(super) restarts: VecDeque<BootTime>,
+    /// CPU time at an earlier reading, and the use since.
+    cpu_before: Option<(BootTime, Duration)>,
+    pub(super) cpu_percent: Reading<f64>,
+}
+
+impl UnitFacts {
+    fn new(status: UnitStatus, read_at: BootTime) -> Self {
+        Self {
+            status,
+            read_at,
+            probe: None,
+            dependency_failed: false,
+            restarts: VecDeque::new(),
+            cpu_before: None,
+            cpu_percent: Reading::Absent(Absence::TooEarly),
+        }
+    }
+
+    fn take(&mut self, status: UnitStatus, at: BootTime) {
+        let before = self.restart_counter();
+        self.status = status;
+        self.read_at = at;
+        if self.status.active.is_up() {
+            self.dependency_failed = false;
+        }
+        if let (Some(before), Some(after)) = (before, self.restart_counter()) {
+            let new =
+                usize::try_from(after.saturating_sub(before)).unwrap_or(RESTARTS_KEPT).min(RESTARTS_KEPT);
+            self.restarts.extend(std::iter::repeat_n(at, new));
+        }
+        while self.restarts.len() > RESTARTS_KEPT
+            || self.restarts.front().is_some_and(|first| at.since(*first) > RESTARTS_WINDOW)
+        {
+            self.restarts.pop_front();
+        }
+        self.take_cpu(at);
+    }
+
+    fn take_cpu(&mut self, at: BootTime) {
+        let now = match self.status.service() {
+            Reading::Value(service) => service.cpu_time.clone(),
+            Reading::Absent(reason) => Reading::Absent(reason),
+            Reading::Failed(error) => Reading::Failed(error),
+        };
+        let now = match now {
+            Reading::Value(now) => now,
+            Reading::Absent(reason) => {
+                self.cpu_percent = Reading::Absent(reason);
+                return;
+            }
+            Reading::Failed(error) => {
+                self.cpu_percent = Reading::Failed(error);
+                return;
+            }
+        };
+        self.cpu_percent = match self.cpu_before {
+            // A counter that ran backwards belongs to another run: no rate, never a spike.
+            Some((then, before)) if now >= before && at > then => {
+                Reading::Value((now - before).as_secs_f64() / at.since(then).as_secs_f64() * 100.0)
+            }
+            Some(_) | None => Reading::Absent(Absence::TooEarly),
+        };
+        self.cpu_before = Some((at, now));
+    }
+
+    fn restart_counter(&self) -> Option<u32> {
+        self.status.service().value().map(|service| service.restarts)
+    }
+
+    fn take_probe(&mut self, health: Reading<Health>, at: BootTime) {
+        let failures = self.probe.as_ref().map_or(0, |probe| probe.failures);
+        let failures = match &health {
+            Reading::Value(Health::Healthy { .. }) => 0,
+            Reading::Value(Health::Unhealthy { .. }) => failures.saturating_add(1),
+            // It could not run: that says nothing about the unit, neither way.
+            Reading::Absent(_) | Reading::Failed(_) => failures,
+        };
+        self.probe = Some(ProbeState { failures, latest: health, at });
+    }
+
+    fn take_job(&mut self, job: &JobEvent) {
+        match (job.job.kind, job.result) {
+            (JobKind::Start | JobKind::Restart | JobKind::Other, JobResult::Dependency) => {
+                self.dependency_failed = true;
+            }
+            (JobKind::Stop, JobResult::Done) => self.dependency_failed = false,
+            (
+                JobKind::Start | JobKind::Stop | JobKind::Restart | JobKind::Reload | JobKind::Other,
+                JobResult::Done
+                | JobResult::Canceled
+                | JobResult::Timeout
+                | JobResult::Failed
+                | JobResult::Dependency
+                | JobResult::Skipped
+                | JobResult::Other,
+            ) => {}
+        }
+    }
+}
+
+/// What the agent knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentFacts {
+    pub policy_error: Option<String>,
+    pub ledger_degraded: bool,
+}
+
+/// The known state of the host.
+#[derive(Clone, Debug)]
+pub struct View {
+    units: BTreeMap<UnitName, UnitFacts>,
+    /// The service manager was last heard then; the reason when it is not heard, or was never.
+    heard: Result<BootTime, String>,
+    pub vitals: Reading<HostVitals>,
+    pub activity: Reading<HostActivity>,
+    /// When the activity was read.
+    pub activity_at: Option<BootTime>,
+    pub agent: AgentFacts,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            units: BTreeMap::new(),
+            heard: Err("the service manager was not heard yet".into()),
+            vitals: Reading::Absent(Absence::NotObserved),
+            activity: Reading::Absent(Absence::NotObserved),
+            activity_at: None,
+            agent: AgentFacts::default(),
+        }
+    }
+}
+
+impl View {
+    /// One unit.
+    #[must_use]
+    pub fn unit(&self, name: &UnitName) -> Option<&UnitFacts> {
+        self.units.get(name)
+    }
+
+    /// Every unit, by name.
+    pub fn units(&self) -> impl Iterator<Item = &UnitFacts> {
+        self.units.values()
+    }
+
+    /// How many units are known.
+    #[must_use]
+    pub fn unit_count(&self) -> usize {
+        self.units.len()
+    }
+
+    /// When the service manager was last heard, or why it is not.
+    ///
+    /// # Errors
+    /// The sentence for people, when nothing that is known of units can be relied on.
+    pub fn heard(&self) -> Result<BootTime, &str> {
+        self.heard.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// Takes in a sample; returns the subjects about which something may have changed.
+    pub fn take(&mut self, sample: &Sample) -> BTreeSet<Subject> {
+        let at = sample.at.boot;
+        let mut touched = BTreeSet::new();
+        if let Some(update) = &sample.units {
+            self.take_units(update, at, &mut touched);
+        }
+        for job in &sample.jobs {
+            if let Some(facts) = self.units.get_mut(&job.unit) {
+                facts.take_job(job);
+            }
+            touched.insert(Subject::Unit(job.unit.clone()));
+        }
+        for ProbeResult { unit, health, .. } in &sample.probes {
+            if let Some(facts) = self.units.get_mut(unit) {
+                facts.take_probe(health.clone(), at);
+                touched.insert(Subject::Unit(unit.clone()));
+            }
+        }
+        if let Some(vitals) = &sample.host {
+            self.vitals = Reading::Value(vitals.clone());
+            touched.insert(Subject::Host);
+        }
+        if let Some(activity) = &sample.activity {
+            self.activity = Reading::Value(activity.clone());
+            self.activity_at = Some(at);
+        }
+        touched
+    }
+
+    fn take_units(&mut self, update: &UnitsUpdate, at: BootTime, touched: &mut BTreeSet<Subject>) {
+        match update {
+            UnitsUpdate::Complete(statuses) => {
+                let listed: BTreeSet<&UnitName> = statuses.iter().map(|status| &status.name).collect();
+                let gone: Vec<UnitName> =
+                    self.units.keys().filter(|name| !listed.contains(name)).cloned().collect();
+                for status in statuses {
+                    self.take_unit(status, at, touched);
+                }
+                self.forget(&gone, touched);
+                self.heard = Ok(at);
+            }
+            UnitsUpdate::Changed { statuses, removed } => {
+                for status in statuses {
+                    self.take_unit(status, at, touched);
+                }
+                self.forget(removed, touched);
+                self.hear(at);
+            }
+            UnitsUpdate::Alive => self.hear(at),
+            UnitsUpdate::Lost { why } => self.heard = Err(why.clone()),
+        }
+    }
+
+    /// News after a silence do not tell what was missed: only a full reconciliation ends a loss.
+    fn hear(&mut self, at: BootTime) {
+        if let Ok(heard) = &mut self.heard {
+            *heard = at;
+        }
+    }
+
+    fn take_unit(&mut self, status: &UnitStatus, at: BootTime, touched: &mut BTreeSet<Subject>) {
+        match self.units.get_mut(&status.name) {
+            Some(facts) => {
+                if facts.status != *status {
+                    touched.insert(Subject::Unit(status.name.clone()));
+                }
+                facts.take(status.clone(), at);
+            }
+            None => {
+                touched.insert(Subject::Unit(status.name.clone()));
+                self.units.insert(status.name.clone(), UnitFacts::new(status.clone(), at));
+            }
+        }
+    }
+
+    fn forget(&mut self, gone: &[UnitName], touched: &mut BTreeSet<Subject>) {
+        for name in gone {
+            if self.units.remove(name).is_some() {
+                touched.insert(Subject::Unit(name.clone()));
+            }
+        }
+    }
+
+    /// Whether the unit does its work, as far as is known.
+    #[must_use]
+    pub fn is_up(&self, name: &UnitName) -> bool {
+        self.units.get(name).is_some_and(|facts| facts.status.active.is_up())
+    }
+
+    /// Whether the unit is known to be failed.
+    #[must_use]
+    pub fn is_failed(&self, name: &UnitName) -> bool {
+        self.units.get(name).is_some_and(|facts| facts.status.active == ActiveState::Failed)
+    }
+}

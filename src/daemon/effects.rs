@@ -1,0 +1,194 @@
+//! Carries effects to the host, each in a task of its own, and brings the answers back as inputs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::act;
+use crate::engine::Input;
+use crate::guard::Permit;
+use crate::manager::direct::DirectManager;
+use crate::manager::{ManagerError, ServiceManager};
+use crate::model::{
+    Applied, Evidence, HostActivity, Incident, IncidentId, Reading, Sample, Subject, UnitName, UnitsUpdate,
+};
+use crate::policy::{EscalationHooks, Policy};
+use crate::sense::activity::ActivityReader;
+use crate::sense::evidence;
+use crate::sense::probe::ProbeRunner;
+
+use super::clock;
+use super::core::Event;
+use super::hooks;
+
+/// Evidence is a child process each time: when everything fails at once, the first few tell the story.
+const EVIDENCE_AT_ONCE: usize = 4;
+/// Looks at units under way at one time.
+const LOOKS_AT_ONCE: usize = 16;
+/// Hooks under way at one time; the next wait.
+const HOOKS_AT_ONCE: usize = 4;
+
+/// What the effects need of the host. Cheap to clone: every part is shared.
+#[derive(Clone)]
+pub(super) struct Hands {
+    manager: Arc<dyn ServiceManager>,
+    /// The same, where its services come from the policy.
+    direct: Option<Arc<DirectManager>>,
+    inbox: mpsc::Sender<Event>,
+    activity: Arc<ActivityReader>,
+    probes: Arc<ProbeRunner>,
+    /// The manager is reloading its units, as its signals say.
+    reloading: Arc<AtomicBool>,
+    /// Units that the policy has a special eye on.
+    attention: watch::Sender<Vec<UnitName>>,
+    evidence: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+    hook_slots: Arc<Semaphore>,
+    hooks: watch::Sender<EscalationHooks>,
+    evidence_deadline: watch::Sender<Duration>,
+    proc: PathBuf,
+}
+
+impl Hands {
+    pub(super) fn new(
+        manager: Arc<dyn ServiceManager>,
+        direct: Option<Arc<DirectManager>>,
+        inbox: mpsc::Sender<Event>,
+        probes: ProbeRunner,
+        policy: &Policy,
+    ) -> Self {
+        Self {
+            manager,
+            direct,
+            inbox,
+            activity: Arc::new(ActivityReader::default()),
+            probes: Arc::new(probes),
+            reloading: Arc::new(AtomicBool::new(false)),
+            attention: watch::Sender::new(attention(policy)),
+            evidence: Arc::new(Semaphore::new(EVIDENCE_AT_ONCE)),
+            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            hook_slots: Arc::new(Semaphore::new(HOOKS_AT_ONCE)),
+            hooks: watch::Sender::new(policy.escalation.clone()),
+            evidence_deadline: watch::Sender::new(policy.limits.evidence_deadline),
+            proc: PathBuf::from("/proc"),
+        }
+    }
+
+    /// A new policy: other probes, other hooks, other services.
+    pub(super) async fn take_policy(&self, policy: &Policy) {
+        if let Some(direct) = &self.direct {
+            direct.replace(policy.services.clone());
+        }
+        self.attention.send_replace(attention(policy));
+        self.hooks.send_replace(policy.escalation.clone());
+        self.evidence_deadline.send_replace(policy.limits.evidence_deadline);
+        self.probes.replace(policy.probes.clone()).await;
+    }
+
+    pub(super) const fn manager(&self) -> &Arc<dyn ServiceManager> {
+        &self.manager
+    }
+
+    pub(super) fn attention(&self) -> Vec<UnitName> {
+        self.attention.borrow().clone()
+    }
+
+    pub(super) fn set_reloading(&self, reloading: bool) {
+        self.reloading.store(reloading, Ordering::Relaxed);
+    }
+
+    /// Brings news to the engine; waits while its queue is full.
+    pub(super) async fn tell(&self, input: Input) {
+        // The loop has ended: nobody listens any more.
+        let _ = self.inbox.send(Event::Input(input)).await;
+    }
+
+    pub(super) fn act(&self, permit: Permit) {
+        let hands = self.clone();
+        let action = permit.action();
+        tokio::spawn(async move {
+            let manager = Arc::clone(&hands.manager);
+            let act = tokio::spawn(async move { act::carry_out(permit, &*manager, clock::now()).await });
+            let applied = match act.await {
+                Ok(applied) => applied,
+                Err(error) => Applied::Unknown { why: format!("the actuator broke off: {error}") },
+            };
+            hands.tell(Input::Acted { action, applied }).await;
+        });
+    }
+
+    pub(super) fn take_evidence(&self, incident: IncidentId, subject: Subject) {
+        let hands = self.clone();
+        tokio::spawn(async move {
+            let deadline = *hands.evidence_deadline.borrow();
+            let evidence = match (&subject, hands.evidence.acquire().await) {
+                (Subject::Unit(unit), Ok(_slot)) => {
+                    evidence::take(&*hands.manager, &hands.proc, unit, deadline).await
+                }
+                (Subject::Host | Subject::Agent, _) | (_, Err(_)) => {
+                    Evidence::missing("taken for units only")
+                }
+            };
+            hands.tell(Input::EvidenceTaken { incident, evidence }).await;
+        });
+    }
+
+    pub(super) fn look(&self, subject: Subject) {
+        let hands = self.clone();
+        tokio::spawn(async move {
+            let Ok(_slot) = hands.looks.acquire().await else { return };
+            match subject {
+                Subject::Unit(unit) => hands.look_at_unit(unit).await,
+                Subject::Host => hands.look_at_host().await,
+                Subject::Agent => {}
+            }
+        });
+    }
+
+    async fn look_at_unit(&self, unit: UnitName) {
+        self.probes.probe_now(&unit);
+        let mut sample = Sample::empty(clock::now());
+        let (statuses, removed) = match self.manager.look(&unit).await {
+            Ok(status) => (vec![status], Vec::new()),
+            Err(ManagerError::NoSuchUnit(unit)) => (Vec::new(), vec![unit]),
+            Err(error) => {
+                tracing::debug!(%unit, %error, "a unit could not be looked at");
+                return;
+            }
+        };
+        sample.units = Some(UnitsUpdate::Changed { statuses, removed });
+        self.tell(Input::Sample(sample)).await;
+    }
+
+    /// What others are doing right now: locks of package managers, the state of the system as a whole.
+    pub(super) async fn look_at_host(&self) {
+        let mut sample = Sample::empty(clock::now());
+        let reader = Arc::clone(&self.activity);
+        let locks = tokio::task::spawn_blocking(move || reader.read());
+        let (locks, system_state) = tokio::join!(locks, self.manager.system_state());
+        sample.activity = Some(HostActivity {
+            system_state,
+            package_manager: locks.unwrap_or_else(|error| Reading::Failed(error.to_string())),
+            manager_reloading: self.reloading.load(Ordering::Relaxed),
+        });
+        self.tell(Input::Sample(sample)).await;
+    }
+
+    pub(super) fn escalate(&self, incident: Box<Incident>) {
+        let hooks = self.hooks.borrow().clone();
+        let slots = Arc::clone(&self.hook_slots);
+        tokio::spawn(async move {
+            if let Ok(_slot) = slots.acquire().await {
+                hooks::escalate(hooks, incident).await;
+            }
+        });
+    }
+}
+
+/// Units of which the details are wanted even while they are at rest: those that are probed.
+fn attention(policy: &Policy) -> Vec<UnitName> {
+    policy.probes.iter().map(|probe| probe.unit.clone()).collect()
+}

@@ -1,0 +1,66 @@
+//! The records that an operator wants to read in the journal as they happen. The ledger has them all.
+
+use crate::model::{Applied, Entry, RecordBody, Verification};
+
+/// One line for a record that matters to a person.
+pub(super) fn record(entry: &Entry) {
+    match &entry.body {
+        RecordBody::IncidentOpened { incident, subject, finding, .. } => {
+            tracing::warn!(%incident, %subject, "found: {}", finding.what);
+        }
+        RecordBody::IncidentReopened { incident, finding } => {
+            tracing::warn!(%incident, subject = %finding.subject, "came back: {}", finding.what);
+        }
+        RecordBody::Held { incident, remedy, refusal } => {
+            tracing::info!(%incident, %remedy, guard = %refusal.guard, "held back: {}", refusal.why);
+        }
+        RecordBody::Proposed(proposal) => {
+            tracing::warn!(incident = %proposal.incident, proposal = %proposal.id, "waits for approval: {} {}",
+                proposal.remedy, proposal.subject);
+        }
+        RecordBody::Intended(intent) => {
+            tracing::warn!(incident = %intent.incident, action = %intent.action, subject = %intent.subject,
+                "{} (attempt {})", intent.remedy, intent.attempt);
+        }
+        RecordBody::Applied { action, applied } => match applied {
+            Applied::Changed => tracing::info!(%action, "carried out"),
+            Applied::AlreadySo => tracing::info!(%action, "there was nothing to do"),
+            Applied::Withdrawn { why } => tracing::info!(%action, "withdrawn: {why}"),
+            Applied::Failed { why } => tracing::warn!(%action, "failed: {why}"),
+            Applied::Unknown { why } => tracing::warn!(%action, "outcome unknown: {why}"),
+        },
+        RecordBody::Verified { action, verification, .. } => match verification {
+            Verification::Confirmed { why } => tracing::info!(%action, "confirmed: {why}"),
+            Verification::Refuted { why } => tracing::warn!(%action, "refuted: {why}"),
+            Verification::Inconclusive { why } => tracing::warn!(%action, "inconclusive: {why}"),
+        },
+        RecordBody::Escalated { incident, severity, why, .. } => {
+            tracing::error!(%incident, ?severity, "escalated: {why}");
+        }
+        RecordBody::IncidentResolved { incident, why, .. } => tracing::info!(%incident, "resolved: {why}"),
+        RecordBody::Paused { pause, until, by, reason, .. } => {
+            tracing::warn!(%pause, by = by.name, until = %until.wall, "paused: {reason}");
+        }
+        RecordBody::Resumed { pause, .. } => tracing::warn!(%pause, "resumed"),
+        RecordBody::OperatorStopped { unit } => {
+            tracing::info!(%unit, "an operator stopped it; it stays down")
+        }
+        RecordBody::Approved { proposal, by } => tracing::warn!(%proposal, by = by.name, "approved"),
+        RecordBody::Denied { proposal, by, reason } => {
+            tracing::warn!(%proposal, by = by.name, "denied: {reason}");
+        }
+        RecordBody::ChainStarted { .. }
+        | RecordBody::AgentStarted { .. }
+        | RecordBody::AgentStopping { .. }
+        | RecordBody::PolicyLoaded { .. }
+        | RecordBody::PolicyRejected { .. }
+        | RecordBody::EvidenceTaken { .. }
+        | RecordBody::ProposalExpired { .. }
+        | RecordBody::Acknowledged { .. }
+        | RecordBody::OperatorStopEnded { .. }
+        | RecordBody::StabilityProven { .. }
+        | RecordBody::ClockStepped { .. }
+        | RecordBody::LedgerRecovered { .. }
+        | RecordBody::Pruned { .. } => {}
+    }
+}

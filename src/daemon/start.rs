@@ -1,0 +1,287 @@
+//! From flags to a running loop, and back down again.
+#![expect(clippy::disallowed_methods, reason = "the start makes folders and reads the machine's id")]
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::FutureExt;
+use sd_notify::NotifyState;
+use sha2::{Digest, Sha256};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::{Engine, Memory, Setup};
+use crate::ledger::{self, Ledger, Opened, Stamp, Writer, WriterEvent, WriterLimits};
+use crate::manager::ServiceManager;
+use crate::manager::direct::DirectManager;
+use crate::manager::systemd::{Runner, SystemdManager};
+use crate::model::{BootId, Mode, Seq};
+use crate::policy::{self, Policy, Sources};
+use crate::sense::child::{self, Job};
+use crate::sense::host::{HostReader, Roots};
+use crate::sense::probe::ProbeRunner;
+use crate::serve;
+
+use super::clock;
+use super::core::{Core, End, Event, INBOX_SIZE};
+use super::effects::Hands;
+use super::notify::tell;
+use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
+use super::record_source::LedgerRecords;
+use super::{ManagerChoice, Options, senses};
+
+/// Runs the agent until it is asked to stop.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_new(&options.log);
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // The journal stamps the time and knows the unit; a terminal gets plain lines too.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_ansi(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.context("the runtime could not be made").and_then(|runtime| {
+        let outcome = runtime.block_on(live(options));
+        // Hung calls of the host (a dead filesystem) must not keep the agent from ending.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("prunellad can't go on: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn live(options: &Options) -> anyhow::Result<()> {
+    let reader = HostReader::new(&Roots::default()).context("which boot this is can't be told")?;
+    let boot = reader.boot();
+    let seed = seed(boot);
+    let sources = Sources {
+        builtin: true,
+        shipped: options.shipped_policy.clone(),
+        operator: options.config.join("policy.d"),
+        main: options.config.join("prunella.toml"),
+    };
+    let (policy, policy_error) = first_policy(&sources)?;
+    let policy = Arc::new(policy);
+    make_folder(&options.state_dir, 0o750)?;
+    make_folder(&options.runtime_dir, 0o755)?;
+    let (ledger, opened, memory) = open_ledger(options, boot)?;
+    tracing::info!(records = opened.records, found = ?opened.found, "the ledger is open");
+    let (ledger_news, ledger_inbox) = mpsc::unbounded_channel();
+    let base = opened.records;
+    let (head, head_seen) = watch::channel(Seq(0));
+    let ledger = Writer::start(ledger, WriterLimits::default(), move |event| {
+        if let WriterEvent::Recorded(ticket) = &event {
+            head.send_replace(Seq(base + ticket.0));
+        }
+        // The loop has ended first: nobody listens any more.
+        let _ = ledger_news.send(event);
+    })
+    .context("the ledger's thread could not be started")?;
+    let socket =
+        serve::bind(&options.runtime_dir.join("prunella.sock")).context("the socket could not be made")?;
+    let (manager, direct) = manager(options, &policy)?;
+    let (probes, probe_results) = ProbeRunner::start(seed);
+    probes.replace(policy.probes.clone()).await;
+    let (inbox, events) = mpsc::channel(INBOX_SIZE);
+    let hands = Hands::new(manager, direct, inbox.clone(), probes, &policy);
+    let policies = PolicyBoard::new(&policy);
+    let setup = Setup { policy, seed, boot, version: env!("CARGO_PKG_VERSION").to_owned() };
+    let (engine, first) = Engine::start(setup, memory, clock::now());
+    let snapshot = watch::Sender::new(Arc::new(engine.snapshot()));
+    let (ask, asked) = mpsc::channel(ASKED_SIZE);
+    let (commands, command_requests) = mpsc::channel(COMMANDS_SIZE);
+    let (reload, reload_requests) = mpsc::channel(ASKED_SIZE);
+    let shared = serve::Shared {
+        snapshot: snapshot.subscribe(),
+        commands,
+        reload,
+        records: Arc::new(LedgerRecords::new(options.state_dir.clone(), head_seen)),
+        policy_text: policies.text(),
+        access: policies.access(),
+        directory: Arc::new(serve::SystemDirectory),
+        clock: Arc::new(clock::now),
+        agent: serve::AgentInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: clock::now(),
+            manager: hands.manager().name(),
+        },
+    };
+    let (stop_serving, stopping) = tokio::sync::oneshot::channel::<()>();
+    let listener = socket.listener().context("the socket could not be used")?;
+    let server = tokio::spawn(serve::run(listener, shared, async {
+        let _ = stopping.await;
+    }));
+    tokio::spawn(senses::follow_manager(hands.clone()));
+    tokio::spawn(senses::read_host(hands.clone(), reader));
+    tokio::spawn(senses::follow_probes(hands.clone(), probe_results));
+    tokio::spawn(read_when_asked(sources.clone(), asked, inbox.clone()));
+    tokio::spawn(watch_files(sources, ask.clone()));
+    tokio::spawn(forward_commands(command_requests, inbox.clone()));
+    tokio::spawn(forward_reloads(reload_requests, ask.clone()));
+    tokio::spawn(heed_signals(inbox.clone(), ask));
+    if let Some(error) = policy_error {
+        let _ = inbox.send(Event::Policy { outcome: Err(error), reply: None }).await;
+    }
+    drop(inbox);
+    tell(&[NotifyState::Ready]);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        manager = hands.manager().name(),
+        "prunellad is at work"
+    );
+    let core = Core::new(engine, events, (ledger, ledger_inbox), hands, policies, snapshot);
+    let (end, ledger) = core.run(first).await;
+    tell(&[NotifyState::Stopping]);
+    let _ = stop_serving.send(());
+    let _ = server.await;
+    let closed = tokio::task::spawn_blocking(move || ledger.finish()).await;
+    match (end, closed) {
+        (End::Asked, Ok(Ok(_))) => Ok(()),
+        (End::Asked | End::LedgerGone, _) => anyhow::bail!("the ledger's thread has ended"),
+    }
+}
+
+/// Requests to read the policy that wait; a further one is answered by those.
+const ASKED_SIZE: usize = 8;
+/// Commands of people that wait; the socket says "busy" beyond that.
+const COMMANDS_SIZE: usize = 64;
+
+/// The policy to begin with. Where the operator's files can't be used, what they forbid is not known: the agent
+/// then watches and tells, and touches nothing.
+fn first_policy(sources: &Sources) -> anyhow::Result<(Policy, Option<String>)> {
+    match policy::load(sources) {
+        Ok(policy) => Ok((policy, None)),
+        Err(errors) => {
+            let mut policy = Policy::builtin().context("the policy inside the program is broken")?;
+            for rule in &mut policy.rules {
+                rule.mode = Mode::Observe;
+            }
+            Ok((policy, Some(errors.to_string())))
+        }
+    }
+}
+
+fn make_folder(path: &Path, mode: u32) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .with_context(|| format!("the folder {} could not be made", path.display()))
+}
+
+fn open_ledger(options: &Options, boot: BootId) -> anyhow::Result<(Ledger, Opened, Memory)> {
+    let mut chain_seed = [0; 16];
+    rustix::rand::getrandom(&mut chain_seed, rustix::rand::GetRandomFlags::empty())
+        .context("the kernel gives no random numbers")?;
+    let options_ = ledger::Options {
+        chain_seed,
+        clock: Arc::new(move || Stamp { at: clock::now(), boot }),
+        reserve_bytes: ledger::RESERVE_BYTES,
+        overflow: Some(options.runtime_dir.join("ledger.overflow")),
+    };
+    let now = clock::now();
+    let mut memory = Memory::new(boot);
+    let (ledger, opened) = Ledger::open(&options.state_dir, options_, &mut |record| {
+        memory.recover(&record.entry, now);
+    })
+    .with_context(|| format!("the ledger in {} can't be used", options.state_dir.display()))?;
+    Ok((ledger, opened, memory))
+}
+
+/// The same on one host over reboots, another on the next host: jitter must not fall into step.
+fn seed(boot: BootId) -> u64 {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_else(|_| boot.to_string());
+    let digest = Sha256::digest(format!("prunella jitter {}", id.trim()));
+    u64::from_le_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
+}
+
+/// The service manager of this host, and the direct one again where it has services to replace on a reload.
+fn manager(
+    options: &Options,
+    policy: &Policy,
+) -> anyhow::Result<(Arc<dyn ServiceManager>, Option<Arc<DirectManager>>)> {
+    let systemd = match options.manager {
+        ManagerChoice::Systemd => true,
+        ManagerChoice::Direct => false,
+        ManagerChoice::Auto => sd_notify::booted().unwrap_or(false),
+    };
+    if systemd {
+        return Ok((Arc::new(SystemdManager::new(options.bus.clone(), journal_runner())), None));
+    }
+    let direct =
+        DirectManager::new(policy.services.clone(), &options.state_dir.join("services"), Path::new("/proc"))
+            .context("services can't be managed directly")?;
+    let direct = Arc::new(direct);
+    Ok((Arc::clone(&direct) as Arc<dyn ServiceManager>, Some(direct)))
+}
+
+/// A journal that takes longer than this to answer is not worth waiting for: evidence has a deadline of its own.
+const JOURNAL_DEADLINE: Duration = Duration::from_secs(5);
+
+fn journal_runner() -> Runner {
+    Box::new(|argv: Vec<String>| {
+        async move {
+            let output =
+                child::run(&Job::new(&argv, JOURNAL_DEADLINE)).await.map_err(|error| error.to_string())?;
+            if output.exit.success() {
+                Ok(output.stdout.bytes)
+            } else {
+                Err(format!("{} ended with {}", argv[0], output.exit))
+            }
+        }
+        .boxed()
+    })
+}
+
+async fn forward_commands(mut requests: mpsc::Receiver<serve::CommandRequest>, inbox: mpsc::Sender<Event>) {
+    while let Some(serve::CommandRequest { by, command, reply }) = requests.recv().await {
+        if inbox.send(Event::Command { by, command, reply }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn forward_reloads(mut requests: mpsc::Receiver<serve::ReloadRequest>, ask: mpsc::Sender<Asked>) {
+    while let Some(reply) = requests.recv().await {
+        if ask.send(Some(reply)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn heed_signals(inbox: mpsc::Sender<Event>, ask: mpsc::Sender<Asked>) {
+    let kinds = [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()];
+    let [Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)] = kinds.map(signal) else {
+        tracing::error!("signals can't be heard; systemd will have to kill the agent to stop it");
+        return;
+    };
+    loop {
+        let why = tokio::select! {
+            _ = hangup.recv() => {
+                let monotonic = NotifyState::monotonic_usec_now();
+                match monotonic {
+                    Ok(stamp) => tell(&[NotifyState::Reloading, stamp]),
+                    Err(_) => tell(&[NotifyState::Reloading]),
+                }
+                let _ = ask.send(None).await;
+                continue;
+            }
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        let _ = inbox.send(Event::Stop(why.to_owned())).await;
+    }
+}

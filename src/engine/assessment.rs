@@ -1,0 +1,257 @@
+//! Rules over subjects: raises, keeps and ends incidents.
+
+use std::sync::Arc;
+
+use crate::assess::{Change, advance, describe, read_field};
+use crate::model::{Condition, Finding, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName};
+use crate::policy::{Policy, Rule};
+
+use super::Engine;
+
+/// Whether a rule speaks of a subject.
+fn applies(rule: &Rule, subject: &Subject) -> bool {
+    if rule.subject != subject.kind() {
+        return false;
+    }
+    match subject {
+        Subject::Host | Subject::Agent => true,
+        Subject::Unit(unit) => {
+            let named = rule.units.is_empty() || rule.units.iter().any(|pattern| pattern.matches(unit));
+            named && !rule.except.iter().any(|pattern| pattern.matches(unit))
+        }
+    }
+}
+
+impl Engine {
+    /// After a restart the conditions are not known, but their incidents are: they count as firing until a
+    /// sample says otherwise.
+    pub(super) fn take_up_open_conditions(&mut self) {
+        let open: Vec<_> =
+            self.memory.open_incidents().map(|it| (it.rule.clone(), it.subject.clone())).collect();
+        for key in open {
+            let unknown = Condition::Unknown {
+                since: self.now.boot,
+                why: "the agent has just started".into(),
+                was_firing: true,
+            };
+            self.conditions.insert(key, unknown);
+        }
+    }
+
+    /// Assesses what was touched, and what is waiting for its time.
+    pub(super) fn assess(&mut self) {
+        let mut subjects = std::mem::take(&mut self.touched);
+        for ((_, subject), condition) in &self.conditions {
+            if matches!(condition, Condition::Pending { .. }) {
+                subjects.insert(subject.clone());
+            }
+        }
+        let policy = Arc::clone(&self.setup.policy);
+        for subject in &subjects {
+            self.assess_subject(&policy, subject);
+        }
+    }
+
+    fn assess_subject(&mut self, policy: &Policy, subject: &Subject) {
+        match subject {
+            Subject::Unit(unit) if self.view.unit(unit).is_none() => {
+                // Gone only if the service manager is heard and does not list it.
+                if self.view.heard().is_ok() {
+                    self.subject_gone(subject, &format!("{unit} no longer exists"));
+                }
+                return;
+            }
+            Subject::Unit(unit) => self.note_operator_start(&unit.clone()),
+            Subject::Host | Subject::Agent => {}
+        }
+        for rule in policy.rules.iter().filter(|rule| applies(rule, subject)) {
+            self.assess_rule(rule, subject);
+        }
+    }
+
+    fn assess_rule(&mut self, rule: &Rule, subject: &Subject) {
+        let key = (rule.name.clone(), subject.clone());
+        let before = self.conditions.get(&key);
+        let read = |name: &str| read_field(&self.view, &self.setup.policy, subject, name);
+        let when = rule.when.evaluate(read);
+        let clear = match before {
+            // At rest nothing is to be cleared: half the evaluations saved.
+            None | Some(Condition::Pending { .. } | Condition::Unknown { was_firing: false, .. }) => {
+                crate::policy::Truth::False
+            }
+            Some(Condition::Firing { .. } | Condition::Clearing { .. } | Condition::Unknown { .. }) => {
+                rule.clear.evaluate(read)
+            }
+        };
+        let (after, change) = advance(before, &when, &clear, rule.hold_for, self.now.boot);
+        match &after {
+            Some(condition) => {
+                if let Condition::Pending { since } = condition {
+                    self.wake_at(*since + rule.hold_for);
+                }
+                self.conditions.insert(key, condition.clone());
+            }
+            None => {
+                self.conditions.remove(&key);
+            }
+        }
+        match change {
+            Change::Raised => self.raise(rule, subject),
+            Change::Cleared => {
+                // The incident ends in `advance_incidents`, once no act on it is under way.
+            }
+            Change::None => {}
+        }
+    }
+
+    fn raise(&mut self, rule: &Rule, subject: &Subject) {
+        if let Subject::Unit(unit) = subject
+            && self.memory.operator_stopped.contains(unit)
+        {
+            return;
+        }
+        if self.memory.open_incident_of(&rule.name, subject).is_some() {
+            return;
+        }
+        let finding = Finding {
+            rule: rule.name.clone(),
+            subject: subject.clone(),
+            what: describe(&self.view, &self.setup.policy, subject, rule.when.fields()),
+        };
+        let key = (rule.name.clone(), subject.clone());
+        let again = self.memory.current.get(&key).copied().filter(|id| {
+            self.memory.histories.contains_key(subject) && self.memory.incidents.contains_key(id)
+        });
+        let incident = if let Some(incident) = again {
+            self.record(RecordBody::IncidentReopened { incident, finding });
+            incident
+        } else {
+            let incident = self.memory.next_incident();
+            let owner = match subject {
+                Subject::Unit(unit) => self.owner_of(unit).or_else(|| rule.owner.clone()),
+                Subject::Host | Subject::Agent => rule.owner.clone(),
+            };
+            self.record(RecordBody::IncidentOpened {
+                incident,
+                rule: rule.name.clone(),
+                subject: subject.clone(),
+                severity: rule.severity,
+                mode: rule.mode,
+                owner,
+                ladder: rule.ladder.clone(),
+                finding,
+            });
+            incident
+        };
+        self.ask_for_evidence(incident);
+    }
+
+    fn owner_of(&self, unit: &UnitName) -> Option<String> {
+        self.setup.policy.tuning_of(unit).find_map(|tuning| tuning.owner.clone())
+    }
+
+    /// Ends every incident of a subject that no longer is anything to care for.
+    fn subject_gone(&mut self, subject: &Subject, why: &str) {
+        self.conditions.retain(|(_, of), _| of != subject);
+        self.well_since.remove(subject);
+        self.end_incidents_of(subject, why);
+    }
+
+    fn end_incidents_of(&mut self, subject: &Subject, why: &str) {
+        let ended: Vec<_> =
+            self.memory.open_incidents().filter(|it| it.subject == *subject).map(|it| it.id).collect();
+        for incident in ended {
+            if self.action_of(incident).is_some() {
+                // Its verification ends first.
+                continue;
+            }
+            self.record(RecordBody::IncidentResolved {
+                incident,
+                how: Resolution::SubjectGone,
+                why: why.to_owned(),
+            });
+        }
+    }
+
+    /// A stop by another hand is an order: the unit stays down.
+    pub(super) fn note_operator_stops(&mut self, sample: &Sample) {
+        if self.host_is_stopping() {
+            return;
+        }
+        for job in &sample.jobs {
+            let by_hand = job.job.origin == crate::model::JobOrigin::Other && job.stopped_the_unit();
+            // Only services are started by the agent, and one that is gone with its stop needs no note: sessions
+            // and transient jobs come and go by the hundred.
+            let vanishes = self.is_transient(&job.unit) && !self.view.is_failed(&job.unit);
+            let cared_for = job.unit.kind() == UnitKind::Service && !vanishes;
+            if !by_hand || !cared_for || self.view.is_up(&job.unit) {
+                continue;
+            }
+            if !self.memory.operator_stopped.contains(&job.unit) {
+                self.record(RecordBody::OperatorStopped { unit: job.unit.clone() });
+            }
+            let why = format!("an operator stopped {}", job.unit);
+            self.end_incidents_of(&Subject::Unit(job.unit.clone()), &why);
+        }
+    }
+
+    fn is_transient(&self, unit: &UnitName) -> bool {
+        let details = self.view.unit(unit).and_then(|facts| facts.status.details.value());
+        details.is_some_and(|details| details.file_state == crate::model::UnitFileState::Transient)
+    }
+
+    fn host_is_stopping(&self) -> bool {
+        use crate::model::{HostActivity, Reading, SystemState};
+        matches!(
+            &self.view.activity,
+            Reading::Value(HostActivity { system_state: Reading::Value(SystemState::Stopping), .. })
+        )
+    }
+
+    fn note_operator_start(&mut self, unit: &UnitName) {
+        if self.memory.operator_stopped.contains(unit) && self.view.is_up(unit) {
+            self.record(RecordBody::OperatorStopEnded { unit: unit.clone() });
+        }
+    }
+
+    pub(super) fn take_policy(&mut self, policy: Arc<Policy>) {
+        self.view.agent.policy_error = None;
+        self.record(RecordBody::PolicyLoaded { digest: policy.digest.clone(), rules: policy.rules.len() });
+        self.conditions.retain(|(rule, _), _| policy.rules.iter().any(|kept| kept.name == *rule));
+        self.setup.policy = policy;
+        self.touch_everything();
+    }
+
+    pub(super) fn reject_policy(&mut self, error: String) {
+        self.view.agent.policy_error = Some(error.clone());
+        self.record(RecordBody::PolicyRejected { error });
+        self.touched.insert(Subject::Agent);
+    }
+
+    fn touch_everything(&mut self) {
+        self.touched.extend(self.view.units().map(|facts| Subject::Unit(facts.status.name.clone())));
+        self.touched.extend([Subject::Host, Subject::Agent]);
+    }
+
+    /// The rule of an incident, if the policy still has it.
+    pub(super) fn rule_of<'a>(policy: &'a Policy, name: &crate::model::RuleName) -> Option<&'a Rule> {
+        policy.rules.iter().find(|rule| rule.name == *name)
+    }
+
+    /// Whether the fault behind an incident is over, by its own rule's clear threshold.
+    pub(super) fn is_cleared(&self, rule: &crate::model::RuleName, subject: &Subject) -> bool {
+        !self.conditions.contains_key(&(rule.clone(), subject.clone()))
+    }
+
+    /// Whether any rule has something against the subject.
+    pub(super) fn is_well(&self, subject: &Subject) -> bool {
+        let troubled = self.conditions.iter().any(|((_, of), condition)| {
+            of == subject && !matches!(condition, Condition::Unknown { was_firing: false, .. })
+        });
+        !troubled
+            && match subject {
+                Subject::Unit(unit) => self.view.heard().is_ok() && self.view.is_up(unit),
+                Subject::Host | Subject::Agent => true,
+            }
+    }
+}

@@ -1,0 +1,323 @@
+//! Moves every open incident one step: ends it, tells a person, or asks the guards for the next rung.
+
+use std::sync::Arc;
+
+use crate::decide::{Reaction, Step, next_step, on_refusal};
+use crate::guard::{ApprovalState, Circumstances, History, InFlight, Request, judge};
+use crate::model::{
+    Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, Mode, Pause, Proposal, ProposalId,
+    Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName, Verification,
+};
+use crate::policy::Rule;
+
+use super::memory::{Answer, OpenFaults};
+use super::{Effect, Engine};
+
+impl Engine {
+    pub(super) fn advance_incidents(&mut self) {
+        let open: Vec<IncidentId> = self.memory.open_incidents().map(|it| it.id).collect();
+        for incident in open {
+            if self.action_of(incident).is_none() {
+                self.advance_incident(incident);
+            }
+        }
+    }
+
+    fn advance_incident(&mut self, id: IncidentId) {
+        let Some(incident) = self.memory.incidents.get(&id).cloned() else { return };
+        let policy = Arc::clone(&self.setup.policy);
+        let Some(rule) = Self::rule_of(&policy, &incident.rule) else {
+            return self.resolve(id, Resolution::RuleGone, "its rule left the policy");
+        };
+        if self.is_cleared(&incident.rule, &incident.subject) {
+            let (how, why) = how_it_ended(&incident);
+            return self.resolve(id, how, why);
+        }
+        if incident.evidence.is_none() {
+            // Evidence comes before the first action: the repair destroys it.
+            return self.wait_for_evidence(id);
+        }
+        match next_step(&incident, rule, &policy, &self.view) {
+            Step::Wait => {}
+            Step::Escalate { why } => self.escalate(&incident, why),
+            Step::Repair { remedy, targets } => self.ask_guards(&incident, rule, remedy, targets),
+        }
+    }
+
+    fn resolve(&mut self, incident: IncidentId, how: Resolution, why: &str) {
+        self.evidence.remove(&incident);
+        self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
+    }
+
+    pub(super) fn ask_for_evidence(&mut self, incident: IncidentId) {
+        let Some(subject) = self.memory.incidents.get(&incident).map(|it| it.subject.clone()) else { return };
+        match &subject {
+            Subject::Unit(_) => {
+                let until = self.now.boot + self.setup.policy.limits.evidence_deadline;
+                self.evidence.insert(incident, until);
+                // The guards will want to know what others are doing.
+                self.look(Subject::Host);
+                self.effects.push(Effect::TakeEvidence { incident, subject });
+            }
+            Subject::Host | Subject::Agent => {
+                // Their finding says what there is to say.
+                let evidence = Evidence::missing("taken for units only");
+                self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+            }
+        }
+    }
+
+    fn wait_for_evidence(&mut self, incident: IncidentId) {
+        match self.evidence.get(&incident) {
+            Some(until) => self.wake_at(*until),
+            // The agent ended before it came.
+            None => {
+                self.ask_for_evidence(incident);
+                if let Some(until) = self.evidence.get(&incident) {
+                    self.wake_at(*until);
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_evidence(&mut self, incident: IncidentId, evidence: Evidence) {
+        if self.evidence.remove(&incident).is_some() {
+            self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+        }
+    }
+
+    fn escalate(&mut self, incident: &Incident, why: String) {
+        if self.effective_mode(incident) == Mode::Observe {
+            // A shadow disturbs nobody.
+            let refusal = Refusal {
+                guard: GuardName::Mode,
+                hold: Hold::Denied,
+                why: format!("rule {} only observes; it would have escalated: {why}", incident.rule),
+            };
+            let remedy = incident.ladder.last().copied();
+            return self.hold(incident, remedy.unwrap_or(Remedy::Reload), refusal);
+        }
+        let tried = incident.timeline.iter().filter_map(|entry| entry.tried.as_ref()).map(|tried| {
+            let verdict = match &tried.verification {
+                Some(Verification::Confirmed { why }) => format!("confirmed: {why}"),
+                Some(Verification::Refuted { why }) => format!("refuted: {why}"),
+                Some(Verification::Inconclusive { why }) => format!("inconclusive: {why}"),
+                None => "not verified".into(),
+            };
+            format!("{} {}: {verdict}", tried.action, tried.remedy)
+        });
+        let tried = tried.collect();
+        let ticket = self.record(RecordBody::Escalated {
+            incident: incident.id,
+            severity: incident.severity,
+            why,
+            tried,
+        });
+        self.escalations.insert(ticket, incident.id);
+    }
+
+    fn effective_mode(&self, incident: &Incident) -> Mode {
+        let tuned = incident
+            .subject
+            .unit()
+            .and_then(|unit| self.setup.policy.tuning_of(unit).filter_map(|tuning| tuning.mode).min());
+        let rule = Self::rule_of(&self.setup.policy, &incident.rule).map_or(incident.mode, |rule| rule.mode);
+        tuned.map_or(rule, |tuned| rule.min(tuned))
+    }
+
+    fn ask_guards(&mut self, incident: &Incident, rule: &Rule, remedy: Remedy, targets: Vec<UnitName>) {
+        let Subject::Unit(unit) = &incident.subject else { return };
+        let approval = self.approval_state(incident, remedy, unit);
+        let verdict = {
+            let request = Request {
+                action: self.memory.next_action(),
+                incident,
+                rule,
+                unit,
+                remedy,
+                targets: &targets,
+            };
+            self.with_circumstances(&incident.subject, rule, approval.clone(), |circumstances| {
+                judge(&request, circumstances)
+            })
+        };
+        match verdict {
+            Err(refusal) => self.refused(incident, remedy, unit, refusal),
+            Ok(permit) => {
+                let approval = match approval {
+                    ApprovalState::Granted(proposal) => Some(proposal),
+                    ApprovalState::NotAsked | ApprovalState::Waiting(_) | ApprovalState::Denied { .. } => {
+                        None
+                    }
+                };
+                let action = permit.action();
+                let intent = Intent {
+                    action,
+                    incident: incident.id,
+                    rule: rule.name.clone(),
+                    subject: incident.subject.clone(),
+                    remedy,
+                    targets,
+                    attempt: incident.attempts + 1,
+                    expectation: self.expectation(rule, unit),
+                    approval,
+                    why: incident.finding.what.clone(),
+                };
+                let ticket = self.record(RecordBody::Intended(intent));
+                self.permits.insert(ticket, permit);
+            }
+        }
+    }
+
+    fn expectation(&self, rule: &Rule, unit: &UnitName) -> Expectation {
+        let absent = Reading::Absent(crate::model::Absence::NotObserved);
+        let status = self.view.unit(unit).map(|facts| &facts.status);
+        Expectation {
+            invocation_before: status.map_or(absent, crate::model::UnitStatus::invocation),
+            restarts_before: match status.map(crate::model::UnitStatus::service) {
+                Some(service) => service.map(|service| service.restarts),
+                None => Reading::Absent(crate::model::Absence::NotObserved),
+            },
+            settle: self.setup.policy.limits.settle,
+            within: rule.verify_within,
+            probed: self.setup.policy.probe_of(unit).is_some(),
+        }
+    }
+
+    fn refused(&mut self, incident: &Incident, remedy: Remedy, unit: &UnitName, refusal: Refusal) {
+        match refusal.hold {
+            Hold::Until(then) => self.wake_at(then.boot),
+            Hold::UntilChange | Hold::Denied => {}
+        }
+        match refusal.guard {
+            // What others are doing: nobody tells when it ends.
+            GuardName::PackageManager | GuardName::Shutdown | GuardName::WarmUp => self.look(Subject::Host),
+            GuardName::Freshness => {
+                self.look(Subject::Host);
+                self.look(Subject::Unit(unit.clone()));
+            }
+            GuardName::Approval if refusal.hold != Hold::Denied => self.propose(incident, remedy, unit),
+            GuardName::Pause
+            | GuardName::Mode
+            | GuardName::Protected
+            | GuardName::Maintenance
+            | GuardName::OperatorIntent
+            | GuardName::Ownership
+            | GuardName::RootCause
+            | GuardName::Backoff
+            | GuardName::Attempts
+            | GuardName::BlastRadius
+            | GuardName::Approval => {}
+        }
+        let escalates = on_refusal(&refusal) == Reaction::Escalate && incident.escalated.is_none();
+        let why = refusal.why.clone();
+        self.hold(incident, remedy, refusal);
+        if escalates {
+            self.escalate(incident, why);
+        }
+    }
+
+    fn hold(&mut self, incident: &Incident, remedy: Remedy, refusal: Refusal) {
+        let said = self.memory.incidents.get(&incident.id).and_then(|it| it.held.as_ref());
+        // That something has to be looked at again, and just was asked for, is nothing a person has to read.
+        let fleeting =
+            refusal.guard == GuardName::Freshness && self.view.heard().is_ok() && !self.looked_in_vain();
+        if !fleeting && said.is_none_or(|said| !said.same_reason(&refusal)) {
+            self.record(RecordBody::Held { incident: incident.id, remedy, refusal });
+        }
+    }
+
+    fn approval_state(&self, incident: &Incident, remedy: Remedy, unit: &UnitName) -> ApprovalState {
+        if let Some(by) = self.memory.denied.get(&(incident.id, remedy)) {
+            return ApprovalState::Denied { by: by.clone() };
+        }
+        let invocation = self.view.unit(unit).map(|facts| facts.status.invocation());
+        let asked = self.memory.proposals.values().find(|(proposal, _)| {
+            proposal.incident == incident.id
+                && proposal.remedy == remedy
+                && Some(&proposal.invocation) == invocation.as_ref()
+        });
+        match asked {
+            Some((proposal, Answer::Approved)) => ApprovalState::Granted(proposal.id),
+            Some((proposal, Answer::Open)) => ApprovalState::Waiting(proposal.id),
+            None => ApprovalState::NotAsked,
+        }
+    }
+
+    fn propose(&mut self, incident: &Incident, remedy: Remedy, unit: &UnitName) {
+        if self.approval_state(incident, remedy, unit) != ApprovalState::NotAsked {
+            return;
+        }
+        let Some(facts) = self.view.unit(unit) else { return };
+        let proposal = Proposal {
+            id: self.memory.next_proposal(),
+            incident: incident.id,
+            remedy,
+            subject: incident.subject.clone(),
+            invocation: facts.status.invocation(),
+            expires: self.now + self.setup.policy.limits.proposal_lifetime,
+        };
+        let outdated: Vec<ProposalId> = self
+            .memory
+            .proposals
+            .values()
+            .filter(|(old, _)| old.incident == incident.id)
+            .map(|(old, _)| old.id)
+            .collect();
+        for proposal in outdated {
+            self.record(RecordBody::ProposalExpired { proposal });
+        }
+        self.wake_at(proposal.expires.boot);
+        self.record(RecordBody::Proposed(proposal));
+    }
+
+    /// Gathers what the guards look at and hands it to `body`.
+    pub(super) fn with_circumstances<T>(
+        &self,
+        subject: &Subject,
+        rule: &Rule,
+        approval: ApprovalState,
+        body: impl FnOnce(&Circumstances<'_>) -> T,
+    ) -> T {
+        let nothing = History::default();
+        let no_attempts = crate::guard::Attempts::default();
+        let pauses: Vec<Pause> = self.memory.pauses.values().cloned().collect();
+        let in_flight: Vec<InFlight> = self
+            .memory
+            .actions
+            .values()
+            .map(|action| InFlight {
+                action: action.intent.action,
+                subject: action.intent.subject.clone(),
+                disruptive: action.intent.remedy.is_disruptive(),
+                applied: action.applied.is_some(),
+            })
+            .collect();
+        body(&Circumstances {
+            now: self.now,
+            policy: &self.setup.policy,
+            view: &self.view,
+            started: self.started,
+            stepped: self.stepped,
+            stopping: self.stopping,
+            pauses: &pauses,
+            operator_stopped: &self.memory.operator_stopped,
+            in_flight: &in_flight,
+            history: self.memory.histories.get(subject).unwrap_or(&nothing),
+            rule_attempts: self.memory.rule_attempts.get(&rule.name).unwrap_or(&no_attempts),
+            host_attempts: &self.memory.host_attempts,
+            approval,
+            faulty: &OpenFaults(&self.memory),
+        })
+    }
+}
+
+fn how_it_ended(incident: &Incident) -> (Resolution, &'static str) {
+    let last = incident.timeline.iter().rev().find_map(|entry| entry.tried.as_ref());
+    match last.and_then(|tried| tried.verification.as_ref()) {
+        Some(Verification::Confirmed { .. }) => (Resolution::Repaired, "repaired, and verified"),
+        Some(Verification::Refuted { .. } | Verification::Inconclusive { .. }) | None => {
+            (Resolution::ClearedByItself, "the fault is gone, and not by a repair that was verified")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The engine's picture of itself for the socket.
+
+use crate::guard::{ApprovalState, standing_refusal};
+use crate::model::{
+    ActiveState, ConditionView, Incident, LoadState, Refusal, Snapshot, Subject, UnitStatus, UnitView,
+};
+
+use super::Engine;
+
+/// Units shown in one snapshot: on a host where everything is broken, the first thousand say enough.
+const UNITS_SHOWN: usize = 1000;
+
+impl Engine {
+    /// What is so right now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (mut open, mut ended): (Vec<Incident>, Vec<Incident>) =
+            self.memory.incidents.values().cloned().partition(|it| it.closed.is_none());
+        ended.sort_by_key(|it| std::cmp::Reverse(it.closed.map(|at| at.boot)));
+        open.append(&mut ended);
+        Snapshot {
+            at: self.now,
+            policy_digest: self.setup.policy.digest.clone(),
+            policy_error: self.view.agent.policy_error.clone(),
+            ledger_degraded: self.view.agent.ledger_degraded,
+            units_seen: self.view.unit_count(),
+            units_lost: self.view.heard().err().map(str::to_owned),
+            units: self.unit_views(),
+            operator_stopped: self.memory.operator_stopped.iter().cloned().collect(),
+            host: self.view.vitals.clone(),
+            held: self.standing(),
+            pauses: self.memory.pauses.values().cloned().collect(),
+            proposals: self.memory.proposals.values().map(|(proposal, _)| proposal.clone()).collect(),
+            conditions: self
+                .conditions
+                .iter()
+                .map(|((rule, subject), condition)| ConditionView {
+                    rule: rule.clone(),
+                    subject: subject.clone(),
+                    condition: condition.clone(),
+                })
+                .collect(),
+            incidents: open,
+            counts: self.memory.counts,
+        }
+    }
+
+    fn standing(&self) -> Option<Refusal> {
+        let rule = self.setup.policy.rules.first()?;
+        self.with_circumstances(&Subject::Host, rule, ApprovalState::NotAsked, standing_refusal)
+    }
+
+    fn unit_views(&self) -> Vec<UnitView> {
+        let has_incident = |status: &UnitStatus| {
+            self.memory.open_incidents().any(|it| it.subject.unit() == Some(&status.name))
+        };
+        let worth_showing = |status: &UnitStatus| {
+            !matches!(status.active, ActiveState::Active | ActiveState::Inactive)
+                || self.memory.operator_stopped.contains(&status.name)
+                || has_incident(status)
+        };
+        self.view
+            .units()
+            .map(|facts| &facts.status)
+            .filter(|status| worth_showing(status))
+            .take(UNITS_SHOWN)
+            .map(|status| UnitView { status: status.clone(), left_alone: self.left_alone(status) })
+            .collect()
+    }
+
+    /// Why a unit that is down is left so, when that is on purpose.
+    fn left_alone(&self, status: &UnitStatus) -> Option<String> {
+        if status.active.is_up() {
+            return None;
+        }
+        if self.memory.operator_stopped.contains(&status.name) {
+            return Some("an operator stopped it; it stays down until somebody starts it".into());
+        }
+        if status.load == LoadState::Masked {
+            return Some("it is masked".into());
+        }
+        if status.restart_is_pending() {
+            return Some("the service manager is about to restart it itself (Restart=)".into());
+        }
+        self.memory
+            .open_incidents()
+            .filter(|it| it.subject.unit() == Some(&status.name))
+            .find_map(|it| it.held.as_ref().map(|held| format!("{}: {}", held.guard, held.why)))
+    }
+}

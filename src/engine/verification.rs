@@ -1,0 +1,114 @@
+//! Follows every act to its verdict.
+
+use std::sync::Arc;
+
+use crate::decide::gap_after;
+use crate::model::{ActionId, Applied, BootTime, IncidentId, RecordBody, Subject};
+use crate::verify::{Progress, Watch, judge};
+
+use super::Engine;
+
+impl Engine {
+    /// An act that was under way when the agent ended: whether it happened is for verification to find out. It is
+    /// not tried again blindly.
+    pub(super) fn take_up_open_actions(&mut self) {
+        let unfinished: Vec<(ActionId, bool)> =
+            self.memory.actions.iter().map(|(id, action)| (*id, action.applied.is_some())).collect();
+        for (action, applied) in unfinished {
+            if applied {
+                self.watches.insert(action, Watch::new(self.now.boot));
+            } else {
+                self.acted(action, Applied::Unknown { why: "the agent ended while it was under way".into() });
+            }
+        }
+    }
+
+    /// The actuator reports.
+    pub(super) fn acted(&mut self, action: ActionId, applied: Applied) {
+        let waiting = self.memory.actions.get(&action).is_some_and(|known| known.applied.is_none());
+        if !waiting {
+            // A second report of one act changes nothing.
+            return;
+        }
+        self.watches.insert(action, Watch::new(self.now.boot));
+        self.record(RecordBody::Applied { action, applied });
+    }
+
+    /// An act whose report does not come can't hold up everything else for ever.
+    fn give_up_lost_acts(&mut self) {
+        let limits = &self.setup.policy.limits;
+        let longest = limits.permit_lifetime + limits.act_deadline + REPORT_MARGIN;
+        let waiting: Vec<(ActionId, BootTime)> = self
+            .memory
+            .actions
+            .values()
+            .filter(|action| action.applied.is_none())
+            .map(|action| (action.intent.action, action.begun.boot + longest))
+            .collect();
+        for (action, until) in waiting {
+            if until <= self.now.boot {
+                self.permits.retain(|_, permit| permit.action() != action);
+                self.acted(action, Applied::Unknown { why: "no report of it came".into() });
+            } else {
+                self.wake_at(until);
+            }
+        }
+    }
+
+    pub(super) fn verify(&mut self) {
+        self.give_up_lost_acts();
+        let actions: Vec<ActionId> = self.watches.keys().copied().collect();
+        for action in actions {
+            self.verify_action(action);
+        }
+    }
+
+    fn verify_action(&mut self, action: ActionId) {
+        let known = self.memory.actions.get(&action);
+        let (Some(known), Some(mut watch)) = (known, self.watches.get(&action).copied()) else {
+            self.watches.remove(&action);
+            return;
+        };
+        let (Some(applied), Subject::Unit(unit)) = (&known.applied, &known.intent.subject) else { return };
+        let progress = judge(&known.intent, applied, unit, &self.view, &mut watch, self.now.boot);
+        let subject = known.intent.subject.clone();
+        self.watches.insert(action, watch);
+        match progress {
+            Progress::Wait { until } => self.wake_at(until),
+            Progress::Look => self.look(subject),
+            Progress::Done(verification) => {
+                self.watches.remove(&action);
+                let withdrawn = matches!(
+                    self.memory.actions.get(&action).and_then(|known| known.applied.as_ref()),
+                    Some(Applied::Withdrawn { .. })
+                );
+                let gap = if withdrawn { WITHDRAWN_GAP } else { self.gap(&subject) };
+                let not_before = self.now + gap;
+                self.record(RecordBody::Verified { action, verification, not_before });
+                self.touched.insert(subject);
+                self.assess();
+            }
+        }
+    }
+
+    fn gap(&self, subject: &Subject) -> std::time::Duration {
+        let policy = Arc::clone(&self.setup.policy);
+        let level = self.memory.histories.get(subject).map_or(1, |history| history.level);
+        gap_after(level.max(1), &policy.limits.backoff, self.setup.seed, subject)
+    }
+
+    /// The act under way or being verified in an incident.
+    pub(super) fn action_of(&self, incident: IncidentId) -> Option<ActionId> {
+        self.memory
+            .actions
+            .values()
+            .find(|action| action.intent.incident == incident)
+            .map(|it| it.intent.action)
+    }
+}
+
+/// After an act was withdrawn because the subject had changed, the news of the change is on its way.
+const WITHDRAWN_GAP: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The actuator keeps to its deadline; its report may take this much longer.
+const REPORT_MARGIN: std::time::Duration = std::time::Duration::from_secs(10);

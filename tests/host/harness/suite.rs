@@ -1,0 +1,91 @@
+//! Trials, and which of them this machine can run.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use super::{Tier, package};
+
+/// The trials of this test binary. Owns the verdict on what each of them needs, asked for once.
+pub(crate) struct Suite {
+    args: Arguments,
+    trials: Vec<Trial>,
+    needs: BTreeMap<&'static str, Result<(), String>>,
+}
+
+impl Suite {
+    /// An empty suite that obeys the command line (cargo's, or nextest's, which lists and runs by name).
+    pub(crate) fn new() -> Suite {
+        Suite { args: Arguments::from_args(), trials: Vec::new(), needs: BTreeMap::new() }
+    }
+
+    /// Adds a trial on a container.
+    pub(crate) fn nspawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Nspawn, false, name, body);
+    }
+
+    /// Adds a trial on a container that installs the package.
+    pub(crate) fn nspawn_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Nspawn, true, name, body);
+    }
+
+    /// Adds a trial on a VM.
+    pub(crate) fn vm(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Vm, false, name, body);
+    }
+
+    /// Adds a trial on a VM that installs the package.
+    pub(crate) fn vm_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Vm, true, name, body);
+    }
+
+    fn add(&mut self, tier: Tier, package: bool, name: &str, body: impl FnOnce() + Send + 'static) {
+        let name = format!("{}::{name}", tier.name());
+        let lacking = self.need(tier.name(), || tier.check()).err().or_else(|| {
+            let missing = || self::package().map(|_| ());
+            if package { self.need("package", missing).err() } else { None }
+        });
+        let ignored = lacking.is_some() && !required(tier.name()) && !(package && required("package"));
+        let runner = move || match lacking {
+            Some(why) => Err(Failed::from(format!("cannot run here: {why}"))),
+            None => {
+                body();
+                Ok(())
+            }
+        };
+        self.trials.push(Trial::test(name, runner).with_ignored_flag(ignored));
+    }
+
+    fn need(&mut self, what: &'static str, check: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+        self.needs.entry(what).or_insert_with(check).clone()
+    }
+
+    /// Says on stderr what is missing, then lists or runs the trials.
+    pub(crate) fn run(mut self) -> ExitCode {
+        let missing = self.missing();
+        // nextest swallows what is said while it lists, and never starts an ignored trial: there a trial of its
+        // own says it, whose output .config/nextest.toml has shown.
+        if std::env::var_os("NEXTEST").is_some() {
+            self.trials.push(Trial::test("report::what_is_missing", move || {
+                eprint!("{missing}");
+                Ok(())
+            }));
+        } else if !self.args.list {
+            eprint!("{missing}");
+        }
+        libtest_mimic::run(&self.args, self.trials).exit_code()
+    }
+
+    fn missing(&self) -> String {
+        let lacking = self.needs.iter().filter_map(|(what, verdict)| Some((what, verdict.as_ref().err()?)));
+        lacking
+            .map(|(what, why)| format!("host tests: WITHOUT {what}, its trials are ignored: {why}\n"))
+            .collect()
+    }
+}
+
+/// Whether `PRUNELLA_REQUIRE_HOSTS`, a list such as `nspawn,vm,package`, names it: then it must be there.
+fn required(what: &str) -> bool {
+    std::env::var("PRUNELLA_REQUIRE_HOSTS").is_ok_and(|list| list.split(',').any(|item| item.trim() == what))
+}

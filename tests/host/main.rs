@@ -1,0 +1,32 @@
+//! Tests on real hosts: a real systemd in containers (`nspawn::…`) and in VMs (`vm::…`).
+//!
+//! ```text
+//! scripts/host-deps                        once: packages, images, and a look whether both tiers run
+//! cargo test --test host                   or: cargo nextest run --test host
+//! PRUNELLA_VM_TESTS=0 …                    containers only
+//! PRUNELLA_DEB=path/to/prunella.deb …      with the trials that install the package
+//! PRUNELLA_KEEP_HOSTS=1 …                  leave the hosts up, and say how to enter them
+//! PRUNELLA_REQUIRE_HOSTS=nspawn,vm,package which of these, when missing, is a failure (for CI)
+//! ```
+//!
+//! A trial that this machine cannot run is *ignored*, with the reason on stderr; it never passes unseen.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "drives real hosts: processes, files and waiting are its work"
+)]
+
+mod harness;
+mod lifecycle;
+mod package;
+mod sanity;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut suite = harness::Suite::new();
+    sanity::add(&mut suite);
+    package::add(&mut suite);
+    lifecycle::add(&mut suite);
+    suite.run()
+}
