@@ -22,13 +22,17 @@ mod open;
 mod overflow;
 mod prepared;
 mod prove;
+mod queue;
 mod read;
 mod report;
 mod reserve;
 pub mod retention;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 mod witness;
+mod writer;
 
 pub use error::{AppendError, LedgerError, Unwritable};
 pub use folder::LEDGER_FILE;
@@ -36,8 +40,10 @@ pub use hash::{ChainId, Place, RecordHash};
 pub use open::{Found, Opened};
 pub use overflow::OVERFLOW_BYTES_MAX;
 pub use prepared::{ENTRY_BYTES_MAX, Prepared};
+pub use queue::{QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
 pub use read::{Extent, Reader, Verified};
 pub use report::{VerifyReport, verify_report};
 pub use reserve::RESERVE_BYTES;
 pub use schema::LEDGER_FORMAT;
 pub use store::{Clock, Ledger, Options, Stamp};
+pub use writer::{Writer, WriterEvent, WriterGone, WriterLimits};

@@ -22,7 +22,7 @@ pub(super) struct Proof {
 impl Proof {
     /// The last proven record in the form that the next chain's first record keeps.
     pub(super) fn last_for_set_aside(&self) -> Option<(Seq, String)> {
-        (self.last.seq.0 > 0).then(|| (self.last.seq, self.last.hash.to_string()))
+        (self.records > 0).then(|| (self.last.seq, self.last.hash.to_string()))
     }
 }
 
@@ -166,7 +166,8 @@ pub(super) fn read_after(connection: &Connection, after: Seq, limit: usize) -> R
     let sql = format!("{SELECT} WHERE seq > ?1 ORDER BY seq LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query([after.0.cast_signed(), limit])?;
+    let after = i64::try_from(after.0).unwrap_or(i64::MAX);
+    let mut rows = statement.query([after, limit])?;
     let mut last: Option<Place> = None;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {

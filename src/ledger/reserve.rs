@@ -31,6 +31,11 @@ impl Reserve {
         Self { path: dir.join(RESERVE_FILE), bytes }
     }
 
+    /// Whether the room is there to be given up.
+    pub(super) fn is_held(&self) -> bool {
+        self.bytes == 0 || std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.len() >= self.bytes)
+    }
+
     /// Gives the room back to the disk. True when there was any.
     pub(super) fn release(&self) -> Result<bool, LedgerError> {
         let file = open_own(&self.path)?;

@@ -32,6 +32,9 @@ impl Default for Limits {
 const KEEP_PERCENT: u64 = 90;
 /// Most records pruned in one transaction, which holds up appends for as long as it takes.
 pub const PRUNE_RECORDS_MAX: u64 = 5_000;
+/// Fewer are not worth a transaction; and since each pruning adds a record that says so, pruning one at a time would
+/// never come to an end.
+const PRUNE_RECORDS_MIN: u64 = 100;
 /// The newest records always stay: what happened last is what anybody asks for first.
 const KEEP_RECORDS_MIN: u64 = 1_000;
 
@@ -68,7 +71,7 @@ pub fn plan(stats: &Stats, limits: &Limits, keep_from: Seq) -> Option<Seq> {
         .min(keep_from.0.checked_sub(1)?)
         .min(stats.last.0.checked_sub(KEEP_RECORDS_MIN)?)
         .min(stats.first.0 + PRUNE_RECORDS_MAX - 1);
-    (through >= stats.first.0).then_some(Seq(through))
+    (through + 1 >= stats.first.0 + PRUNE_RECORDS_MIN).then_some(Seq(through))
 }
 
 impl Ledger {
@@ -137,7 +140,7 @@ impl Ledger {
                 statement.query_row([seq.cast_signed()], |row| row.get(0)).optional().map_err(sqlite)?;
             match wall {
                 Some(wall) if now.since(WallTime::from_unix_millis(wall)) > limits.age => {
-                    expired = Some(Seq(seq))
+                    expired = Some(Seq(seq));
                 }
                 Some(_) | None => break,
             }
@@ -177,7 +180,8 @@ mod tests {
 
     #[test]
     fn age_prunes_what_expired() {
-        assert_eq!(check(101, 9_000, 10, Some(151), u64::MAX), Some(151));
+        assert_eq!(check(101, 9_000, 10, Some(351), u64::MAX), Some(351));
+        assert_eq!(check(101, 9_000, 10, Some(151), u64::MAX), None);
     }
 
     #[test]
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn the_newest_stay() {
         assert_eq!(check(1, 1_000, 2_000_000, Some(1_000), u64::MAX), None);
-        assert_eq!(check(1, 1_010, 2_000_000, Some(1_010), u64::MAX), Some(10));
+        assert_eq!(check(1, 1_200, 2_000_000, Some(1_200), u64::MAX), Some(200));
     }
 
     proptest! {
@@ -209,6 +213,7 @@ mod tests {
                 prop_assert!(through.0 >= first && through.0 < keep_from);
                 prop_assert!(through.0 + KEEP_RECORDS_MIN <= first + length);
                 prop_assert!(through.0 - first < PRUNE_RECORDS_MAX);
+                prop_assert!(through.0 - first + 1 >= PRUNE_RECORDS_MIN);
             }
         }
     }

@@ -282,6 +282,31 @@ impl Ledger {
         self.reserve.refill()
     }
 
+    /// Whether the room is kept that is given up when the disk is full; true when none is asked for.
+    #[must_use]
+    pub fn reserve_held(&self) -> bool {
+        self.reserve.is_held()
+    }
+
+    /// Now, by the clock of the options.
+    pub(super) fn stamp(&self) -> Stamp {
+        (self.options.clock)()
+    }
+
+    /// Keeps a copy of a record outside of the ledger's disk, if there is a file for it and room in it. True when
+    /// it is kept.
+    pub(super) fn spill(&self, entry: &Prepared) -> Result<bool, LedgerError> {
+        match &self.overflow {
+            Some(overflow) => overflow.add(self.chain(), self.head.seq, entry),
+            None => Ok(false),
+        }
+    }
+
+    /// Everything spilled is in the ledger.
+    pub(super) fn clear_overflow(&self) -> Result<(), LedgerError> {
+        self.overflow.as_ref().map_or(Ok(()), Overflow::clear)
+    }
+
     /// Bytes that the file and its log take up.
     ///
     /// # Errors
