@@ -9,7 +9,7 @@ use crate::serve::{IncidentDetail, IncidentSummary, Status, Units, is_open};
 use super::listing::state;
 use super::page::{Page, Terminal, Tone, ago, ahead, clock, safe, subject};
 use super::sentence::{resolution, sentence};
-use super::status::{refusal, title, tried, word};
+use super::status::{held_now, refusal, title, tried, word};
 
 /// The incident to show for a unit: the open one, or the latest that ended.
 pub(super) fn pick<'a>(unit: &UnitName, incidents: &'a [IncidentSummary]) -> Option<&'a IncidentSummary> {
@@ -248,6 +248,6 @@ pub(super) fn why_alone(unit: &UnitName, units: &Units, status: &Status) -> Vec<
             ));
         }
     }
-    why.extend(status.held.as_ref().map(|held| refusal(held, now)));
+    why.extend(held_now(status).map(|held| refusal(held, now)));
     why
 }

@@ -28,6 +28,7 @@ pub(super) fn units(units: &Units, terminal: Terminal) -> String {
     }
     if units.units.is_empty() {
         let text = match units.units_lost {
+            None if units.units_seen == 1 => "The one unit there is is at rest.".to_owned(),
             None => format!("All {} units are at rest.", units.units_seen),
             Some(_) => "How they fare now is not known.".to_owned(),
         };

@@ -35,7 +35,7 @@ use failure::Failure;
 
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
 pub use exit::Exit;
-pub use offline::{Checked, Offline, Proof, offline};
+pub use offline::{Checked, Offline, Proof};
 pub use page::Terminal;
 
 /// Columns where the terminal does not say.

@@ -37,15 +37,6 @@ pub struct Offline {
     pub verify_ledger: fn(&Path) -> Result<Proof, String>,
 }
 
-/// The rooms as they are in this build.
-#[must_use]
-pub fn offline() -> Offline {
-    Offline {
-        check: |_| Err("this build has no policy compiler".into()),
-        verify_ledger: |_| Err("this build has no ledger".into()),
-    }
-}
-
 /// The files named, and the `*.toml` of the folders named (first of their `policy.d`), in the order of their names.
 pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();

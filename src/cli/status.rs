@@ -59,9 +59,12 @@ pub(super) fn render(status: &Status, terminal: Terminal) -> String {
     page.labelled(
         Tone::Faint,
         "watching",
-        &format!("{} units by {manager}; last looked {looked}", status.units_seen),
+        &format!(
+            "{} by {manager}; last looked {looked}",
+            plural(u64::try_from(status.units_seen).unwrap_or(u64::MAX), "unit")
+        ),
     );
-    page.labelled(Tone::Faint, "policy", &safe(&status.policy_digest));
+    page.labelled(Tone::Faint, "policy", &short(&status.policy_digest));
     let started = ago(status.agent.started, status.now);
     page.labelled(
         Tone::Faint,
@@ -119,7 +122,7 @@ fn headline(page: &mut Page, status: &Status) {
         (Exit::Attention, true) => {
             (Tone::Bad, "Nothing is known to be broken, but the agent is impaired".to_owned())
         }
-        (_, true) if status.held.is_some() => {
+        (_, true) if held_now(status).is_some() => {
             (Tone::Busy, "Nothing is known to be broken; repairs are held back".into())
         }
         (_, true) => (Tone::Good, "All is well: nothing to repair".into()),
@@ -149,7 +152,7 @@ fn impaired(page: &mut Page, status: &Status) {
         page.block(&lines.join("\n"));
         page.next("prunella check /etc/prunella");
     }
-    if let Some(held) = &status.held {
+    if let Some(held) = held_now(status) {
         page.blank();
         page.labelled(Tone::Busy, "HELD", &format!("every repair: {}", refusal(held, status.now)));
     }
@@ -194,6 +197,20 @@ pub(super) fn tried(tried: &[Tried]) -> String {
         .into_iter()
         .map(|(text, n)| if n == 1 { format!("{text})") } else { format!("{text}, {n} times)") });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// The no that holds for every unit. One whose time is over is not told: the agent has not had to look since.
+pub(super) fn held_now(status: &Status) -> Option<&Refusal> {
+    status.held.as_ref().filter(|held| match held.hold {
+        Hold::Until(then) => then.wall > status.now.wall,
+        Hold::UntilChange | Hold::Denied => true,
+    })
+}
+
+/// A digest as far as people compare it.
+fn short(digest: &str) -> String {
+    const SHOWN: usize = 12;
+    safe(digest.get(..SHOWN).unwrap_or(digest))
 }
 
 /// The guard's no, and until when.

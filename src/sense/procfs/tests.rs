@@ -149,7 +149,7 @@ fn processes_of_a_group_and_the_groups_inside() {
     std::fs::write(group.join("inner/cgroup.procs"), "30\n").unwrap();
     let mounts = mount(dir.path());
     assert_eq!(mounts.pids("/system.slice/web.service").unwrap(), [10, 20, 30]);
-    assert_eq!(mounts.pids("/system.slice/none.service").unwrap(), []);
+    assert!(mounts.pids("/system.slice/none.service").unwrap().is_empty());
     for outside in ["/../etc", "/", "", "/system.slice/../../etc"] {
         assert_eq!(mounts.folder(outside), None, "{outside:?}");
     }
