@@ -1,18 +1,29 @@
-//! `prunella`: the operator's side. Everything is in the library.
+//! `prunella`: the operator's side. Flags, the rooms that need no agent, and the exit code.
 
 use std::io::{BufWriter, stderr, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use prunella::cli::{Terminal, offline, run};
+use prunella::cli::{Checked, Offline, Proof, Terminal, run};
+use prunella::ledger;
+use prunella::policy::{self, Sources};
 
 fn main() -> ExitCode {
     let terminal = Terminal::of_stdout();
-    let exit = run(
-        std::env::args_os(),
-        &mut BufWriter::new(stdout().lock()),
-        &mut stderr().lock(),
-        terminal,
-        offline(),
-    );
+    let offline = Offline { check, verify_ledger };
+    let mut out = BufWriter::new(stdout().lock());
+    let exit = run(std::env::args_os(), &mut out, &mut stderr().lock(), terminal, offline);
     ExitCode::from(exit.code())
+}
+
+/// As if the files lay in the operator's folder already, over what is installed on this host.
+fn check(files: &[PathBuf]) -> Result<Checked, String> {
+    let policy = policy::load_with(&Sources::default(), files).map_err(|errors| errors.to_string())?;
+    Ok(Checked { digest: policy.digest, rules: policy.rules.len() })
+}
+
+fn verify_ledger(path: &Path) -> Result<Proof, String> {
+    let report = ledger::verify_report(path).map_err(|error| error.to_string())?;
+    let json = serde_json::to_value(&report).map_err(|error| error.to_string())?;
+    Ok(Proof { sound: report.sound, text: report.to_string(), json })
 }

@@ -56,10 +56,20 @@ pub struct StateFolder {
     pub writable: Reading<bool>,
 }
 
+/// What came of asking the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentSeen {
+    Answers(AgentInfo),
+    /// Nobody is there.
+    Silent(String),
+    /// It is there, and did not tell.
+    Declines(String),
+}
+
 /// Everything that was found out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
-    pub agent: Result<AgentInfo, String>,
+    pub agent: AgentSeen,
     pub socket: PathBuf,
     /// sd_booted(3).
     pub systemd: Reading<bool>,

@@ -8,8 +8,8 @@ use crate::serve::{IncidentDetail, IncidentSummary, Status, Units, is_open};
 
 use super::listing::state;
 use super::page::{Page, Terminal, Tone, ago, ahead, clock, safe, subject};
-use super::sentence::{resolution, sentence, verified};
-use super::status::{refusal, times, title, word};
+use super::sentence::{resolution, sentence};
+use super::status::{held_now, refusal, title, tried, word};
 
 /// The incident to show for a unit: the open one, or the latest that ended.
 pub(super) fn pick<'a>(unit: &UnitName, incidents: &'a [IncidentSummary]) -> Option<&'a IncidentSummary> {
@@ -40,8 +40,9 @@ pub(super) fn incident(detail: &IncidentDetail, terminal: Terminal) -> String {
 
 fn told(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
     let now = detail.now;
-    let (tone, label) = word(&incident.state);
-    page.labelled(tone, &label, &title(&IncidentSummary::from(incident)));
+    let summary = IncidentSummary::from(incident);
+    let (tone, label) = word(&summary);
+    page.labelled(tone, &label, &title(&summary));
     page.labelled(
         Tone::Faint,
         "rule",
@@ -64,7 +65,10 @@ fn told(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
             page.line(Tone::Strong, "Evidence, taken before the first action");
             show(page, evidence);
         }
-        None => page.line(Tone::Faint, "No evidence was taken: no action has begun."),
+        None if incident.attempts == 0 => {
+            page.line(Tone::Faint, "No action has begun, so no evidence was taken.");
+        }
+        None => page.line(Tone::Faint, "No evidence is at hand."),
     }
     if is_open(&incident.state)
         && let Some(unit) = incident.subject.unit()
@@ -130,13 +134,7 @@ fn current(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
     let ladder =
         if ladder.is_empty() { "empty: only a person is told".into() } else { ladder.join(", then ") };
     page.labelled(Tone::Faint, "ladder", &ladder);
-    if incident.attempts > 0 {
-        page.labelled(
-            Tone::Faint,
-            "attempts",
-            &format!("acted {} since it opened", times(incident.attempts)),
-        );
-    }
+    page.labelled(Tone::Faint, "tried", &tried(&IncidentSummary::from(incident).tried));
 }
 
 fn timeline(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
@@ -144,10 +142,8 @@ fn timeline(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
         let at = clock(entry.at, detail.now);
         let mut text = safe(&entry.what);
         if let Some(tried) = &entry.tried {
+            // The verdict has an entry of its own, at its own time.
             text.push_str(&format!(" ({})", tried.action));
-            if let Some(verification) = &tried.verification {
-                text.push_str(&format!(": {}", safe(&verified(verification))));
-            }
         }
         page.labelled(Tone::Faint, &at, &text);
     }
@@ -252,6 +248,6 @@ pub(super) fn why_alone(unit: &UnitName, units: &Units, status: &Status) -> Vec<
             ));
         }
     }
-    why.extend(status.held.as_ref().map(|held| refusal(held, now)));
+    why.extend(held_now(status).map(|held| refusal(held, now)));
     why
 }

@@ -7,7 +7,7 @@ use crate::model::{Reading, UnitStatus};
 use crate::serve::{Incidents, Units};
 
 use super::page::{Page, Terminal, Tone, ago, safe, subject};
-use super::status::severity;
+use super::status::{severity, word};
 
 fn table(page: &Page, header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -27,7 +27,12 @@ pub(super) fn units(units: &Units, terminal: Terminal) -> String {
         page.blank();
     }
     if units.units.is_empty() {
-        page.line(Tone::Plain, &format!("All {} units are at rest.", units.units_seen));
+        let text = match units.units_lost {
+            None if units.units_seen == 1 => "The one unit there is is at rest.".to_owned(),
+            None => format!("All {} units are at rest.", units.units_seen),
+            Some(_) => "How they fare now is not known.".to_owned(),
+        };
+        page.line(Tone::Plain, &text);
         return page.finish();
     }
     let mut table = table(&page, &["UNIT", "STATE", "LEFT ALONE BECAUSE"]);
@@ -66,7 +71,7 @@ pub(super) fn incidents(incidents: &Incidents, terminal: Terminal) -> String {
     for incident in &incidents.incidents {
         table.add_row([
             incident.id.to_string(),
-            incident.state.as_str().to_owned(),
+            word(incident).1.to_lowercase(),
             subject(&incident.subject),
             severity(incident.severity).to_owned(),
             ago(incident.opened, incidents.now),

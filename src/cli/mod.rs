@@ -21,21 +21,21 @@ mod tests;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
 use crate::model::{Seq, UnitName};
-use crate::serve::{AgentInfo, Done, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
+use crate::serve::{Done, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
 use failure::Failure;
 
-pub use doctor::{Check, CheckState, Facts, assess};
+pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
 pub use exit::Exit;
-pub use offline::{Checked, Offline, PolicyFiles, Proof, offline};
+pub use offline::{Checked, Offline, Proof};
 pub use page::Terminal;
 
 /// Columns where the terminal does not say.
@@ -217,14 +217,15 @@ impl Session<'_> {
         self.answer(&body, &format!("{}\n", page::safe(&done.done)))
     }
 
-    fn check(&mut self, paths: &[std::path::PathBuf]) -> Result<Exit, Failure> {
-        let files = offline::gather(paths)?;
-        let count = files.len();
-        let checked = (self.offline.check)(files).map_err(Failure::InvalidPolicy)?;
-        let body = json!({ "valid": true, "files": count, "digest": checked.digest, "rules": checked.rules });
-        let count = status::plural(u64::try_from(count).unwrap_or(u64::MAX), "file");
+    fn check(&mut self, paths: &[PathBuf]) -> Result<Exit, Failure> {
+        let files = offline::expand(paths)?;
+        let checked = (self.offline.check)(&files).map_err(Failure::InvalidPolicy)?;
+        let body =
+            json!({ "valid": true, "files": files.len(), "digest": checked.digest, "rules": checked.rules });
+        let count = |n: usize, what| status::plural(u64::try_from(n).unwrap_or(u64::MAX), what);
+        let (count, rules) = (count(files.len(), "file"), count(checked.rules, "rule"));
         let page =
-            format!("Valid: {count}, {} rules, digest {}.\n", checked.rules, page::safe(&checked.digest));
+            format!("Valid: {count}, {rules} in force with them, digest {}.\n", page::safe(&checked.digest));
         self.answer(body.to_string().as_bytes(), &page)
     }
 
@@ -235,23 +236,20 @@ impl Session<'_> {
         Ok(if proof.sound { Exit::Ok } else { Exit::LedgerBroken })
     }
 
-    /// Page after page until there are no more, or for ever. JSON: one record a line.
+    /// Page after page until one is empty, or for ever. JSON: one record a line.
     fn records(&mut self, after: Seq, follow: bool) -> Result<Exit, Failure> {
         let mut next = after;
         loop {
             let path = format!("/v1/records?after={next}&limit={}", limits::PAGE_RECORDS_MAX);
-            let page: RecordPage = self.client.understand(&self.client.get(&path)?)?;
-            self.print_records(&page)?;
-            next = page.next;
-            if page.head > next && !page.records.is_empty() {
-                continue;
+            let mut page: RecordPage = self.client.understand(&self.client.get(&path)?)?;
+            if page.records.is_empty() {
+                if !follow {
+                    return Ok(Exit::Ok);
+                }
+                self.out.flush()?;
+                let path = format!("{path}&wait={}", limits::WAIT_MAX.as_secs());
+                page = self.client.understand(&self.client.poll(&path)?)?;
             }
-            if !follow {
-                return Ok(Exit::Ok);
-            }
-            self.out.flush()?;
-            let path = format!("/v1/records?after={next}&limit=100&wait={}", limits::WAIT_MAX.as_secs());
-            let page: RecordPage = self.client.understand(&self.client.poll(&path)?)?;
             self.print_records(&page)?;
             next = page.next;
         }
@@ -283,20 +281,27 @@ impl Session<'_> {
     }
 
     /// The agent's own word on itself, or why there is none.
-    fn agent(&self) -> Result<AgentInfo, String> {
+    fn agent(&self) -> AgentSeen {
         let ask = || self.client.understand::<Status>(&self.client.get("/v1/status")?);
-        ask().map(|status| status.agent).map_err(|failure| failure.to_string())
+        match ask() {
+            Ok(status) => AgentSeen::Answers(status.agent),
+            Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),
+            Err(failure) => AgentSeen::Declines(failure.to_string()),
+        }
     }
 
     fn version(&mut self) -> Result<Exit, Failure> {
         let own = env!("CARGO_PKG_VERSION");
-        let agent = self.agent();
-        let body =
-            json!({ "prunella": own, "agent": agent.as_ref().ok().map(|agent| &agent.version) }).to_string();
-        let agent = match agent {
-            Ok(agent) => format!("{} (pid {})", page::safe(&agent.version), agent.pid),
-            Err(why) => format!("not known: {}", page::safe(&why)),
+        let (version, agent) = match self.agent() {
+            AgentSeen::Answers(agent) => {
+                let text = format!("{} (pid {})", page::safe(&agent.version), agent.pid);
+                (Some(agent.version), text)
+            }
+            AgentSeen::Silent(why) | AgentSeen::Declines(why) => {
+                (None, format!("not known: {}", page::safe(&why)))
+            }
         };
+        let body = json!({ "prunella": own, "agent": version }).to_string();
         self.answer(body.as_bytes(), &format!("prunella  {own}\nagent     {agent}\n"))
     }
 }

@@ -108,8 +108,7 @@ fn applied_words(applied: &Applied) -> String {
     }
 }
 
-/// The verdict on an action.
-pub(super) fn verified(verification: &Verification) -> String {
+fn verified(verification: &Verification) -> String {
     match verification {
         Verification::Confirmed { why } => format!("confirmed: {why}"),
         Verification::Refuted { why } => format!("refuted: {why}"),

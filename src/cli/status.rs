@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::{Hold, Human, IncidentState, PauseScope, Refusal, Severity, Timestamp};
+use crate::model::{
+    Hold, Human, IncidentState, PauseScope, Refusal, Severity, Timestamp, Tried, Verification,
+};
 use crate::serve::{IncidentSummary, Status};
 
 use super::exit::Exit;
@@ -57,9 +59,12 @@ pub(super) fn render(status: &Status, terminal: Terminal) -> String {
     page.labelled(
         Tone::Faint,
         "watching",
-        &format!("{} units by {manager}; last looked {looked}", status.units_seen),
+        &format!(
+            "{} by {manager}; last looked {looked}",
+            plural(u64::try_from(status.units_seen).unwrap_or(u64::MAX), "unit")
+        ),
     );
-    page.labelled(Tone::Faint, "policy", &safe(&status.policy_digest));
+    page.labelled(Tone::Faint, "policy", &short(&status.policy_digest));
     let started = ago(status.agent.started, status.now);
     page.labelled(
         Tone::Faint,
@@ -99,7 +104,7 @@ fn headline(page: &mut Page, status: &Status) {
     let open = count(|_| true);
     let mut parts = Vec::new();
     if escalated > 0 {
-        parts.push(format!("{escalated} given up on: a person is needed"));
+        parts.push(format!("{} a person: no remedy helped", needs(escalated)));
     }
     if working > 0 {
         parts.push(format!("{} under way", plural(working, "repair")));
@@ -117,7 +122,7 @@ fn headline(page: &mut Page, status: &Status) {
         (Exit::Attention, true) => {
             (Tone::Bad, "Nothing is known to be broken, but the agent is impaired".to_owned())
         }
-        (_, true) if status.held.is_some() => {
+        (_, true) if held_now(status).is_some() => {
             (Tone::Busy, "Nothing is known to be broken; repairs are held back".into())
         }
         (_, true) => (Tone::Good, "All is well: nothing to repair".into()),
@@ -128,6 +133,10 @@ fn headline(page: &mut Page, status: &Status) {
         (_, false) => (Tone::Busy, parts.join(", ")),
     };
     page.line(tone, &format!("{text}."));
+}
+
+fn needs(n: u64) -> String {
+    if n == 1 { "1 incident needs".into() } else { format!("{n} incidents need") }
 }
 
 fn impaired(page: &mut Page, status: &Status) {
@@ -143,24 +152,65 @@ fn impaired(page: &mut Page, status: &Status) {
         page.block(&lines.join("\n"));
         page.next("prunella check /etc/prunella");
     }
-    if let Some(held) = &status.held {
+    if let Some(held) = held_now(status) {
         page.blank();
         page.labelled(Tone::Busy, "HELD", &format!("every repair: {}", refusal(held, status.now)));
     }
 }
 
-/// The word for a state, with its colour.
-pub(super) fn word(state: &IncidentState) -> (Tone, String) {
-    let tone = match state {
+/// The word for where an incident stands, with its colour.
+pub(super) fn word(incident: &IncidentSummary) -> (Tone, String) {
+    let (tone, word) = match &incident.state {
+        IncidentState::Open | IncidentState::Planned if incident.proposal.is_some() => (Tone::Busy, "asks"),
+        IncidentState::Open | IncidentState::Planned if incident.held.is_some() => (Tone::Busy, "held"),
         IncidentState::Open
         | IncidentState::Planned
         | IncidentState::Acting { .. }
-        | IncidentState::Verifying { .. } => Tone::Busy,
-        IncidentState::Escalated => Tone::Bad,
-        IncidentState::Suppressed => Tone::Faint,
-        IncidentState::Resolved { .. } => Tone::Good,
+        | IncidentState::Verifying { .. } => (Tone::Busy, incident.state.as_str()),
+        IncidentState::Escalated => (Tone::Bad, incident.state.as_str()),
+        IncidentState::Suppressed => (Tone::Faint, incident.state.as_str()),
+        IncidentState::Resolved { .. } => (Tone::Good, incident.state.as_str()),
     };
-    (tone, state.as_str().to_uppercase())
+    (tone, word.to_uppercase())
+}
+
+/// `reset-and-start (refuted, 2 times), restart (no verdict yet)`
+pub(super) fn tried(tried: &[Tried]) -> String {
+    let mut groups: Vec<(String, u32)> = Vec::new();
+    for one in tried {
+        let verdict = match &one.verification {
+            None => "no verdict yet",
+            Some(Verification::Confirmed { .. }) => "confirmed",
+            Some(Verification::Refuted { .. }) => "refuted",
+            Some(Verification::Inconclusive { .. }) => "inconclusive",
+        };
+        let text = format!("{} ({verdict}", one.remedy);
+        match groups.last_mut() {
+            Some((last, n)) if *last == text => *n += 1,
+            Some(_) | None => groups.push((text, 1)),
+        }
+    }
+    if groups.is_empty() {
+        return "nothing yet".into();
+    }
+    let words = groups
+        .into_iter()
+        .map(|(text, n)| if n == 1 { format!("{text})") } else { format!("{text}, {n} times)") });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// The no that holds for every unit. One whose time is over is not told: the agent has not had to look since.
+pub(super) fn held_now(status: &Status) -> Option<&Refusal> {
+    status.held.as_ref().filter(|held| match held.hold {
+        Hold::Until(then) => then.wall > status.now.wall,
+        Hold::UntilChange | Hold::Denied => true,
+    })
+}
+
+/// A digest as far as people compare it.
+fn short(digest: &str) -> String {
+    const SHOWN: usize = 12;
+    safe(digest.get(..SHOWN).unwrap_or(digest))
 }
 
 /// The guard's no, and until when.
@@ -176,26 +226,20 @@ pub(super) fn refusal(refusal: &Refusal, now: Timestamp) -> String {
 fn block(page: &mut Page, incident: &IncidentSummary, status: &Status) {
     let now = status.now;
     let proposal = status.proposals.iter().find(|proposal| Some(proposal.id) == incident.proposal);
-    let asks = proposal.is_some();
-    let (tone, label) = match (&incident.state, asks, incident.held.is_some()) {
-        (IncidentState::Open | IncidentState::Planned, true, _) => (Tone::Busy, "ASKS".to_owned()),
-        (IncidentState::Open | IncidentState::Planned, false, true) => (Tone::Busy, "HELD".to_owned()),
-        _ => word(&incident.state),
-    };
+    let (tone, label) = word(incident);
     page.labelled(tone, &label, &title(incident));
     page.under(&format!(
         "{}; for {}",
         safe(&incident.what),
         ago(incident.opened, now).trim_end_matches(" ago")
     ));
-    let tried: Vec<_> = incident.tried.iter().map(|remedy| remedy.name()).collect();
-    let tried = if tried.is_empty() { "nothing yet".into() } else { tried.join(", ") };
+    let tried = tried(&incident.tried);
     let told =
         incident.escalated.map(|then| format!("; told a person {}", ago(then, now))).unwrap_or_default();
     match &incident.state {
-        IncidentState::Acting { action } => page.under(&format!("doing {action}: {tried}")),
+        IncidentState::Acting { action } => page.under(&format!("{action} is under way; tried {tried}")),
         IncidentState::Verifying { action } => {
-            page.under(&format!("did {tried}; watching whether {action} helped"));
+            page.under(&format!("tried {tried}; watching whether {action} helped"));
         }
         IncidentState::Open
         | IncidentState::Planned

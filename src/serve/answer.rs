@@ -12,7 +12,7 @@ use crate::policy::Access;
 use super::error::{ApiError, ErrorCode};
 use super::limits::{
     COMMAND_TIMEOUT, INCIDENT_RECORDS_MAX, LEDGER_READERS_MAX, LEDGER_TIMEOUT, PAGE_BYTES_MAX, PAGE_STEP,
-    RELOAD_TIMEOUT,
+    RELOAD_TIMEOUT, RENDERERS_MAX,
 };
 use super::metrics::{self, Around, Traffic};
 use super::people::Directory;
@@ -69,12 +69,18 @@ const JSON: &str = "application/json";
 pub(super) struct Answerer {
     shared: Shared,
     readers: Arc<Semaphore>,
+    renderers: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Answerer {
     pub(super) fn new(shared: Shared, stopping: watch::Receiver<bool>) -> Self {
-        Self { shared, readers: Arc::new(Semaphore::new(LEDGER_READERS_MAX)), stopping }
+        Self {
+            shared,
+            readers: Arc::new(Semaphore::new(LEDGER_READERS_MAX)),
+            renderers: Arc::new(Semaphore::new(RENDERERS_MAX)),
+            stopping,
+        }
     }
 
     pub(super) fn access(&self) -> Access {
@@ -93,9 +99,9 @@ impl Answerer {
         let agent = self.shared.agent.clone();
         match request {
             Request::Index => json(index(&agent)),
-            Request::Status => render(move || json(Status::of(&snapshot, &agent, now))).await,
-            Request::Units => render(move || json(Units::of(&snapshot, now))).await,
-            Request::Incidents(which) => render(move || json(incidents(&snapshot, which, now))).await,
+            Request::Status => self.render(move || json(Status::of(&snapshot, &agent, now))).await,
+            Request::Units => self.render(move || json(Units::of(&snapshot, now))).await,
+            Request::Incidents(which) => self.render(move || json(incidents(&snapshot, which, now))).await,
             Request::Incident(id) => self.incident(&snapshot, id, now).await,
             Request::Records(query) => self.page(query).await,
             Request::Policy => {
@@ -133,7 +139,7 @@ impl Answerer {
         }
         let open_question = incident.as_ref().and_then(|incident: &Incident| incident.proposal);
         let proposal = snapshot.proposals.iter().find(|proposal| Some(proposal.id) == open_question).cloned();
-        render(move || json(IncidentDetail { now, incident, proposal, records, records_error })).await
+        self.render(move || json(IncidentDetail { now, incident, proposal, records, records_error })).await
     }
 
     /// One page, after waiting for its first record if there is none yet and waiting was asked for.
@@ -172,6 +178,20 @@ impl Answerer {
             reading.await.map_err(|_| unavailable("the reader broke down"))?.map_err(|why| unavailable(&why))
         };
         tokio::time::timeout(LEDGER_TIMEOUT, attempt).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Runs pure work that may take milliseconds off the loop's threads, a few at a time.
+    async fn render(
+        &self,
+        work: impl FnOnce() -> Result<Answer, ApiError> + Send + 'static,
+    ) -> Result<Answer, ApiError> {
+        let permit = Arc::clone(&self.renderers).acquire_owned().await.map_err(|_| cannot_render())?;
+        let rendering = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        rendering.await.unwrap_or_else(|_| Err(cannot_render()))
     }
 
     async fn command(&self, by: Peer, command: Command) -> Result<Answer, ApiError> {
@@ -218,13 +238,6 @@ async fn wait_for<T>(answer: oneshot::Receiver<T>, within: Duration) -> Result<T
                 .hint("It may still be done: look with prunella status."))
         }
     }
-}
-
-/// Runs what may take milliseconds of pure work (a host with thousands of units) off the loop's threads.
-async fn render(
-    work: impl FnOnce() -> Result<Answer, ApiError> + Send + 'static,
-) -> Result<Answer, ApiError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(cannot_render()))
 }
 
 fn cannot_render() -> ApiError {

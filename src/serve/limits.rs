@@ -20,13 +20,13 @@ pub const UNRESOLVED_CONNECTIONS_MAX: usize = 32;
 pub const UNRESOLVED_CONNECTIONS_PER_UID_MAX: usize = 4;
 
 /// Requests a second of one user, in the long run.
-pub const REQUESTS_PER_SECOND: u32 = 20;
+pub const REQUESTS_PER_SECOND: u32 = 50;
 /// Requests that one user may save up: a script that walks all incidents.
-pub const REQUESTS_BURST: u32 = 100;
+pub const REQUESTS_BURST: u32 = 200;
 /// Connections a second of one user, in the long run; each costs the loop an `accept`.
-pub const CONNECTIONS_PER_SECOND: u32 = 20;
+pub const CONNECTIONS_PER_SECOND: u32 = 100;
 /// Connections that one user may save up.
-pub const CONNECTIONS_BURST: u32 = 60;
+pub const CONNECTIONS_BURST: u32 = 200;
 /// Users remembered by a limiter; the one that was quiet for longest is forgotten first.
 pub const THROTTLED_UIDS_MAX: usize = 512;
 
@@ -66,6 +66,9 @@ pub const PAGE_STEP: usize = 32;
 pub const INCIDENT_RECORDS_MAX: usize = 200;
 /// Reads of the ledger at once: a disk that hangs must not take more threads with it.
 pub const LEDGER_READERS_MAX: usize = 2;
+/// Answers put together at once: on a host with thousands of units each takes milliseconds of a processor, and
+/// the engine needs one too.
+pub const RENDERERS_MAX: usize = 2;
 /// A ledger that takes longer to read is reported as unavailable.
 pub const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 

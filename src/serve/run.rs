@@ -149,8 +149,8 @@ impl Server {
             return None;
         };
         let uid = credentials.uid();
-        if self.take(&self.connects, uid).is_err() {
-            self.turn_away(&stream, None);
+        if let Err(error) = self.take(&self.connects, uid) {
+            self.turn_away(&stream, Some(&error));
             return None;
         }
         let class = if uid == 0 {
@@ -267,10 +267,12 @@ impl Server {
 
     /// Asked for each request: a removal from a group holds on open connections as well.
     async fn identify(&self, uid: u32, access: &Access) -> Result<(Standing, String), ApiError> {
+        if uid == 0 {
+            // Root's right does not hang on a database.
+            return Ok((Standing::Admin, "root".into()));
+        }
         match self.people.find(uid).await {
             Ok(person) => Ok((standing(uid, &person.groups, access), person.name.clone())),
-            // Root's right does not hang on a database.
-            Err(_) if uid == 0 => Ok((Standing::Admin, "root".into())),
             Err(unknown) => Err(groups_unknown(&unknown.to_string())),
         }
     }

@@ -123,7 +123,7 @@ fn incident(id: u64, name: &str, what: &str, state: IncidentState) -> Incident {
         proposal: None,
         escalated: None,
         recurrences: 0,
-        timeline: vec![TimelineEntry { at: ago(240), what: format!("opened: {what}"), tried: None }],
+        timeline: vec![TimelineEntry { at: ago(240), what: format!("found: {what}"), tried: None }],
     }
 }
 
@@ -145,6 +145,10 @@ pub(crate) fn evidence() -> Evidence {
     }
 }
 
+fn entry(seconds: u64, what: &str, tried: Option<Tried>) -> TimelineEntry {
+    TimelineEntry { at: ago(seconds), what: what.into(), tried }
+}
+
 fn tried(action: u64, remedy: Remedy, verification: Option<Verification>) -> Option<Tried> {
     Some(Tried { action: ActionId(action), remedy, verification })
 }
@@ -161,21 +165,15 @@ pub(crate) fn repaired() -> Incident {
     incident.attempts = 1;
     let confirmed = Verification::Confirmed { why: "active with a new invocation for 3s".into() };
     incident.timeline = vec![
-        TimelineEntry {
-            at: ago(7200),
-            what: "active_state is \"failed\", result is \"signal\"".into(),
-            tried: None,
-        },
-        TimelineEntry {
-            at: ago(7199),
-            what: "reset-and-start begun".into(),
-            tried: tried(13, Remedy::ResetAndStart, None),
-        },
-        TimelineEntry {
-            at: ago(7196),
-            what: "reset-and-start confirmed".into(),
-            tried: tried(13, Remedy::ResetAndStart, Some(confirmed)),
-        },
+        entry(7200, "found: active_state is \"failed\", result is \"signal\"", None),
+        entry(
+            7199,
+            "reset-and-start (attempt 1): it failed",
+            tried(13, Remedy::ResetAndStart, Some(confirmed)),
+        ),
+        entry(7199, "carried out", None),
+        entry(7196, "confirmed: active with a new invocation for 3s", None),
+        entry(7196, "resolved: the repair is confirmed", None),
     ];
     incident
 }
@@ -191,12 +189,9 @@ pub(crate) fn repairing() -> Snapshot {
     incident.attempts = 1;
     incident.evidence = Some(evidence());
     incident.timeline = vec![
-        TimelineEntry { at: ago(8), what: incident.finding.what.clone(), tried: None },
-        TimelineEntry {
-            at: ago(7),
-            what: "reset-and-start begun".into(),
-            tried: tried(15, Remedy::ResetAndStart, None),
-        },
+        entry(8, "found: active_state is \"failed\", result is \"exit-code\"", None),
+        entry(7, "reset-and-start (attempt 1): it failed", tried(15, Remedy::ResetAndStart, None)),
+        entry(6, "carried out", None),
     ];
     let mut snapshot = healthy();
     snapshot.units = vec![UnitView {
@@ -215,6 +210,17 @@ pub(crate) fn held() -> Snapshot {
         IncidentState::Planned,
     );
     backoff.attempts = 2;
+    for action in [13, 14] {
+        let why = "failed again after 2s, exit-code 1";
+        let refuted = Some(Verification::Refuted { why: why.into() });
+        let at = 240 - action * 10;
+        backoff.timeline.push(entry(
+            at,
+            "reset-and-start: it failed",
+            tried(action, Remedy::ResetAndStart, refuted),
+        ));
+        backoff.timeline.push(entry(at - 4, &format!("refuted: {why}"), None));
+    }
     backoff.held = Some(Refusal {
         guard: GuardName::Backoff,
         hold: Hold::Until(ahead(250)),
@@ -279,34 +285,21 @@ pub(crate) fn escalated() -> Snapshot {
     incident.attempts = 2;
     incident.recurrences = 1;
     incident.evidence = Some(evidence());
-    let refuted = |why: &str| Verification::Refuted { why: why.into() };
+    let why = "failed again after 2s, exit-code 1";
+    let refuted = |action, remedy| tried(action, remedy, Some(Verification::Refuted { why: why.into() }));
     incident.timeline = vec![
-        TimelineEntry { at: ago(900), what: incident.finding.what.clone(), tried: None },
-        TimelineEntry {
-            at: ago(899),
-            what: "reset-and-start begun".into(),
-            tried: tried(15, Remedy::ResetAndStart, None),
-        },
-        TimelineEntry {
-            at: ago(896),
-            what: "reset-and-start refuted".into(),
-            tried: tried(15, Remedy::ResetAndStart, Some(refuted("failed again after 2s, exit-code 1"))),
-        },
-        TimelineEntry {
-            at: ago(880),
-            what: "restart-with-dependencies begun".into(),
-            tried: tried(16, Remedy::RestartWithDependencies, None),
-        },
-        TimelineEntry {
-            at: ago(874),
-            what: "restart-with-dependencies refuted".into(),
-            tried: tried(
-                16,
-                Remedy::RestartWithDependencies,
-                Some(refuted("failed again after 1s, exit-code 1")),
-            ),
-        },
-        TimelineEntry { at: ago(300), what: "escalated: the ladder is used up".into(), tried: None },
+        entry(900, "found: active_state is \"failed\", result is \"exit-code\"", None),
+        entry(899, "reset-and-start (attempt 1): it failed", refuted(15, Remedy::ResetAndStart)),
+        entry(898, "carried out", None),
+        entry(896, &format!("refuted: {why}"), None),
+        entry(
+            880,
+            "restart-with-dependencies (attempt 2): reset-and-start did not help",
+            refuted(16, Remedy::RestartWithDependencies),
+        ),
+        entry(878, "carried out", None),
+        entry(874, &format!("refuted: {why}"), None),
+        entry(300, "escalated: the ladder is used up", None),
     ];
     let mut snapshot = healthy();
     snapshot.units = vec![UnitView {

@@ -80,6 +80,10 @@ mod tests {
             prop_assert!(taken * 1000 <= 10_000 + 5 * now);
         }
 
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn memory_is_bounded(uids in prop::collection::vec(any::<u32>(), 0..2000)) {
             let mut throttle = Throttle::new(1, 1);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ConditionView, Counts, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause, Proposal,
-    ProposalId, Reading, Record, Refusal, Remedy, RuleName, Seq, Severity, Snapshot, Subject, Timestamp,
+    ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity, Snapshot, Subject, Timestamp, Tried,
     UnitName, UnitView,
 };
 
@@ -78,16 +78,21 @@ pub struct IncidentSummary {
     pub escalated: Option<Timestamp>,
     pub attempts: u32,
     pub recurrences: u32,
-    /// The remedies that were tried, oldest first.
-    pub tried: Vec<Remedy>,
+    /// What was tried, oldest first, each with its verdict where there is one.
+    pub tried: Vec<Tried>,
     pub held: Option<Refusal>,
     pub proposal: Option<ProposalId>,
 }
 
 impl From<&Incident> for IncidentSummary {
     fn from(incident: &Incident) -> Self {
-        let tried = incident.timeline.iter().filter_map(|entry| entry.tried.as_ref());
-        let mut seen = std::collections::BTreeSet::new();
+        let mut tried: Vec<Tried> = Vec::new();
+        for latest in incident.timeline.iter().filter_map(|entry| entry.tried.as_ref()) {
+            match tried.iter_mut().find(|seen| seen.action == latest.action) {
+                Some(seen) => *seen = latest.clone(),
+                None => tried.push(latest.clone()),
+            }
+        }
         Self {
             id: incident.id,
             rule: incident.rule.clone(),
@@ -102,7 +107,7 @@ impl From<&Incident> for IncidentSummary {
             escalated: incident.escalated,
             attempts: incident.attempts,
             recurrences: incident.recurrences,
-            tried: tried.filter(|tried| seen.insert(tried.action)).map(|tried| tried.remedy).collect(),
+            tried,
             held: incident.held.clone(),
             proposal: incident.proposal,
         }

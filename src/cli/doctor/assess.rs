@@ -2,7 +2,7 @@
 
 use crate::model::Reading;
 
-use super::{CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
+use super::{AgentSeen, CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
 use CheckState::{Limited, Missing, Ok as Fine, Unknown};
 
 /// Capabilities (capabilities(7)) that the agent works with, and what is lost without.
@@ -61,13 +61,17 @@ pub fn assess(facts: &Facts) -> Vec<Check> {
 
 fn agent(facts: &Facts) -> Check {
     match &facts.agent {
-        Ok(agent) => {
+        AgentSeen::Answers(agent) => {
             let found =
                 format!("version {} answers on {}, pid {}", agent.version, facts.socket.display(), agent.pid);
             check("agent", Fine, found, format!("faults are repaired, through {}", agent.manager))
         }
-        Err(why) => check("agent", Limited, why, "nothing is repaired now, or this user may not ask")
-            .remedy("systemctl enable --now prunellad"),
+        AgentSeen::Silent(why) => {
+            check("agent", Limited, why, "nothing is repaired now").remedy("systemctl enable --now prunellad")
+        }
+        AgentSeen::Declines(why) => {
+            check("agent", Unknown, why, "it runs; how it fares is not seen as this user")
+        }
     }
 }
 
@@ -227,32 +231,32 @@ fn kernel(facts: &Facts) -> Vec<Check> {
             tried(&facts.pidfd, since(5, 3)),
             "5.3",
             "a process can't be mistaken for another that got its number",
-            "services that the agent itself supervises can't be signalled safely, and are not",
+            "the agent can't watch processes that it starts: its own services and exec probes don't run",
             Limited,
         ),
         feature(
             "openat2",
             tried(&facts.openat2, since(5, 6)),
             "5.6",
-            "files are opened without following planted links",
-            "files below folders that users can write to are not touched",
-            Limited,
+            "there for later versions; nothing in this one needs it",
+            "nothing in this version needs it",
+            Fine,
         ),
         feature(
             "cgroup.kill",
             since(5, 14),
             "5.14",
-            "all processes of a unit can be ended at once",
-            "left-over processes are ended one by one",
+            "probes and hooks that overrun are ended at once, with all their children",
+            "probes and hooks that overrun are ended one process after the other",
             Limited,
         ),
         feature(
             "statmount",
             since(6, 8),
             "6.8",
-            "mounts are read one by one",
-            "mounts are read from mountinfo, which takes longer on hosts with thousands",
-            Limited,
+            "there for later versions; nothing in this one needs it",
+            "nothing in this version needs it",
+            Fine,
         ),
     ]
 }

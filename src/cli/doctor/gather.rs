@@ -12,9 +12,8 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use crate::cli::args::STATE;
 use crate::cli::offline::Proof;
 use crate::model::{Absence, Reading};
-use crate::serve::AgentInfo;
 
-use super::{CgroupLayout, Cgroups, Facts, StateFolder, Surroundings};
+use super::{AgentSeen, CgroupLayout, Cgroups, Facts, StateFolder, Surroundings};
 
 /// Files in /proc and /sys that are read here are a page or two.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -38,12 +37,15 @@ const LOCKS: [&str; 6] = [
 pub(in crate::cli) fn gather(
     root: &Path,
     socket: &Path,
-    agent: Result<AgentInfo, String>,
+    agent: AgentSeen,
     verify: fn(&Path) -> Result<Proof, String>,
 ) -> Facts {
     let host = Host { root, live: root == Path::new("/") };
     let (bus, synchronised) = host.bus();
-    let pid = agent.as_ref().ok().map(|agent| agent.pid);
+    let pid = match &agent {
+        AgentSeen::Answers(agent) => Some(agent.pid),
+        AgentSeen::Silent(_) | AgentSeen::Declines(_) => None,
+    };
     Facts {
         socket: socket.to_owned(),
         systemd: host.exists("/run/systemd/system"),

@@ -10,7 +10,7 @@ use crate::serve::testing::agent;
 
 fn good() -> Facts {
     Facts {
-        agent: Ok(agent()),
+        agent: AgentSeen::Answers(agent()),
         socket: "/run/prunella/prunella.sock".into(),
         systemd: Reading::Value(true),
         init: Reading::Value("systemd".into()),
@@ -43,7 +43,7 @@ fn good() -> Facts {
 fn poor() -> Facts {
     let none = Absence::Unsupported;
     Facts {
-        agent: Err("There is no socket /run/prunella/prunella.sock.".into()),
+        agent: AgentSeen::Silent("There is no socket /run/prunella/prunella.sock.".into()),
         systemd: Reading::Value(true),
         bus: Reading::Failed("the connection was refused\u{1b}[2J".into()),
         cgroups: Reading::Absent(none.clone()),
@@ -74,7 +74,9 @@ fn unseen() -> Facts {
         Reading::Failed("permission denied".into())
     }
     Facts {
-        agent: Err("permission denied".into()),
+        agent: AgentSeen::Declines(
+            "Reading the agent's state needs root or membership in group prunella.".into(),
+        ),
         systemd: denied(),
         init: denied(),
         bus: Reading::Absent(Absence::NotObserved),
@@ -106,7 +108,7 @@ fn a_good_host_is_ok_throughout() {
 #[test]
 fn what_can_not_be_seen_is_unknown_and_not_ok() {
     for check in assess(&unseen()) {
-        let seen = matches!(check.name, "agent" | "pressure" | "package managers");
+        let seen = matches!(check.name, "pressure" | "package managers");
         assert!(seen || check.state == CheckState::Unknown, "{check:?}");
     }
 }
@@ -120,7 +122,8 @@ fn only_what_stops_the_agent_is_missing() {
         .collect();
     assert_eq!(missing, ["system bus", "state folder"]);
     let ok: Vec<_> = states(&poor()).into_iter().filter(|(_, state)| *state == CheckState::Ok).collect();
-    assert_eq!(ok, [("service manager", CheckState::Ok)]);
+    let expected = ["service manager", "openat2", "statmount"].map(|name| (name, CheckState::Ok));
+    assert_eq!(ok, expected, "what is there, and what nothing needs yet");
 }
 
 #[test]
@@ -167,7 +170,7 @@ fn facts_are_read_below_the_root() {
         ],
     );
     let sound = |_: &Path| Ok(Proof { sound: true, text: "proven".into(), json: serde_json::Value::Null });
-    let facts = gather(root.path(), Path::new("/s"), Ok(agent()), sound);
+    let facts = gather(root.path(), Path::new("/s"), AgentSeen::Answers(agent()), sound);
     assert_eq!(facts.systemd, Reading::Value(true));
     assert_eq!(facts.init, Reading::Value("systemd".into()));
     assert_eq!(facts.kernel, Reading::Value((5, 14)));
@@ -187,7 +190,7 @@ fn facts_are_read_below_the_root() {
 fn an_empty_root_is_no_panic_and_nothing_is_ok_by_default() {
     let root = tempfile::tempdir().unwrap();
     let silent = |_: &Path| Err("no ledger".to_owned());
-    let facts = gather(root.path(), Path::new("/s"), Err("gone".into()), silent);
+    let facts = gather(root.path(), Path::new("/s"), AgentSeen::Silent("gone".into()), silent);
     let ok: Vec<_> = states(&facts).into_iter().filter(|(_, state)| *state == CheckState::Ok).collect();
     let expected = [("system bus", CheckState::Ok), ("ledger", CheckState::Ok)];
     assert_eq!(ok, expected, "no bus is needed without systemd, no ledger before the first start");
