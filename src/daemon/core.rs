@@ -27,7 +27,7 @@ const TURN_AT_LEAST: Duration = Duration::from_secs(10);
 /// What comes through the queue.
 #[derive(Debug)]
 pub(super) enum Event {
-    Input(Input),
+    Input(Box<Input>),
     Command {
         by: Peer,
         command: Command,
@@ -148,7 +148,7 @@ impl Core {
 
     async fn take(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Input(input) => self.input(input).await,
+            Event::Input(input) => self.input(*input).await,
             Event::Command { by, command, reply } => {
                 let ticket = CommandTicket(self.next_command);
                 self.next_command += 1;

@@ -103,7 +103,7 @@ impl Hands {
     /// Brings news to the engine; waits while its queue is full.
     pub(super) async fn tell(&self, input: Input) {
         // The loop has ended: nobody listens any more.
-        let _ = self.inbox.send(Event::Input(input)).await;
+        let _ = self.inbox.send(Event::Input(Box::new(input))).await;
     }
 
     pub(super) fn act(&self, permit: Permit) {

@@ -43,7 +43,7 @@ pub(super) fn record(entry: &Entry) {
         }
         RecordBody::Resumed { pause, .. } => tracing::warn!(%pause, "resumed"),
         RecordBody::OperatorStopped { unit } => {
-            tracing::info!(%unit, "an operator stopped it; it stays down")
+            tracing::info!(%unit, "an operator stopped it; it stays down");
         }
         RecordBody::Approved { proposal, by } => tracing::warn!(%proposal, by = by.name, "approved"),
         RecordBody::Denied { proposal, by, reason } => {

@@ -39,10 +39,10 @@ pub(super) async fn follow_manager(hands: Hands) {
                 }
             }
             Some(News::Changed(statuses)) => {
-                tell(&hands, UnitsUpdate::Changed { statuses, removed: Vec::new() }).await
+                tell(&hands, UnitsUpdate::Changed { statuses, removed: Vec::new() }).await;
             }
             Some(News::Removed(removed)) => {
-                tell(&hands, UnitsUpdate::Changed { statuses: Vec::new(), removed }).await
+                tell(&hands, UnitsUpdate::Changed { statuses: Vec::new(), removed }).await;
             }
             Some(News::Lost(why)) => {
                 tracing::warn!(%why, "the service manager can't be heard");

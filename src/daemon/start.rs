@@ -208,11 +208,11 @@ fn seed(boot: BootId) -> u64 {
     u64::from_le_bytes(digest[..8].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
+/// A service manager, and the same one by its own type where it is the direct one.
+type Managers = (Arc<dyn ServiceManager>, Option<Arc<DirectManager>>);
+
 /// The service manager of this host, and the direct one again where it has services to replace on a reload.
-fn manager(
-    options: &Options,
-    policy: &Policy,
-) -> anyhow::Result<(Arc<dyn ServiceManager>, Option<Arc<DirectManager>>)> {
+fn manager(options: &Options, policy: &Policy) -> anyhow::Result<Managers> {
     let systemd = match options.manager {
         ManagerChoice::Systemd => true,
         ManagerChoice::Direct => false,
