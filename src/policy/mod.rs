@@ -6,6 +6,7 @@
 mod limits;
 mod predicate;
 mod schedule;
+mod suggest;
 mod types;
 
 pub use limits::*;

@@ -1,0 +1,212 @@
+//! Two expressions tried over sample values: can they be true at once, can one be true at all.
+//!
+//! The samples of a field are the values around each constant that it is compared with. Where fields meet only
+//! constants, no other value can make a difference, so that "never" is proven; a witness is one in any case.
+
+use std::collections::BTreeMap;
+
+use crate::model::{FieldSpec, FieldType, FieldValue, Reading};
+
+use super::node::Node;
+use super::{Predicate, Truth};
+
+/// Most combinations tried: a check at load stays below a few milliseconds.
+const COMBINATIONS_MAX: usize = 10_000;
+
+/// What the samples say of a raise and a clear expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Relation {
+    /// Nothing against them that can be told.
+    Sound,
+    /// The raise expression is false for every value.
+    NeverRaised,
+    /// The clear expression is false for every value.
+    NeverCleared,
+    /// Both are true for these values.
+    Both(String),
+}
+
+/// Tries a raise and a clear expression.
+pub(in crate::policy) fn relation(raise: &Predicate, clear: &Predicate) -> Relation {
+    if never(raise) {
+        return Relation::NeverRaised;
+    }
+    if never(clear) {
+        return Relation::NeverCleared;
+    }
+    // A clear over other fields may be tied to the raise in ways that are not known here.
+    if !clear.fields.iter().all(|field| raise.fields.contains(field)) {
+        return Relation::Sound;
+    }
+    let mut samples = Samples::default();
+    samples.gather(&raise.root);
+    samples.gather(&clear.root);
+    let mut witness = None;
+    samples.each(|values| {
+        if holds(raise, values) && holds(clear, values) {
+            let shown: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {}", show(value))).collect();
+            witness = Some(shown.join(", "));
+        }
+        witness.is_none()
+    });
+    witness.map_or(Relation::Sound, Relation::Both)
+}
+
+fn never(predicate: &Predicate) -> bool {
+    let mut samples = Samples::default();
+    samples.gather(&predicate.root);
+    if !samples.exhaustive(&predicate.root) {
+        return false;
+    }
+    let mut found = false;
+    let tried_all = samples.each(|values| {
+        found = holds(predicate, values);
+        !found
+    });
+    tried_all && !found
+}
+
+type Values = BTreeMap<&'static str, FieldValue>;
+
+fn holds(predicate: &Predicate, values: &Values) -> bool {
+    let read = |name: &str| values.get(name).map_or(Reading::Failed("no sample".into()), |v| Reading::Value(v.clone()));
+    predicate.evaluate(read) == Truth::True
+}
+
+fn show(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Bool(truth) => truth.to_string(),
+        FieldValue::Int(number) => number.to_string(),
+        FieldValue::Float(number) => number.to_string(),
+        FieldValue::Text(text) => format!("'{text}'"),
+    }
+}
+
+#[derive(Default)]
+struct Samples(BTreeMap<&'static str, Vec<FieldValue>>);
+
+impl Samples {
+    fn gather(&mut self, node: &Node) {
+        match node {
+            Node::Field(spec) => self.begin(spec),
+            Node::Compare(_, left, right) | Node::Test(_, left, right) => {
+                self.gather(left);
+                self.gather(right);
+                match (&**left, &**right) {
+                    (Node::Field(spec), Node::Constant(value)) | (Node::Constant(value), Node::Field(spec)) => {
+                        self.around(spec, value);
+                    }
+                    _ => {}
+                }
+            }
+            Node::Among(needle, set) => {
+                self.gather(needle);
+                if let Node::Field(spec) = &**needle {
+                    set.iter().for_each(|value| self.around(spec, value));
+                }
+            }
+            Node::Constant(_)
+            | Node::Not(_)
+            | Node::And(..)
+            | Node::Or(..)
+            | Node::Choose(_)
+            | Node::Calculate(..)
+            | Node::Negate(_)
+            | Node::Length(_)
+            | Node::ToFloat(_) => node.children().into_iter().for_each(|child| self.gather(child)),
+        }
+    }
+
+    fn begin(&mut self, spec: &'static FieldSpec) {
+        let values = match spec.field_type {
+            FieldType::Bool => vec![FieldValue::Bool(false), FieldValue::Bool(true)],
+            FieldType::Int => vec![FieldValue::Int(0)],
+            FieldType::Float => vec![FieldValue::Float(0.0)],
+            FieldType::Text if spec.words.is_empty() => vec![FieldValue::Text("another".into())],
+            FieldType::Text => spec.words.iter().map(|word| FieldValue::Text((*word).to_owned())).collect(),
+        };
+        self.0.entry(spec.name).or_insert(values);
+    }
+
+    fn around(&mut self, spec: &'static FieldSpec, value: &FieldValue) {
+        let values = self.0.entry(spec.name).or_default();
+        let more = match (spec.field_type, value) {
+            (FieldType::Int, FieldValue::Int(number)) => {
+                [number.saturating_sub(1), *number, number.saturating_add(1)].map(FieldValue::Int).to_vec()
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "a sample near the constant; it need not be exact")]
+            (FieldType::Int, FieldValue::Float(number)) => {
+                [number.floor() as i64, number.ceil() as i64].map(FieldValue::Int).to_vec()
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a sample near the constant; it need not be exact")]
+            (FieldType::Float, FieldValue::Int(number)) => {
+                [*number as f64 - 1.0, *number as f64, *number as f64 + 1.0].map(FieldValue::Float).to_vec()
+            }
+            (FieldType::Float, FieldValue::Float(number)) => {
+                [number - 1.0, *number, number + 1.0].map(FieldValue::Float).to_vec()
+            }
+            (FieldType::Text, FieldValue::Text(_)) if spec.words.is_empty() => vec![value.clone()],
+            _ => Vec::new(),
+        };
+        for value in more {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+    }
+
+    /// Whether the samples stand for every value: fields meet constants only, and of texts only known words.
+    fn exhaustive(&self, node: &Node) -> bool {
+        match node {
+            Node::Compare(_, left, right) => match (&**left, &**right) {
+                (Node::Field(spec), Node::Constant(value)) | (Node::Constant(value), Node::Field(spec)) => {
+                    matches!(
+                        (spec.field_type, value),
+                        (FieldType::Bool, FieldValue::Bool(_))
+                            | (FieldType::Int, FieldValue::Int(_))
+                            | (FieldType::Text, FieldValue::Text(_))
+                    )
+                }
+                _ => false,
+            },
+            Node::Among(needle, _) => {
+                matches!(&**needle, Node::Field(spec) if matches!(spec.field_type, FieldType::Int | FieldType::Text))
+            }
+            Node::Test(_, text, part) => {
+                matches!((&**text, &**part), (Node::Field(spec), Node::Constant(_)) if !spec.words.is_empty())
+            }
+            Node::Field(spec) => spec.field_type == FieldType::Bool,
+            Node::Constant(_) => true,
+            Node::Not(_) | Node::And(..) | Node::Or(..) => {
+                node.children().into_iter().all(|child| self.exhaustive(child))
+            }
+            Node::Choose(_)
+            | Node::Calculate(..)
+            | Node::Negate(_)
+            | Node::Length(_)
+            | Node::ToFloat(_) => false,
+        }
+    }
+
+    /// Calls `visit` with each combination until it says stop. False when there were too many to try them all.
+    fn each(&self, mut visit: impl FnMut(&Values) -> bool) -> bool {
+        let names: Vec<&'static str> = self.0.keys().copied().collect();
+        let sizes: Vec<usize> = self.0.values().map(Vec::len).collect();
+        let total = sizes.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+        let tried = total.unwrap_or(usize::MAX).min(COMBINATIONS_MAX);
+        for number in 0..tried {
+            let mut rest = number;
+            let mut values = Values::new();
+            for (name, size) in names.iter().zip(&sizes) {
+                if let Some(value) = self.0.get(name).and_then(|values| values.get(rest % size)) {
+                    values.insert(name, value.clone());
+                }
+                rest /= size;
+            }
+            if !visit(&values) {
+                return true;
+            }
+        }
+        total.is_some_and(|total| total <= COMBINATIONS_MAX)
+    }
+}
