@@ -31,7 +31,7 @@ pub(super) enum Answer {
 }
 
 /// The folded state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
     boot: BootId,
     pub(super) incidents: BTreeMap<IncidentId, Incident>,
@@ -455,6 +455,32 @@ impl Memory {
             attempts.forget_before(moment);
         }
         self.rule_attempts.retain(|_, attempts| !attempts.is_empty());
+    }
+
+    /// Compares with another fold of the same records. Attempts that no budget looks at any more are dropped by
+    /// time and not by a record, so they do not count.
+    pub(super) fn same_as(&self, other: &Self, now: BootTime) -> Result<(), String> {
+        let [mine, theirs] = [self, other].map(|it| {
+            let mut it = it.clone();
+            it.forget_attempts_before(now);
+            it
+        });
+        if mine == theirs {
+            return Ok(());
+        }
+        let differs = [
+            ("incidents", mine.incidents == theirs.incidents),
+            ("current incidents", mine.current == theirs.current),
+            ("histories", mine.histories == theirs.histories),
+            ("actions", mine.actions == theirs.actions),
+            ("proposals", mine.proposals == theirs.proposals),
+            ("denials", mine.denied == theirs.denied),
+            ("pauses", mine.pauses == theirs.pauses),
+            ("operator's stops", mine.operator_stopped == theirs.operator_stopped),
+            ("counts", mine.counts == theirs.counts),
+        ];
+        let names: Vec<&str> = differs.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+        Err(format!("the folds differ in {}", names.join(", ")))
     }
 
     /// Open incidents, oldest first.

@@ -34,6 +34,7 @@ use crate::verify::Watch;
 
 pub use io::*;
 pub use memory::Memory;
+pub use snapshot::Sizes;
 
 /// What the engine is started with.
 #[derive(Clone, Debug)]
