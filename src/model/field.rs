@@ -104,6 +104,7 @@ pub const UNIT_FIELDS: &[FieldSpec] = &[
     field("dependency_failed", FieldType::Bool, "its last start was given up because a dependency failed"),
     field("probed", FieldType::Bool, "the policy has a probe for it"),
     field("probe_failures", FieldType::Int, "runs of its probe that failed in a row"),
+    field("unresponsive", FieldType::Bool, "its probe failed as often in a row as its `failures` says"),
     field("memory_bytes", FieldType::Int, "memory of its control group, bytes"),
     field("tasks", FieldType::Int, "tasks in its control group"),
     field("cpu_percent", FieldType::Float, "CPU use, percent of one core, since the reading before"),

@@ -75,11 +75,21 @@ pub(super) fn listed<'c>(words: impl IntoIterator<Item = &'c str>) -> String {
     }
 }
 
+/// `a, b or c`: one of them is to be written.
+pub(super) fn either<'c>(words: impl IntoIterator<Item = &'c str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
 /// "write X", or the list of what there is when nothing is near.
-pub(super) fn instead<'c>(word: &str, candidates: &[&'c str], what: &str, quote: &str) -> String {
+pub(super) fn instead(word: &str, candidates: &[&str], what: &str, quote: &str) -> String {
     match closest(word, candidates.iter().copied()) {
         Some(near) => format!("write {quote}{near}{quote}"),
-        None => format!("{what}: {}", listed(candidates.iter().copied())),
+        None => format!("{what} {}", either(candidates.iter().copied())),
     }
 }
 
@@ -104,5 +114,6 @@ mod tests {
     fn lists_read_as_people_write_them() {
         assert_eq!(listed(["a"]), "a");
         assert_eq!(listed(["a", "b", "c"]), "a, b and c");
+        assert_eq!(either(["a", "b", "c"]), "a, b or c");
     }
 }

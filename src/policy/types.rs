@@ -55,7 +55,8 @@ impl Maintenance {
 /// What a probe does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
-    /// GET over plain HTTP/1.1 on a loopback address.
+    /// GET over plain HTTP/1.1 on a loopback address. `host` is the Host header; `expect` holds every status that is
+    /// healthy, and is never empty.
     Http { address: std::net::SocketAddr, host: String, path: String, expect: Vec<u16> },
     /// A TCP connection on a loopback address.
     Tcp { address: std::net::SocketAddr },

@@ -1,24 +1,26 @@
 //! From the parser's tree to ours: names, types, words.
 
-use std::ops::Range;
-
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
-use cel::parser::Parser;
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use crate::model::{FieldType, FieldValue, SubjectKind, fields_of};
 use crate::policy::suggest::{closest, instead, listed};
 
+use super::PredicateError;
 use super::node::{Calculation, Comparison, Node, TextTest};
-use super::{EXPRESSION_NESTING_MAX, PredicateError};
+use super::text::{Text, parse};
 
 type Checked = Result<(Node, FieldType), PredicateError>;
+
+/// Finer states that people look for in `active_state`, since `systemctl` shows both in one line.
+const SUB_STATES: &[&str] =
+    &["running", "dead", "exited", "listening", "waiting", "mounted", "plugged", "auto-restart"];
 
 const FUNCTIONS: &[&str] = &["size", "double", "startsWith", "endsWith", "contains"];
 
 /// Parses and checks; gives the type of the whole.
 pub(super) fn compile(source: &str, kind: SubjectKind) -> Checked {
-    let (tree, info) = parse(source)?;
-    Checker { source, kind, info }.check(&tree)
+    let (tree, text) = parse(source)?;
+    Checker { kind, text }.check(&tree)
 }
 
 /// A type with its article, for messages.
@@ -36,42 +38,9 @@ pub(super) fn field_list(kind: SubjectKind) -> String {
     listed(fields_of(kind).iter().map(|spec| spec.name))
 }
 
-fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), PredicateError> {
-    // The parser's own limit counts in its grammar's terms; ours, checked before, is the lower one.
-    let depth = u16::try_from(4 * EXPRESSION_NESTING_MAX).unwrap_or(u16::MAX);
-    // It has panicked on odd input in the past. A policy file must not take the agent down.
-    let parsed = std::panic::catch_unwind(|| {
-        let parser = Parser::new().max_recursion_depth(depth);
-        parser.parse_with_source_info(source).map_err(|errors| parse_error(source, errors.errors.first()))
-    });
-    parsed.unwrap_or_else(|_| Err(parse_error(source, None)))
-}
-
-fn parse_error(source: &str, error: Option<&cel::ParseError>) -> PredicateError {
-    let place = error.and_then(|error| {
-        let line = usize::try_from(error.pos.0).ok()?.checked_sub(1)?;
-        let column = usize::try_from(error.pos.1).ok()?.checked_sub(1)?;
-        let before: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
-        Some((before + column).min(source.len().saturating_sub(1)))
-    });
-    let range = place.map_or(0..source.len(), |at| {
-        let word = source[at..].bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-        at..at + word.max(1)
-    });
-    PredicateError::new(
-        range.clone(),
-        match source.get(range) {
-            Some(found) if place.is_some() => format!("`{found}` is not expected here"),
-            Some(_) | None => "this is not an expression".to_owned(),
-        },
-        "a condition is FIELD OPERATOR VALUE, as in `restarts > 3`; conditions are joined with && and ||",
-    )
-}
-
 struct Checker<'s> {
-    source: &'s str,
     kind: SubjectKind,
-    info: SourceInfo,
+    text: Text<'s>,
 }
 
 impl Checker<'_> {
@@ -225,7 +194,9 @@ impl Checker<'_> {
     fn boolean(&self, tree: &IdedExpr) -> Result<Box<Node>, PredicateError> {
         match self.check(tree)? {
             (node, FieldType::Bool) => Ok(Box::new(node)),
-            (_, found) => Err(self.mismatch(tree, "&&, ||, ! and ? take conditions that are true or false", found)),
+            (_, found) => {
+                Err(self.mismatch(tree, "&&, ||, ! and ? take conditions that are true or false", found))
+            }
         }
     }
 
@@ -282,9 +253,9 @@ impl Checker<'_> {
         if left_type != right_type {
             let (whole, node) =
                 if left_type == FieldType::Int { (left, &left_node) } else { (right, &right_node) };
-            let help = match node {
-                Node::Constant(FieldValue::Int(number)) => format!("write {number}.0"),
-                _ => format!("write double({})", self.snippet(whole)),
+            let help = match node.constant() {
+                Some(FieldValue::Int(number)) => format!("write {number}.0"),
+                Some(_) | None => format!("write double({})", self.snippet(whole)),
             };
             return Err(self.error(
                 whole,
@@ -304,10 +275,9 @@ impl Checker<'_> {
         self.comparable((left, &left_node, left_type), (right, &right_node, right_type))?;
         let ordered = match how {
             Comparison::Equal | Comparison::NotEqual => false,
-            Comparison::Less
-            | Comparison::LessOrEqual
-            | Comparison::Greater
-            | Comparison::GreaterOrEqual => true,
+            Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual => {
+                true
+            }
         };
         if ordered && matches!(left_type, FieldType::Bool | FieldType::Text) {
             return Err(self.mismatch(left, "< and > compare numbers", left_type));
@@ -332,23 +302,17 @@ impl Checker<'_> {
         } else {
             (right, right_node, right_type, left_type)
         };
-        let help = match node {
-            Node::Constant(FieldValue::Text(text))
-                if expected != FieldType::Bool && text.parse::<f64>().is_ok() =>
+        let help = match (node.constant(), expected) {
+            (Some(FieldValue::Text(text)), FieldType::Int | FieldType::Float)
+                if text.parse::<f64>().is_ok() =>
             {
                 format!("write {text} without quotes")
             }
-            Node::Constant(FieldValue::Text(text))
-                if expected == FieldType::Bool && matches!(text.as_str(), "true" | "false") =>
-            {
+            (Some(FieldValue::Text(text)), FieldType::Bool) if matches!(text.as_str(), "true" | "false") => {
                 format!("write {text} without quotes")
             }
-            Node::Constant(FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Bool(_))
-                if expected == FieldType::Text =>
-            {
-                format!("put quotes around it: '{}'", self.snippet(tree))
-            }
-            _ => format!("compare it with {}", describe(expected)),
+            (Some(_), FieldType::Text) => format!("put quotes around it: '{}'", self.snippet(tree)),
+            (Some(_) | None, _) => format!("compare it with {}", describe(expected)),
         };
         let other = if matches!(left_node, Node::Constant(_)) { right } else { left };
         Err(self.error(
@@ -375,7 +339,12 @@ impl Checker<'_> {
         Err(self.error(
             tree,
             format!("`{}` is never '{word}'", spec.name),
-            instead(word, spec.words, "it can be", "'"),
+            match spec.name {
+                "active_state" if SUB_STATES.contains(&word.as_str()) => {
+                    format!("'{word}' is a word of `sub_state`: write `sub_state == '{word}'`")
+                }
+                _ => instead(word, spec.words, "it can be", "'"),
+            },
         ))
     }
 
@@ -396,14 +365,10 @@ impl Checker<'_> {
             let (node, found) = self.check(element)?;
             self.comparable((left, &needle, needle_type), (element, &node, found))?;
             self.check_word(&needle, element, &node)?;
-            let constant = match node {
-                Node::Constant(value) => Some(value),
-                Node::Negate(inner) => match *inner {
-                    Node::Constant(FieldValue::Int(number)) => number.checked_neg().map(FieldValue::Int),
-                    Node::Constant(FieldValue::Float(number)) => Some(FieldValue::Float(-number)),
-                    _ => None,
-                },
-                _ => None,
+            let constant = if let Node::Negate(inner) = &node {
+                inner.constant().and_then(negated)
+            } else {
+                node.constant().cloned()
             };
             set.push(constant.ok_or_else(|| {
                 self.error(
@@ -437,7 +402,7 @@ impl Checker<'_> {
             "duration" => "fields that are times are numbers of seconds: compare with a number".to_owned(),
             other => match closest(other, FUNCTIONS.iter().copied()) {
                 Some(near) => format!("write `{near}`"),
-                None => format!("the functions are: {}", listed(FUNCTIONS.iter().copied())),
+                None => format!("there are {}", listed(FUNCTIONS.iter().copied())),
             },
         };
         self.error(tree, format!("there is no function `{name}`"), used)
@@ -448,53 +413,29 @@ impl Checker<'_> {
         let help = match found {
             FieldType::Bool => format!("`{snippet}` is a condition already: use it on its own"),
             FieldType::Int | FieldType::Float => format!("compare it: `{snippet} > 0`"),
-            FieldType::Text => match &tree.expr {
-                Expr::Literal(_) => format!("compare a field with it: `active_state == {snippet}`"),
-                _ => format!("compare it: `{snippet} == '…'`"),
-            },
+            FieldType::Text if matches!(tree.expr, Expr::Literal(_)) => {
+                format!("compare a field with it: `active_state == {snippet}`")
+            }
+            FieldType::Text => format!("compare it: `{snippet} == '…'`"),
         };
         self.error(tree, format!("{wanted}, `{snippet}` is {}", describe(found)), help)
     }
 
     fn error(&self, tree: &IdedExpr, what: impl Into<String>, help: impl Into<String>) -> PredicateError {
-        PredicateError::new(self.range(tree), what, help)
+        PredicateError::new(self.text.range(tree), what, help)
     }
 
     fn snippet(&self, tree: &IdedExpr) -> &str {
-        self.source.get(self.range(tree)).unwrap_or(self.source)
+        self.text.snippet(tree)
     }
+}
 
-    /// The text that a tree came from: from its first token to its last. The parser keeps one token for each node.
-    fn range(&self, tree: &IdedExpr) -> Range<usize> {
-        let mut range: Option<Range<usize>> = None;
-        self.widen(tree, &mut range);
-        let range = range.unwrap_or(0..self.source.len());
-        range.start.min(self.source.len())..range.end.min(self.source.len())
-    }
-
-    fn widen(&self, tree: &IdedExpr, range: &mut Option<Range<usize>>) {
-        if let Some((start, last)) = self.info.offset_for(tree.id) {
-            let (start, end) = (start as usize, last as usize + 1);
-            if start < end {
-                let before = range.take().unwrap_or(start..end);
-                *range = Some(before.start.min(start)..before.end.max(end));
-            }
-        }
-        match &tree.expr {
-            Expr::Call(call) => {
-                for part in call.target.as_deref().into_iter().chain(&call.args) {
-                    self.widen(part, range);
-                }
-            }
-            Expr::Select(select) => self.widen(&select.operand, range),
-            Expr::List(list) => list.elements.iter().for_each(|element| self.widen(element, range)),
-            Expr::Unspecified
-            | Expr::Comprehension(_)
-            | Expr::Ident(_)
-            | Expr::Literal(_)
-            | Expr::Map(_)
-            | Expr::Struct(_) => {}
-        }
+/// The number with its sign changed, where it has one.
+fn negated(value: &FieldValue) -> Option<FieldValue> {
+    match value {
+        FieldValue::Int(number) => number.checked_neg().map(FieldValue::Int),
+        FieldValue::Float(number) => Some(FieldValue::Float(-number)),
+        FieldValue::Bool(_) | FieldValue::Text(_) => None,
     }
 }
 

@@ -40,9 +40,17 @@ pub(super) fn inspect(source: &str) -> Refusal {
             "split it into several rules",
         );
     }
+    // The parser counts characters and we count bytes; plain ASCII, in texts and comments as well, keeps them alike.
+    if let Some(at) = source.find(|c: char| !c.is_ascii()) {
+        return Err(stray(source, at));
+    }
     let tokens = split(source)?;
     if tokens.is_empty() {
-        return refuse(0..source.len(), "the expression is empty", "write one, as in `active_state == 'failed'`");
+        return refuse(
+            0..source.len(),
+            "the expression is empty",
+            "write one, as in `active_state == 'failed'`",
+        );
     }
     check_size(&tokens)?;
     check_brackets(source, &tokens)?;
@@ -125,7 +133,11 @@ fn stray(source: &str, at: usize) -> PredicateError {
                 "write a plain ' on both sides of the text",
             )
         }
-        '`' => PredicateError::new(range, "a backtick quotes nothing here", "write the text in plain quotes: 'text'"),
+        '`' => PredicateError::new(
+            range,
+            "a backtick quotes nothing here",
+            "write the text in plain quotes: 'text'",
+        ),
         '\u{a0}' => PredicateError::new(range, "a non-breaking space", "write a plain space"),
         '\u{2264}' => PredicateError::new(range, format!("{found} is not an operator"), "write <="),
         '\u{2265}' => PredicateError::new(range, format!("{found} is not an operator"), "write >="),
@@ -139,7 +151,11 @@ fn stray(source: &str, at: usize) -> PredicateError {
             "write the bare name of the field",
         ),
         ';' => PredicateError::new(range, "an expression does not end in a semicolon", "leave it out"),
-        '^' => PredicateError::new(range, "`^` is not an operator", "write != between two conditions for \"either\""),
+        '^' => PredicateError::new(
+            range,
+            "`^` is not an operator",
+            "write != between two conditions for \"either\"",
+        ),
         '~' => PredicateError::new(
             range,
             "`~` is not an operator",
@@ -188,7 +204,11 @@ fn number(source: &str, start: usize) -> Result<usize, PredicateError> {
 fn text(source: &str, start: usize, quote: u8) -> Result<usize, PredicateError> {
     let bytes = source.as_bytes();
     if bytes[start..].starts_with(&[quote; 3]) {
-        return refuse(start..start + 3, "texts in three quotes are not taken", "write the text in plain quotes");
+        return refuse(
+            start..start + 3,
+            "texts in three quotes are not taken",
+            "write the text in plain quotes",
+        );
     }
     let mut at = start + 1;
     while let Some(&byte) = bytes.get(at) {
@@ -196,8 +216,7 @@ fn text(source: &str, start: usize, quote: u8) -> Result<usize, PredicateError> 
             b'\\' => at += 2,
             b'\n' => break,
             _ if byte == quote => return Ok(at + 1),
-            _ if byte.is_ascii() => at += 1,
-            _ => return Err(stray(source, at)),
+            _ => at += 1,
         }
     }
     refuse(
@@ -301,7 +320,11 @@ fn check_order(source: &str, tokens: &[Token]) -> Refusal {
             "like" | "matches" => "write name.startsWith('…'), name.endsWith('…') or name.contains('…')",
             _ => continue,
         };
-        return refuse(token.range.clone(), format!("`{}` is not part of the language", text_of(token)), instead);
+        return refuse(
+            token.range.clone(),
+            format!("`{}` is not part of the language", text_of(token)),
+            instead,
+        );
     }
     for pair in tokens.windows(2) {
         let [left, right] = pair else { continue };

@@ -11,6 +11,7 @@ mod node;
 mod overlap;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 use crate::model::{FieldType, FieldValue, Reading, SubjectKind};
 
+pub(super) use check::{describe, subject_word};
 use node::Node;
 pub(super) use overlap::{Relation, relation};
 
@@ -76,7 +78,7 @@ impl Predicate {
         if found != FieldType::Bool {
             return Err(PredicateError::new(
                 whole,
-                format!("the expression gives {}, a rule needs true or false", check::describe(found)),
+                format!("the expression gives {}, a rule needs true or false", describe(found)),
                 "compare it with something, as in `restarts > 3`",
             ));
         }

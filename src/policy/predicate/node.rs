@@ -104,7 +104,9 @@ impl Node {
             | Self::Length(_)
             | Self::ToFloat(_) => match *self.value(read)? {
                 FieldValue::Bool(truth) => Ok(truth),
-                FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Text(_) => Err(misfit("true or false")),
+                FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Text(_) => {
+                    Err(misfit("true or false"))
+                }
             },
         }
     }
@@ -147,6 +149,11 @@ impl Node {
             | Self::Among(..)
             | Self::Test(..) => self.truth(read).map(|truth| Cow::Owned(FieldValue::Bool(truth))),
         }
+    }
+
+    /// The value, where it is fixed.
+    pub(super) fn constant(&self) -> Option<&FieldValue> {
+        if let Self::Constant(value) = self { Some(value) } else { None }
     }
 
     /// The nodes right below.

@@ -11,7 +11,7 @@ use super::node::Node;
 use super::{Predicate, Truth};
 
 /// Most combinations tried: a check at load stays below a few milliseconds.
-const COMBINATIONS_MAX: usize = 10_000;
+const COMBINATIONS_MAX: usize = 4_000;
 
 /// What the samples say of a raise and a clear expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +38,12 @@ pub(in crate::policy) fn relation(raise: &Predicate, clear: &Predicate) -> Relat
     if !clear.fields.iter().all(|field| raise.fields.contains(field)) {
         return Relation::Sound;
     }
-    let mut samples = Samples::default();
-    samples.gather(&raise.root);
-    samples.gather(&clear.root);
+    let samples = Samples::of(&[&raise.root, &clear.root]);
     let mut witness = None;
     samples.each(|values| {
         if holds(raise, values) && holds(clear, values) {
-            let shown: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {}", show(value))).collect();
+            let shown: Vec<String> =
+                values.iter().map(|(name, value)| format!("{name} = {}", show(value))).collect();
             witness = Some(shown.join(", "));
         }
         witness.is_none()
@@ -53,8 +52,7 @@ pub(in crate::policy) fn relation(raise: &Predicate, clear: &Predicate) -> Relat
 }
 
 fn never(predicate: &Predicate) -> bool {
-    let mut samples = Samples::default();
-    samples.gather(&predicate.root);
+    let samples = Samples::of(&[&predicate.root]);
     if !samples.exhaustive(&predicate.root) {
         return false;
     }
@@ -69,7 +67,9 @@ fn never(predicate: &Predicate) -> bool {
 type Values = BTreeMap<&'static str, FieldValue>;
 
 fn holds(predicate: &Predicate, values: &Values) -> bool {
-    let read = |name: &str| values.get(name).map_or(Reading::Failed("no sample".into()), |v| Reading::Value(v.clone()));
+    let read = |name: &str| {
+        values.get(name).map_or(Reading::Failed("no sample".into()), |v| Reading::Value(v.clone()))
+    };
     predicate.evaluate(read) == Truth::True
 }
 
@@ -82,27 +82,52 @@ fn show(value: &FieldValue) -> String {
     }
 }
 
+/// The fields that are named, each with values to try.
 #[derive(Default)]
-struct Samples(BTreeMap<&'static str, Vec<FieldValue>>);
+struct Samples(BTreeMap<&'static str, (&'static FieldSpec, Vec<FieldValue>)>);
 
 impl Samples {
+    fn of(nodes: &[&Node]) -> Self {
+        let mut samples = Self::default();
+        nodes.iter().for_each(|node| samples.gather(node));
+        // Words that are only compared, and with which nothing is compared, are all alike: one stands for them.
+        for (spec, values) in samples.0.values_mut() {
+            let new = |word: &&&str| !values.contains(&FieldValue::Text((**word).to_owned()));
+            if let Some(word) = spec.words.iter().find(new) {
+                values.push(FieldValue::Text((*word).to_owned()));
+            }
+        }
+        samples
+    }
+
     fn gather(&mut self, node: &Node) {
         match node {
-            Node::Field(spec) => self.begin(spec),
-            Node::Compare(_, left, right) | Node::Test(_, left, right) => {
-                self.gather(left);
-                self.gather(right);
-                match (&**left, &**right) {
-                    (Node::Field(spec), Node::Constant(value)) | (Node::Constant(value), Node::Field(spec)) => {
-                        self.around(spec, value);
-                    }
-                    _ => {}
+            Node::Field(spec) => {
+                self.begin(spec);
+                for word in spec.words {
+                    self.add(spec, FieldValue::Text((*word).to_owned()));
                 }
             }
+            Node::Compare(_, left, right) => match (&**left, &**right) {
+                (Node::Field(spec), Node::Constant(value)) | (Node::Constant(value), Node::Field(spec)) => {
+                    self.around(spec, value);
+                }
+                _ => {
+                    self.gather(left);
+                    self.gather(right);
+                }
+            },
             Node::Among(needle, set) => {
-                self.gather(needle);
                 if let Node::Field(spec) = &**needle {
                     set.iter().for_each(|value| self.around(spec, value));
+                } else {
+                    self.gather(needle);
+                }
+            }
+            Node::Test(_, text, part) => {
+                self.gather(text);
+                if let (Node::Field(spec), Some(part)) = (&**text, part.constant()) {
+                    self.around(spec, part);
                 }
             }
             Node::Constant(_)
@@ -118,40 +143,61 @@ impl Samples {
     }
 
     fn begin(&mut self, spec: &'static FieldSpec) {
-        let values = match spec.field_type {
-            FieldType::Bool => vec![FieldValue::Bool(false), FieldValue::Bool(true)],
-            FieldType::Int => vec![FieldValue::Int(0)],
-            FieldType::Float => vec![FieldValue::Float(0.0)],
-            FieldType::Text if spec.words.is_empty() => vec![FieldValue::Text("another".into())],
-            FieldType::Text => spec.words.iter().map(|word| FieldValue::Text((*word).to_owned())).collect(),
-        };
-        self.0.entry(spec.name).or_insert(values);
+        match spec.field_type {
+            FieldType::Bool => {
+                self.add(spec, FieldValue::Bool(false));
+                self.add(spec, FieldValue::Bool(true));
+            }
+            FieldType::Int => self.add(spec, FieldValue::Int(0)),
+            FieldType::Float => self.add(spec, FieldValue::Float(0.0)),
+            FieldType::Text if spec.words.is_empty() => self.add(spec, FieldValue::Text("another".into())),
+            FieldType::Text => {}
+        }
+    }
+
+    fn add(&mut self, spec: &'static FieldSpec, value: FieldValue) {
+        let (_, values) = self.0.entry(spec.name).or_insert_with(|| (spec, Vec::new()));
+        if !values.contains(&value) {
+            values.push(value);
+        }
     }
 
     fn around(&mut self, spec: &'static FieldSpec, value: &FieldValue) {
-        let values = self.0.entry(spec.name).or_default();
-        let more = match (spec.field_type, value) {
+        self.begin(spec);
+        match (spec.field_type, value) {
             (FieldType::Int, FieldValue::Int(number)) => {
-                [number.saturating_sub(1), *number, number.saturating_add(1)].map(FieldValue::Int).to_vec()
+                for near in [number.saturating_sub(1), *number, number.saturating_add(1)] {
+                    self.add(spec, FieldValue::Int(near));
+                }
             }
-            #[expect(clippy::cast_possible_truncation, reason = "a sample near the constant; it need not be exact")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a sample near the constant; it need not be exact"
+            )]
             (FieldType::Int, FieldValue::Float(number)) => {
-                [number.floor() as i64, number.ceil() as i64].map(FieldValue::Int).to_vec()
+                self.add(spec, FieldValue::Int(number.floor() as i64));
+                self.add(spec, FieldValue::Int(number.ceil() as i64));
             }
-            #[expect(clippy::cast_precision_loss, reason = "a sample near the constant; it need not be exact")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a sample near the constant; it need not be exact"
+            )]
             (FieldType::Float, FieldValue::Int(number)) => {
-                [*number as f64 - 1.0, *number as f64, *number as f64 + 1.0].map(FieldValue::Float).to_vec()
+                for near in [*number as f64 - 1.0, *number as f64, *number as f64 + 1.0] {
+                    self.add(spec, FieldValue::Float(near));
+                }
             }
             (FieldType::Float, FieldValue::Float(number)) => {
-                [number - 1.0, *number, number + 1.0].map(FieldValue::Float).to_vec()
+                for near in [number - 1.0, *number, number + 1.0] {
+                    self.add(spec, FieldValue::Float(near));
+                }
             }
-            (FieldType::Text, FieldValue::Text(_)) if spec.words.is_empty() => vec![value.clone()],
-            _ => Vec::new(),
-        };
-        for value in more {
-            if !values.contains(&value) {
-                values.push(value);
+            (FieldType::Text, FieldValue::Text(word))
+                if spec.words.is_empty() || spec.words.contains(&word.as_str()) =>
+            {
+                self.add(spec, value.clone());
             }
+            _ => {}
         }
     }
 
@@ -180,25 +226,23 @@ impl Samples {
             Node::Not(_) | Node::And(..) | Node::Or(..) => {
                 node.children().into_iter().all(|child| self.exhaustive(child))
             }
-            Node::Choose(_)
-            | Node::Calculate(..)
-            | Node::Negate(_)
-            | Node::Length(_)
-            | Node::ToFloat(_) => false,
+            Node::Choose(_) | Node::Calculate(..) | Node::Negate(_) | Node::Length(_) | Node::ToFloat(_) => {
+                false
+            }
         }
     }
 
     /// Calls `visit` with each combination until it says stop. False when there were too many to try them all.
     fn each(&self, mut visit: impl FnMut(&Values) -> bool) -> bool {
         let names: Vec<&'static str> = self.0.keys().copied().collect();
-        let sizes: Vec<usize> = self.0.values().map(Vec::len).collect();
+        let sizes: Vec<usize> = self.0.values().map(|(_, values)| values.len()).collect();
         let total = sizes.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
         let tried = total.unwrap_or(usize::MAX).min(COMBINATIONS_MAX);
         for number in 0..tried {
             let mut rest = number;
             let mut values = Values::new();
             for (name, size) in names.iter().zip(&sizes) {
-                if let Some(value) = self.0.get(name).and_then(|values| values.get(rest % size)) {
+                if let Some(value) = self.0.get(name).and_then(|(_, values)| values.get(rest % size)) {
                     values.insert(name, value.clone());
                 }
                 rest /= size;
