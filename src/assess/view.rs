@@ -217,7 +217,9 @@ impl View {
             self.vitals = Reading::Value(vitals.clone());
             touched.insert(Subject::Host);
         }
-        if let Some(activity) = &sample.activity {
+        if let Some(activity) = &sample.activity
+            && self.activity_at.is_none_or(|before| before <= at)
+        {
             self.activity = Reading::Value(activity.clone());
             self.activity_at = Some(at);
         }
@@ -229,12 +231,16 @@ impl View {
             UnitsUpdate::Complete(statuses) => {
                 let listed: BTreeSet<&UnitName> = statuses.iter().map(|status| &status.name).collect();
                 let gone: Vec<UnitName> =
-                    self.units.keys().filter(|name| !listed.contains(name)).cloned().collect();
+                    self.units
+                        .iter()
+                        .filter(|(name, facts)| !listed.contains(name) && facts.read_at <= at)
+                        .map(|(name, _)| name.clone())
+                        .collect();
                 for status in statuses {
                     self.take_unit(status, at, touched);
                 }
                 self.forget(&gone, touched);
-                self.heard = Ok(at);
+                self.heard = Ok(self.heard.as_ref().map_or(at, |heard| at.max(*heard)));
             }
             UnitsUpdate::Changed { statuses, removed } => {
                 for status in statuses {
@@ -251,12 +257,14 @@ impl View {
     /// News after a silence do not tell what was missed: only a full reconciliation ends a loss.
     fn hear(&mut self, at: BootTime) {
         if let Ok(heard) = &mut self.heard {
-            *heard = at;
+            *heard = at.max(*heard);
         }
     }
 
     fn take_unit(&mut self, status: &UnitStatus, at: BootTime, touched: &mut BTreeSet<Subject>) {
         match self.units.get_mut(&status.name) {
+            // A pass over everything takes a while; what it read may be older than what a signal told since.
+            Some(facts) if at < facts.read_at => {}
             Some(facts) => {
                 if facts.status != *status {
                     touched.insert(Subject::Unit(status.name.clone()));

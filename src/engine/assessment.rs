@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::assess::{Change, advance, describe, read_field};
+use crate::assess::{advance, describe, read_field};
 use crate::model::{Condition, Finding, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName};
 use crate::policy::{Policy, Rule};
 
@@ -83,7 +83,7 @@ impl Engine {
                 rule.clear.evaluate(read)
             }
         };
-        let (after, change) = advance(before, &when, &clear, rule.hold_for, self.now.boot);
+        let (after, _) = advance(before, &when, &clear, rule.hold_for, self.now.boot);
         match &after {
             Some(condition) => {
                 if let Condition::Pending { since } = condition {
@@ -95,12 +95,10 @@ impl Engine {
                 self.conditions.remove(&key);
             }
         }
-        match change {
-            Change::Raised => self.raise(rule, subject),
-            Change::Cleared => {
-                // The incident ends in `advance_incidents`, once no act on it is under way.
-            }
-            Change::None => {}
+        // Not only when it is raised: a condition goes on firing through an operator's stop, which ends its
+        // incident. When it clears, the incident ends in `advance_incidents`, once no act on it is under way.
+        if matches!(after, Some(Condition::Firing { .. })) {
+            self.raise(rule, subject);
         }
     }
 
@@ -119,9 +117,15 @@ impl Engine {
             what: describe(&self.view, subject, rule.when.fields()),
         };
         let key = (rule.name.clone(), subject.clone());
-        let again = self.memory.current.get(&key).copied().filter(|id| {
-            self.memory.histories.contains_key(subject) && self.memory.incidents.contains_key(id)
-        });
+        // A fault that comes and goes is one fault, whether the agent or somebody else made it go.
+        let stable_after = self.setup.policy.limits.stable_after;
+        let recent = |id: &crate::model::IncidentId| {
+            self.memory.incidents.get(id).is_some_and(|it| {
+                let ended = it.closed.map_or(self.now.boot, |at| at.boot);
+                self.memory.histories.contains_key(subject) || self.now.boot.since(ended) < stable_after
+            })
+        };
+        let again = self.memory.current.get(&key).copied().filter(recent);
         let incident = if let Some(incident) = again {
             self.record(RecordBody::IncidentReopened { incident, finding });
             incident

@@ -344,19 +344,19 @@ impl Memory {
     fn applied(&mut self, action: ActionId, applied: &Applied, at: Timestamp) {
         let Some(act) = self.actions.get_mut(&action) else { return };
         act.applied = Some(applied.clone());
-        let (incident, subject, rule) =
-            (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone());
+        let (incident, subject, rule, begun) =
+            (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone(), act.begun.boot);
         let withdrawn = matches!(applied, Applied::Withdrawn { .. });
         if withdrawn {
             // Nothing was done: it does not count against any budget.
             if let Some(history) = self.histories.get_mut(&subject) {
-                history.attempts.take_back();
+                history.attempts.take_back(begun);
                 history.level = history.level.saturating_sub(1);
             }
             if let Some(attempts) = self.rule_attempts.get_mut(&rule) {
-                attempts.take_back();
+                attempts.take_back(begun);
             }
-            self.host_attempts.take_back();
+            self.host_attempts.take_back(begun);
         }
         let what = match applied {
             Applied::Changed => "carried out".to_owned(),

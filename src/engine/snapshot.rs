@@ -33,6 +33,7 @@ impl Engine {
             waiting: self.watches.len()
                 + self.permits.len()
                 + self.escalations.len()
+                + self.replies.len()
                 + self.evidence.len(),
         }
     }

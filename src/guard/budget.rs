@@ -21,9 +21,11 @@ impl Attempts {
         }
     }
 
-    /// The latest did not count: nothing was done.
-    pub fn take_back(&mut self) {
-        self.0.pop_back();
+    /// The one at that moment did not count: nothing was done.
+    pub fn take_back(&mut self, at: BootTime) {
+        if let Some(index) = self.0.iter().rposition(|moment| *moment == at) {
+            self.0.remove(index);
+        }
     }
 
     /// How many there are in all.

@@ -184,6 +184,8 @@ pub struct Run {
     pub(super) scripted: bool,
     crash_prone: bool,
     boundaries: u64,
+    /// Effects are being carried out: the engine is ahead of its records.
+    between_effects: bool,
     pub(super) restart_after: Moment,
     pub(super) reconcile_generation: u32,
     pub(super) probe_generation: Vec<u32>,
@@ -242,6 +244,7 @@ impl Run {
             scripted,
             crash_prone,
             boundaries: 0,
+            between_effects: false,
             restart_after: 1000,
             reconcile_generation: 0,
             probe_generation: vec![0; units],
@@ -470,6 +473,7 @@ impl Run {
     /// Between two effects the agent may end.
     fn boundary(&mut self) -> bool {
         self.boundaries += 1;
+        self.between_effects = true;
         let planned = self.options.crash_at.filter(|(at, _)| *at == self.boundaries);
         if let Some((_, power)) = planned {
             self.restart_after = 1000;
@@ -482,6 +486,7 @@ impl Run {
             self.agent_dies(power);
             return true;
         }
+        self.between_effects = false;
         false
     }
 
@@ -648,7 +653,9 @@ impl Run {
 
     /// The agent's process ends, or the power goes.
     pub(super) fn agent_dies(&mut self, power: bool) {
-        self.check_fold();
+        if !std::mem::take(&mut self.between_effects) {
+            self.check_fold();
+        }
         let agent = self.agent.take();
         let down = self.restart_after;
         if agent.is_some() {

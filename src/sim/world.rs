@@ -620,6 +620,7 @@ impl World {
                     wants: names(&unit.wants),
                     after: names(&after),
                     conflicts: names(&unit.conflicts),
+                    required_by: names(&self.dependants(index)),
                 },
                 service: Reading::Value(service),
             }),

@@ -13,6 +13,9 @@ fn millis(duration: Duration) -> Moment {
     Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
 }
 
+/// The longest from an intent to its act: the lifetime of a permit, twice for the way to the actuator.
+const LATE: Moment = 20_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
     intents: BTreeMap<ActionId, (RuleName, Subject)>,
@@ -21,7 +24,8 @@ pub(super) struct Budgets {
 
 impl Budgets {
     fn over(&self, budget: Budget, t: Moment, counts: impl Fn(&RuleName, &Subject) -> bool) -> bool {
-        let from = t.saturating_sub(millis(budget.window));
+        // The engine counts from the intent; the act may follow as long as its permit lasts.
+        let from = t.saturating_sub(millis(budget.window).saturating_sub(LATE));
         let recent = self.acts.iter().filter(|(at, _, rule, subject)| *at > from && counts(rule, subject));
         recent.count() > usize::try_from(budget.count).unwrap_or(usize::MAX)
     }
