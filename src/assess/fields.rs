@@ -23,6 +23,7 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
             _ => unknown(name),
         },
         Subject::Unit(unit) => match view.unit(unit) {
+            Some(facts) if name == "unresponsive" => unresponsive(view, facts),
             Some(facts) => unit_field(facts, name),
             None => Reading::Absent(Absence::NotObserved),
         },
@@ -86,6 +87,14 @@ fn unit_field(facts: &UnitFacts, name: &str) -> Reading<FieldValue> {
             Reading::Absent(reason) => Reading::Absent(reason),
             Reading::Failed(error) => Reading::Failed(error),
         },
+    }
+}
+
+fn unresponsive(view: &View, facts: &UnitFacts) -> Reading<FieldValue> {
+    match (&facts.probe, view.probe_limits.get(&facts.status.name)) {
+        (Some(probe), Some(limit)) => Reading::Value(FieldValue::Bool(probe.failures >= *limit)),
+        (None, Some(_)) => Reading::Absent(Absence::TooEarly),
+        (_, None) => Reading::Absent(Absence::NotApplicable),
     }
 }
 

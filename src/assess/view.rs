@@ -55,6 +55,12 @@ impl UnitFacts {
 
     fn take(&mut self, status: UnitStatus, at: BootTime) {
         let before = self.restart_counter();
+        if let Some(probe) = &mut self.probe
+            && (!status.active.is_up() || status.invocation() != self.status.invocation())
+        {
+            // Failures in a row are those of one run: a new one is not judged by the end of the one before.
+            probe.failures = 0;
+        }
         self.status = status;
         self.read_at = at;
         if self.status.active.is_up() {
@@ -108,6 +114,8 @@ impl UnitFacts {
         let failures = self.probe.as_ref().map_or(0, |probe| probe.failures);
         let failures = match &health {
             Reading::Value(Health::Healthy { .. }) => 0,
+            // Nobody expects an answer of a unit that is down.
+            Reading::Value(Health::Unhealthy { .. }) if !self.status.active.is_up() => 0,
             Reading::Value(Health::Unhealthy { .. }) => failures.saturating_add(1),
             // It could not run: that says nothing about the unit, neither way.
             Reading::Absent(_) | Reading::Failed(_) => failures,
@@ -153,6 +161,8 @@ pub struct View {
     /// When the activity was read.
     pub activity_at: Option<BootTime>,
     pub agent: AgentFacts,
+    /// Failures in a row that make a probed unit unresponsive, from the policy in force.
+    pub probe_limits: BTreeMap<UnitName, u32>,
 }
 
 impl Default for View {
@@ -164,6 +174,7 @@ impl Default for View {
             activity: Reading::Absent(Absence::NotObserved),
             activity_at: None,
             agent: AgentFacts::default(),
+            probe_limits: BTreeMap::new(),
         }
     }
 }

@@ -223,6 +223,7 @@ impl Engine {
         self.record(RecordBody::PolicyLoaded { digest: policy.digest.clone(), rules: policy.rules.len() });
         self.conditions.retain(|(rule, _), _| policy.rules.iter().any(|kept| kept.name == *rule));
         self.setup.policy = policy;
+        self.note_probe_limits();
         self.touch_everything();
     }
 
@@ -230,6 +231,11 @@ impl Engine {
         self.view.agent.policy_error = Some(error.clone());
         self.record(RecordBody::PolicyRejected { error });
         self.touched.insert(Subject::Agent);
+    }
+
+    pub(super) fn note_probe_limits(&mut self) {
+        let probes = self.setup.policy.probes.iter();
+        self.view.probe_limits = probes.map(|probe| (probe.unit.clone(), probe.failures)).collect();
     }
 
     fn touch_everything(&mut self) {

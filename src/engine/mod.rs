@@ -108,6 +108,7 @@ impl Engine {
             effects: Vec::new(),
             setup,
         };
+        engine.note_probe_limits();
         engine.record(RecordBody::AgentStarted {
             version: engine.setup.version.clone(),
             boot: engine.setup.boot,

@@ -39,6 +39,8 @@ impl Checker for Budgets {
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
         let limits = &facts.policy.limits;
         match seen {
+            // What was done on a full disk may be forgotten with the agent.
+            Seen::Survived if facts.full_disk => self.acts.clear(),
             Seen::Recorded { entry, .. } => {
                 if let RecordBody::Intended(intent) = &entry.body {
                     self.intents.insert(intent.action, (intent.rule.clone(), intent.subject.clone()));
@@ -84,6 +86,7 @@ impl Checker for Gaps {
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
         let backoff = &facts.policy.limits.backoff;
         match seen {
+            Seen::Survived if facts.full_disk => self.subjects.clear(),
             Seen::Recorded { entry, .. } => match &entry.body {
                 RecordBody::Intended(intent) => {
                     self.intents.insert(intent.action, intent.subject.clone());

@@ -189,6 +189,7 @@ fn leads_back(from: &UnitName, to: &UnitName, facts: &Facts<'_>) -> bool {
 /// What a person paused, by the answers that they got.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
+    asked: Moment,
     /// What, until when, and whether it was promised on a full disk.
     pauses: Vec<(PauseScope, Moment, bool)>,
     rules: std::collections::BTreeMap<crate::model::ActionId, RuleName>,
@@ -205,11 +206,15 @@ impl Checker for Pauses {
                 match command {
                     Command::Pause { scope, length, .. } => {
                         let length = Moment::try_from(length.as_millis()).unwrap_or(Moment::MAX);
-                        self.pauses.push((scope.clone(), facts.t + length, facts.full_disk));
+                        self.pauses.push((scope.clone(), self.asked + length, facts.full_disk));
                     }
                     Command::Resume { .. } => self.pauses.clear(),
                     Command::Approve { .. } | Command::Deny { .. } | Command::Acknowledge { .. } => {}
                 }
+                return Ok(());
+            }
+            Seen::Asked { command: Command::Pause { .. } } => {
+                self.asked = facts.t;
                 return Ok(());
             }
             // Until it is answered, either is right.

@@ -1,6 +1,6 @@
 //! When all trouble is over, everything that can run does, and everything else is somebody's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{IncidentId, LoadState, Mode, RecordBody, RuleName, Subject};
 use crate::sim::world::{Ailment, UnitIndex};
@@ -11,7 +11,9 @@ use super::{Checker, Facts, Seen};
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
     open: BTreeMap<IncidentId, (RuleName, Subject)>,
-    told: BTreeMap<IncidentId, ()>,
+    /// Somebody was told of it, or asked about it.
+    told: BTreeSet<IncidentId>,
+    asked: BTreeSet<IncidentId>,
 }
 
 impl Checker for Liveness {
@@ -25,6 +27,7 @@ impl Checker for Liveness {
             Seen::Survived => {
                 self.open.clear();
                 self.told.clear();
+                self.asked.clear();
                 facts.disk.entries().for_each(|entry| self.fold(&entry.body));
                 Ok(())
             }
@@ -50,9 +53,14 @@ impl Liveness {
             RecordBody::IncidentResolved { incident, .. } => {
                 self.open.remove(incident);
                 self.told.remove(incident);
+                self.asked.remove(incident);
             }
             RecordBody::Escalated { incident, .. } => {
-                self.told.insert(*incident, ());
+                self.told.insert(*incident);
+            }
+            RecordBody::Proposed(proposal) => {
+                self.told.insert(proposal.incident);
+                self.asked.insert(proposal.incident);
             }
             _ => {}
         }
@@ -62,7 +70,10 @@ impl Liveness {
         for index in 0..facts.world.units.len() {
             let unit = &facts.world.units[index];
             let failed = unit.active == crate::model::ActiveState::Failed;
-            let excused = unit.gone || hindered(index, facts, 0) || !failed && !unit.hung;
+            let asked = |(incident, (_, subject)): (&IncidentId, &(RuleName, Subject))| {
+                self.asked.contains(incident) && subject.unit() == Some(&unit.name)
+            };
+            let excused = self.open.iter().any(asked) || unit.gone || hindered(index, facts, 0) || !failed && !unit.hung;
             if excused {
                 continue;
             }
@@ -74,7 +85,7 @@ impl Liveness {
             ));
         }
         for (incident, (rule, subject)) in &self.open {
-            let excused = self.told.contains_key(incident)
+            let excused = self.told.contains(incident)
                 || subject.unit().and_then(|unit| facts.world.index_of(unit)).is_some_and(|unit| {
                     hindered(unit, facts, 0)
                 });

@@ -23,6 +23,10 @@ impl Checker for Pages {
     }
 
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
+        if matches!(seen, Seen::Survived) && facts.full_disk {
+            // What was done on a full disk may be forgotten with the agent.
+            self.told.clear();
+        }
         let Seen::Recorded { entry, .. } = seen else { return Ok(()) };
         match &entry.body {
             RecordBody::IncidentOpened { incident, rule, subject, .. } => {
