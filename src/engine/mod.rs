@@ -86,7 +86,8 @@ impl Engine {
     /// Acts that were under way when the agent ended are not begun again: their outcome is unknown, and
     /// verification will tell.
     #[must_use]
-    pub fn start(setup: Setup, memory: Memory, now: Timestamp) -> (Self, Vec<Effect>) {
+    pub fn start(setup: Setup, mut memory: Memory, now: Timestamp) -> (Self, Vec<Effect>) {
+        memory.move_to(setup.boot, now);
         let mut engine = Self {
             now,
             started: now.boot,

@@ -28,6 +28,13 @@ impl Attempts {
         }
     }
 
+    /// The clock is another one: everything lies `by` milliseconds later on it.
+    pub(crate) fn shift(&mut self, by: i64) {
+        for at in &mut self.0 {
+            *at = BootTime::from_millis(at.millis().saturating_add(by));
+        }
+    }
+
     /// How many there are in all.
     #[must_use]
     pub fn len(&self) -> usize {

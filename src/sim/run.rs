@@ -531,9 +531,8 @@ impl Run {
                 answer => self.later(wait, Event::Answer(proposal.id, answer == 1)),
             }
         }
-        let now = self.now();
         if let Some(agent) = &mut self.agent {
-            agent.shadow.recover(&entry, now);
+            agent.shadow.recover(&entry);
         }
         let early = self.options.sabotage == Some(Sabotage::EarlyRecorded);
         self.disk.push(entry, ticket, durability);
@@ -584,9 +583,9 @@ impl Run {
             return;
         }
         let now = self.now();
-        let mut memory = Memory::new(self.boot_id());
+        let mut memory = Memory::new();
         for entry in self.disk.entries() {
-            memory.recover(entry, now);
+            memory.recover(entry);
         }
         self.told = Told { started: Some(now.boot), ..Told::default() };
         self.told.operator_stopped = self.remembered_stops();
