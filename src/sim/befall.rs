@@ -220,6 +220,7 @@ impl Run {
             Hazard::BadPolicy => self.feed(Input::PolicyRejected("line 3: unknown key".into())),
             Hazard::Vanish { unit } => {
                 self.world.units[unit].gone = true;
+                self.world.units[unit].active = crate::model::ActiveState::Inactive;
                 self.world.changed.insert(unit);
             }
             Hazard::MassCrash => {

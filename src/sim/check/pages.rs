@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{RecordBody, RuleName, Subject};
+use crate::model::{Incident, RecordBody, RuleName, Subject};
 use crate::sim::world::Moment;
 
 use super::{Checker, Facts, Seen};
@@ -27,7 +27,12 @@ impl Checker for Pages {
             // What was done on a full disk may be forgotten with the agent.
             self.told.clear();
         }
-        let Seen::Recorded { entry, .. } = seen else { return Ok(()) };
+        let entry = match seen {
+            Seen::Recorded { entry, .. } => entry,
+            // What counts is what people get: a record that a power cut takes has told nobody.
+            Seen::Escalated { incident } => return self.told_of(incident, facts.t),
+            _ => return Ok(()),
+        };
         match &entry.body {
             RecordBody::IncidentOpened { incident, rule, subject, .. } => {
                 self.incidents.insert(*incident, (rule.clone(), subject.clone()));
@@ -41,19 +46,21 @@ impl Checker for Pages {
                     *over = Some(facts.t);
                 }
             }
-            RecordBody::Escalated { incident, .. } => {
-                let Some(key) = self.incidents.get(incident).cloned() else {
-                    return Err(format!("{incident} was escalated and never opened"));
-                };
-                let before = self.told.insert(key.clone(), (facts.t, None));
-                if let Some((_, over)) = before
-                    && over.is_none_or(|over| facts.t < over + SAME_FAULT)
-                {
-                    return Err(format!("{incident} ({} on {}) was escalated again", key.0, key.1));
-                }
-            }
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Pages {
+    fn told_of(&mut self, incident: &Incident, t: Moment) -> Result<(), String> {
+        let key = (incident.rule.clone(), incident.subject.clone());
+        let before = self.told.insert(key, (t, None));
+        match before {
+            Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => {
+                Err(format!("{} ({} on {}) was escalated again", incident.id, incident.rule, incident.subject))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
