@@ -85,8 +85,14 @@ fn shutdown(c: &Circumstances<'_>) -> Answer {
     }
 }
 
+/// What is touched along with the unit has its say as well.
+fn least_bold(request: &Request<'_>, c: &Circumstances<'_>) -> Mode {
+    let modes = request.targets.iter().map(|target| effective_mode(c.policy, request.rule, target));
+    modes.fold(effective_mode(c.policy, request.rule, request.unit), Mode::min)
+}
+
 fn mode(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    match effective_mode(c.policy, request.rule, request.unit) {
+    match least_bold(request, c) {
         Mode::Observe => Err(no(
             GuardName::Mode,
             Hold::Denied,
@@ -336,7 +342,7 @@ fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 }
 
 fn approval(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    let asks = effective_mode(c.policy, request.rule, request.unit) == Mode::Approve
+    let asks = least_bold(request, c) == Mode::Approve
         || request.remedy.risk() == Risk::High;
     if !asks {
         return Ok(());

@@ -573,7 +573,7 @@ impl Run {
             agent.committing = false;
         }
         self.feed(Input::Recorded(ticket));
-        if !self.in_weather(Weather::FullDisk) {
+        if self.disk.waiting().is_some_and(|(newest, _)| newest > ticket) {
             self.commit_soon();
         }
     }

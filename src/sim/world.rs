@@ -353,6 +353,8 @@ impl World {
         }
         let unit = &mut self.units[index];
         unit.restarting = false;
+        // systemd starts nothing again that it stopped along with another: neither may the agent.
+        unit.kept_down |= hand == Hand::Manager;
         match unit.active {
             ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance => {
                 unit.epoch += 1;
@@ -506,6 +508,7 @@ impl World {
             }
             Step::Started => {
                 self.set(index, ActiveState::Active, "running");
+                self.units[index].kept_down = false;
                 self.units[index].result = ServiceResult::Success;
                 self.units[index].exit = MainExit::None;
                 self.end_job(index, JobResult::Done);

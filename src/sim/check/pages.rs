@@ -55,7 +55,8 @@ impl Checker for Pages {
 impl Pages {
     fn told_of(&mut self, incident: &Incident, t: Moment) -> Result<(), String> {
         let key = (incident.rule.clone(), incident.subject.clone());
-        let before = self.told.insert(key, (t, None));
+        // The record of it may take longer than the fault.
+        let before = self.told.insert(key, (t, incident.closed.map(|_| t)));
         match before {
             Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => {
                 Err(format!("{} ({} on {}) was escalated again", incident.id, incident.rule, incident.subject))
