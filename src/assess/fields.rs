@@ -5,13 +5,11 @@ use crate::model::{
     ServiceDetails, Subject, fields_of,
 };
 
-use crate::policy::Policy;
-
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
 
 /// The field `name` of a subject. A name that is not in the schema is a mistake of the caller and reads as failed.
 #[must_use]
-pub fn read_field(view: &View, policy: &Policy, subject: &Subject, name: &str) -> Reading<FieldValue> {
+pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldValue> {
     match subject {
         Subject::Host => match &view.vitals {
             Reading::Value(vitals) => host_field(vitals, name),
@@ -25,7 +23,8 @@ pub fn read_field(view: &View, policy: &Policy, subject: &Subject, name: &str) -
             _ => unknown(name),
         },
         Subject::Unit(unit) => match view.unit(unit) {
-            Some(facts) => unit_field(facts, policy, name),
+            Some(facts) if name == "unresponsive" => unresponsive(view, facts),
+            Some(facts) => unit_field(facts, name),
             None => Reading::Absent(Absence::NotObserved),
         },
     }
@@ -33,14 +32,14 @@ pub fn read_field(view: &View, policy: &Policy, subject: &Subject, name: &str) -
 
 /// The fields that a predicate names, with their values, for people: `active_state is "failed"`.
 #[must_use]
-pub fn describe(view: &View, policy: &Policy, subject: &Subject, names: &[&'static str]) -> String {
+pub fn describe(view: &View, subject: &Subject, names: &[&'static str]) -> String {
     let known = fields_of(subject.kind());
     let mut parts = Vec::new();
     for name in names {
         if *name == "kind" || *name == "name" || !known.iter().any(|field| field.name == *name) {
             continue;
         }
-        if let Reading::Value(value) = read_field(view, policy, subject, name) {
+        if let Reading::Value(value) = read_field(view, subject, name) {
             parts.push(match value {
                 FieldValue::Bool(yes) => format!("{name} is {yes}"),
                 FieldValue::Int(number) => format!("{name} is {number}"),
@@ -64,7 +63,7 @@ fn number(value: u64) -> FieldValue {
     FieldValue::Int(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldValue> {
+fn unit_field(facts: &UnitFacts, name: &str) -> Reading<FieldValue> {
     let status = &facts.status;
     match name {
         "name" => text(status.name.as_str()),
@@ -77,13 +76,7 @@ fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldVa
             let recent = |at: &&crate::model::BootTime| facts.read_at.since(**at) <= RESTARTS_WINDOW;
             Reading::Value(number(facts.restarts.iter().filter(recent).count() as u64))
         }
-        "probed" => Reading::Value(FieldValue::Bool(policy.probe_of(&status.name).is_some())),
-        "unresponsive" => match (&facts.probe, policy.probe_of(&status.name)) {
-            (Some(probe), Some(wanted)) => {
-                Reading::Value(FieldValue::Bool(probe.failures >= wanted.failures))
-            }
-            (None, _) | (_, None) => Reading::Absent(Absence::NotApplicable),
-        },
+        "probed" => Reading::Value(FieldValue::Bool(facts.probe.is_some())),
         "probe_failures" => match &facts.probe {
             Some(probe) => Reading::Value(FieldValue::Int(probe.failures.into())),
             None => Reading::Absent(Absence::NotApplicable),
@@ -94,6 +87,14 @@ fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldVa
             Reading::Absent(reason) => Reading::Absent(reason),
             Reading::Failed(error) => Reading::Failed(error),
         },
+    }
+}
+
+fn unresponsive(view: &View, facts: &UnitFacts) -> Reading<FieldValue> {
+    match (&facts.probe, view.probe_limits.get(&facts.status.name)) {
+        (Some(probe), Some(limit)) => Reading::Value(FieldValue::Bool(probe.failures >= *limit)),
+        (None, Some(_)) => Reading::Absent(Absence::TooEarly),
+        (_, None) => Reading::Absent(Absence::NotApplicable),
     }
 }
 

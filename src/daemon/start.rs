@@ -192,10 +192,9 @@ fn open_ledger(options: &Options, boot: BootId) -> anyhow::Result<(Ledger, Opene
         reserve_bytes: ledger::RESERVE_BYTES,
         overflow: Some(options.runtime_dir.join("ledger.overflow")),
     };
-    let now = clock::now();
-    let mut memory = Memory::new(boot);
+    let mut memory = Memory::new();
     let (ledger, opened) = Ledger::open(&options.state_dir, options_, &mut |record| {
-        memory.recover(&record.entry, now);
+        memory.recover(&record.entry);
     })
     .with_context(|| format!("the ledger in {} can't be used", options.state_dir.display()))?;
     Ok((ledger, opened, memory))

@@ -10,7 +10,42 @@ use super::Engine;
 /// Units shown in one snapshot: on a host where everything is broken, the first thousand say enough.
 const UNITS_SHOWN: usize = 1000;
 
+/// How much the engine keeps, for the metrics and for whoever doubts that it is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub incidents: usize,
+    pub histories: usize,
+    pub conditions: usize,
+    pub looks: usize,
+    /// Watches, permits, escalations, replies and evidence that wait for something.
+    pub waiting: usize,
+}
+
 impl Engine {
+    /// How much is kept.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            incidents: self.memory.incidents.len(),
+            histories: self.memory.histories.len(),
+            conditions: self.conditions.len(),
+            looks: self.looks.len(),
+            waiting: self.watches.len()
+                + self.permits.len()
+                + self.escalations.len()
+                + self.replies.len()
+                + self.evidence.len(),
+        }
+    }
+
+    /// Whether `other`, folded from records alone, is what this engine remembers; the difference where it is not.
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub fn same_memory(&self, other: &super::Memory) -> Result<(), String> {
+        self.memory.same_as(other, self.now.boot)
+    }
+
     /// What is so right now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
