@@ -2,7 +2,7 @@
 
 use crate::model::{
     Absence, FieldValue, HostVitals, LoadAverage, MainExit, Memory, Pressure, PressureAverages, Reading,
-    ServiceDetails, Subject, fields_of,
+    ServiceDetails, Subject,
 };
 
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
@@ -30,25 +30,28 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
     }
 }
 
-/// The fields that a predicate names, with their values, for people: `active_state is "failed"`.
+/// Fields that choose whom a rule is about; what is wrong with the subject, they do not say.
+const SELECTORS: &[&str] = &["name", "kind", "load_state", "service_type", "probed"];
+
+/// What a rule saw, for people: the fields that it names, with how the last run of a failed unit ended.
+///
+/// `active_state failed, result signal, exit_signal 9`
 #[must_use]
 pub fn describe(view: &View, subject: &Subject, names: &[&'static str]) -> String {
-    let known = fields_of(subject.kind());
-    let mut parts = Vec::new();
-    for name in names {
-        if *name == "kind" || *name == "name" || !known.iter().any(|field| field.name == *name) {
-            continue;
-        }
-        if let Reading::Value(value) = read_field(view, subject, name) {
-            parts.push(match value {
-                FieldValue::Bool(yes) => format!("{name} is {yes}"),
-                FieldValue::Int(number) => format!("{name} is {number}"),
-                FieldValue::Float(number) => format!("{name} is {number:.1}"),
-                FieldValue::Text(text) => format!("{name} is {text:?}"),
-            });
-        }
+    let mut told: Vec<&str> = names.iter().copied().filter(|name| !SELECTORS.contains(name)).collect();
+    if told.contains(&"active_state") {
+        let how = ["result", "exit_code", "exit_signal"];
+        told.extend(how.into_iter().filter(|name| !names.contains(name)));
     }
-    parts.join(", ")
+    let parts = told.into_iter().filter_map(|name| match read_field(view, subject, name) {
+        // What is not so explains nothing.
+        Reading::Value(FieldValue::Bool(false)) | Reading::Absent(_) | Reading::Failed(_) => None,
+        Reading::Value(FieldValue::Bool(true)) => Some(name.to_owned()),
+        Reading::Value(FieldValue::Int(number)) => Some(format!("{name} {number}")),
+        Reading::Value(FieldValue::Float(number)) => Some(format!("{name} {number:.1}")),
+        Reading::Value(FieldValue::Text(text)) => Some(format!("{name} {text}")),
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn unknown(name: &str) -> Reading<FieldValue> {
