@@ -1,8 +1,11 @@
 //! The engine's picture of itself for the socket.
 
+use std::time::Duration;
+
 use crate::guard::{ApprovalState, standing_refusal};
 use crate::model::{
-    ActiveState, ConditionView, Incident, LoadState, Refusal, Snapshot, Subject, UnitStatus, UnitView,
+    ActiveState, BootTime, ConditionView, Incident, LoadState, PAUSE_MAX, Refusal, Snapshot, Subject,
+    UnitStatus, UnitView, WallTime,
 };
 
 use super::Engine;
@@ -22,6 +25,28 @@ pub struct Sizes {
 }
 
 impl Engine {
+    /// Records from before this moment are not needed to find back to the present state.
+    #[must_use]
+    pub fn needed_since(&self) -> WallTime {
+        let back = |length: Duration| {
+            let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+            WallTime::from_unix_millis(self.now.wall.unix_millis().saturating_sub(millis))
+        };
+        let incidents = self.memory.incidents.values();
+        let current =
+            incidents.filter(|it| it.closed.is_none() || self.memory.histories.contains_key(&it.subject));
+        let mut moments: Vec<WallTime> = current.map(|it| it.opened.wall).collect();
+        let attempts = self.memory.histories.values().filter_map(|history| history.attempts.first());
+        moments.extend(attempts.map(|at| back(self.now.boot.since(at))));
+        // When a pause began is not kept; it can't have begun earlier than this.
+        moments.extend(self.memory.pauses.values().map(|_| back(PAUSE_MAX)));
+        if !self.memory.operator_stopped.is_empty() {
+            // Stops by hand are of this boot.
+            moments.push(back(self.now.boot.since(BootTime::ZERO)));
+        }
+        moments.into_iter().min().unwrap_or(self.now.wall)
+    }
+
     /// How much is kept.
     #[must_use]
     pub fn sizes(&self) -> Sizes {

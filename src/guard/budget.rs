@@ -35,6 +35,12 @@ impl Attempts {
         }
     }
 
+    /// The oldest that is remembered.
+    #[must_use]
+    pub fn first(&self) -> Option<BootTime> {
+        self.0.front().copied()
+    }
+
     /// How many there are in all.
     #[must_use]
     pub fn len(&self) -> usize {
