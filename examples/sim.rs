@@ -12,7 +12,10 @@ use prunella::sim::{Options, Outcome, run};
 
 /// Lives many small hosts through many small disasters and checks that the agent never does harm.
 #[derive(Debug, Parser)]
-#[command(name = "sim", after_help = "Exit codes: 0 no violation, 1 a violation (its seed and story are printed).")]
+#[command(
+    name = "sim",
+    after_help = "Exit codes: 0 no violation, 1 a violation (its seed and story are printed)."
+)]
 struct Arguments {
     /// Repeat exactly this seed and print its story.
     #[arg(long, conflicts_with = "seeds")]

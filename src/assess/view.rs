@@ -241,12 +241,12 @@ impl View {
         match update {
             UnitsUpdate::Complete(statuses) => {
                 let listed: BTreeSet<&UnitName> = statuses.iter().map(|status| &status.name).collect();
-                let gone: Vec<UnitName> =
-                    self.units
-                        .iter()
-                        .filter(|(name, facts)| !listed.contains(name) && facts.read_at <= at)
-                        .map(|(name, _)| name.clone())
-                        .collect();
+                let gone: Vec<UnitName> = self
+                    .units
+                    .iter()
+                    .filter(|(name, facts)| !listed.contains(name) && facts.read_at <= at)
+                    .map(|(name, _)| name.clone())
+                    .collect();
                 for status in statuses {
                     self.take_unit(status, at, touched);
                 }

@@ -26,8 +26,8 @@ use std::time::Duration;
 use crate::assess::View;
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, Reply, RuleName, Sample, Subject,
-    Timestamp, UnitName, UnitsUpdate,
+    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, Reply, RuleName, Sample,
+    Subject, Timestamp, UnitName, UnitsUpdate,
 };
 use crate::policy::Policy;
 use crate::verify::Watch;

@@ -180,9 +180,11 @@ impl Engine {
             return Err("its intent was given up".into());
         };
         let policy = Arc::clone(&self.setup.policy);
-        let (Some(incident), Some(rule), Subject::Unit(unit)) =
-            (self.memory.incidents.get(&intent.incident), Self::rule_of(&policy, &intent.rule), &intent.subject)
-        else {
+        let (Some(incident), Some(rule), Subject::Unit(unit)) = (
+            self.memory.incidents.get(&intent.incident),
+            Self::rule_of(&policy, &intent.rule),
+            &intent.subject,
+        ) else {
             return Err("its rule left the policy".into());
         };
         if self.is_cleared(&intent.rule, &intent.subject) {

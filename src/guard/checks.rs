@@ -191,16 +191,14 @@ fn protected(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             Hold::Denied,
             format!("{target} is protected: it may be started when it is down, and nothing else"),
         )),
-        Some(_) | None => {
-            match reach::taken_down(request, c).iter().find(|along| c.policy.protects(along)) {
-                Some(along) => Err(no(
-                    GuardName::Protected,
-                    Hold::Denied,
-                    format!("{} would take {along} down with it, which is protected", request.remedy),
-                )),
-                None => Ok(()),
-            }
-        }
+        Some(_) | None => match reach::taken_down(request, c).iter().find(|along| c.policy.protects(along)) {
+            Some(along) => Err(no(
+                GuardName::Protected,
+                Hold::Denied,
+                format!("{} would take {along} down with it, which is protected", request.remedy),
+            )),
+            None => Ok(()),
+        },
     }
 }
 
@@ -342,8 +340,7 @@ fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 }
 
 fn approval(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    let asks = least_bold(request, c) == Mode::Approve
-        || request.remedy.risk() == Risk::High;
+    let asks = least_bold(request, c) == Mode::Approve || request.remedy.risk() == Risk::High;
     if !asks {
         return Ok(());
     }

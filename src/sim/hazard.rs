@@ -29,28 +29,69 @@ pub enum Weather {
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Hazard {
-    Crash { unit: UnitIndex, result: ServiceResult },
-    Hang { unit: UnitIndex, for_good: bool },
+    Crash {
+        unit: UnitIndex,
+        result: ServiceResult,
+    },
+    Hang {
+        unit: UnitIndex,
+        for_good: bool,
+    },
     /// An ailment, with the crash that shows it.
-    Ail { unit: UnitIndex, ailment: Ailment, length: Option<Moment>, restarts: bool },
-    Heal { unit: UnitIndex },
-    OperatorStop { unit: UnitIndex, fails: bool },
-    OperatorStart { unit: UnitIndex },
-    OperatorRestart { unit: UnitIndex },
-    Mask { unit: UnitIndex, masked: bool },
-    PackageManager { length: Moment },
-    ManagerReload { length: Moment },
-    Weather { what: Weather, length: Moment },
+    Ail {
+        unit: UnitIndex,
+        ailment: Ailment,
+        length: Option<Moment>,
+        restarts: bool,
+    },
+    Heal {
+        unit: UnitIndex,
+    },
+    OperatorStop {
+        unit: UnitIndex,
+        fails: bool,
+    },
+    OperatorStart {
+        unit: UnitIndex,
+    },
+    OperatorRestart {
+        unit: UnitIndex,
+    },
+    Mask {
+        unit: UnitIndex,
+        masked: bool,
+    },
+    PackageManager {
+        length: Moment,
+    },
+    ManagerReload {
+        length: Moment,
+    },
+    Weather {
+        what: Weather,
+        length: Moment,
+    },
     Command(Command),
-    Kill { down: Moment },
+    Kill {
+        down: Moment,
+    },
     PowerCut,
     Reboot,
-    WallStep { forward: bool, by: Moment },
-    Suspend { length: Moment },
-    Policy { variant: u64 },
+    WallStep {
+        forward: bool,
+        by: Moment,
+    },
+    Suspend {
+        length: Moment,
+    },
+    Policy {
+        variant: u64,
+    },
     BadPolicy,
     /// The unit is unloaded for good.
-    Vanish { unit: UnitIndex },
+    Vanish {
+        unit: UnitIndex,
+    },
     /// Many at once.
     MassCrash,
 }

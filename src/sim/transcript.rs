@@ -7,7 +7,7 @@ use crate::engine::Effect;
 use crate::model::{Entry, Hold, Reading, RecordBody, Sample, Timestamp, UnitsUpdate};
 
 /// The last so many lines are kept: the end of a run is where it went wrong.
-const LINES_MAX: usize = 40000;
+const LINES_MAX: usize = 400;
 
 /// Lines, oldest first, bounded.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +65,7 @@ pub(super) fn sample_line(sample: &Sample) -> Option<String> {
     match &sample.units {
         None | Some(UnitsUpdate::Alive) => {}
         Some(UnitsUpdate::Complete(statuses)) => {
-            let down: Vec<String> =
-                statuses.iter().filter(|it| !it.active.is_up()).map(unit_words).collect();
+            let down: Vec<String> = statuses.iter().filter(|it| !it.active.is_up()).map(unit_words).collect();
             parts.push(if down.is_empty() {
                 format!("all {} units are listed", statuses.len())
             } else {
@@ -84,12 +83,18 @@ pub(super) fn sample_line(sample: &Sample) -> Option<String> {
             crate::model::JobOrigin::Agent => "own",
             crate::model::JobOrigin::Other => "foreign",
         };
-        parts.push(format!("{who} {:?} job on {} ended: {:?}", job.job.kind, job.unit, job.result).to_lowercase());
+        parts.push(
+            format!("{who} {:?} job on {} ended: {:?}", job.job.kind, job.unit, job.result).to_lowercase(),
+        );
     }
     for probe in &sample.probes {
         parts.push(match &probe.health {
-            Reading::Value(crate::model::Health::Healthy { .. }) => format!("probe of {}: healthy", probe.unit),
-            Reading::Value(crate::model::Health::Unhealthy { why }) => format!("probe of {}: {why}", probe.unit),
+            Reading::Value(crate::model::Health::Healthy { .. }) => {
+                format!("probe of {}: healthy", probe.unit)
+            }
+            Reading::Value(crate::model::Health::Unhealthy { why }) => {
+                format!("probe of {}: {why}", probe.unit)
+            }
             Reading::Failed(error) => format!("probe of {} can't run: {error}", probe.unit),
             Reading::Absent(reason) => format!("probe of {}: {reason}", probe.unit),
         });
@@ -130,7 +135,9 @@ pub(super) fn record_line(entry: &Entry) -> String {
         RecordBody::IncidentOpened { incident, rule, subject, finding, .. } => {
             format!("{incident} opened: {rule} on {subject}: {}", finding.what)
         }
-        RecordBody::IncidentReopened { incident, finding } => format!("{incident} reopened: {}", finding.what),
+        RecordBody::IncidentReopened { incident, finding } => {
+            format!("{incident} reopened: {}", finding.what)
+        }
         RecordBody::EvidenceTaken { incident, .. } => format!("{incident} evidence taken"),
         RecordBody::Held { incident, remedy, refusal } => {
             let until = match refusal.hold {
@@ -156,7 +163,9 @@ pub(super) fn record_line(entry: &Entry) -> String {
             format!("{incident} escalated ({severity:?}): {why}")
         }
         RecordBody::Acknowledged { incident, by } => format!("{incident} acknowledged by {}", by.name),
-        RecordBody::IncidentResolved { incident, how, why } => format!("{incident} resolved ({how:?}): {why}"),
+        RecordBody::IncidentResolved { incident, how, why } => {
+            format!("{incident} resolved ({how:?}): {why}")
+        }
         RecordBody::Paused { pause, scope, .. } => format!("{pause} of {scope:?} in force"),
         RecordBody::Resumed { pause, by } => match by {
             Some(by) => format!("{pause} ended by {}", by.name),
@@ -168,7 +177,9 @@ pub(super) fn record_line(entry: &Entry) -> String {
         RecordBody::ClockStepped { forward, by } => {
             format!("clock stepped {} by {}s", if *forward { "forward" } else { "back" }, by.as_secs())
         }
-        RecordBody::LedgerRecovered { queued, lost } => format!("ledger recovered: {queued} queued, {lost} lost"),
+        RecordBody::LedgerRecovered { queued, lost } => {
+            format!("ledger recovered: {queued} queued, {lost} lost")
+        }
         RecordBody::Pruned { records, .. } => format!("{records} old records pruned"),
     }
 }

@@ -664,9 +664,7 @@ const fn origin(hand: Hand) -> JobOrigin {
 #[must_use]
 pub fn reading(invocation: Option<u64>) -> Reading<InvocationId> {
     match invocation {
-        Some(number) => {
-            Reading::Value(InvocationId(Id128::from_bytes(u128::from(number).to_be_bytes())))
-        }
+        Some(number) => Reading::Value(InvocationId(Id128::from_bytes(u128::from(number).to_be_bytes()))),
         None => Reading::Absent(Absence::NotObserved),
     }
 }

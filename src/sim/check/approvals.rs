@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{
-    ActionId, Command, IncidentId, Mode, Proposal, ProposalId, RecordBody, Reply, Risk,
-};
+use crate::model::{ActionId, Command, IncidentId, Mode, Proposal, ProposalId, RecordBody, Reply, Risk};
 use crate::sim::world::Moment;
 
 use super::holds::mode_of;
@@ -50,7 +48,9 @@ impl Checker for Approvals {
                     let unit = intent.targets.last();
                     let asks = risky || unit.is_some_and(|unit| mode_of(unit, facts) == Mode::Approve);
                     return match intent.approval {
-                        None if asks => Err(format!("{} ({}) without an approval", intent.action, intent.remedy)),
+                        None if asks => {
+                            Err(format!("{} ({}) without an approval", intent.action, intent.remedy))
+                        }
                         None => Ok(()),
                         Some(id) => self.fits(id, intent, facts),
                     };
@@ -64,7 +64,12 @@ impl Checker for Approvals {
 }
 
 impl Approvals {
-    fn fits(&mut self, id: ProposalId, intent: &crate::model::Intent, facts: &Facts<'_>) -> Result<(), String> {
+    fn fits(
+        &mut self,
+        id: ProposalId,
+        intent: &crate::model::Intent,
+        facts: &Facts<'_>,
+    ) -> Result<(), String> {
         let action = intent.action;
         let Some((proposal, at)) = self.proposals.get(&id) else {
             return Err(format!("{action} rests on {id}, which was never made"));
@@ -103,7 +108,8 @@ impl Checker for EvidenceFirst {
     fn see(&mut self, seen: &Seen<'_>, _: &Facts<'_>) -> Result<(), String> {
         if let Seen::Recorded { entry, .. } = seen {
             match &entry.body {
-                RecordBody::IncidentOpened { incident, .. } | RecordBody::IncidentReopened { incident, .. } => {
+                RecordBody::IncidentOpened { incident, .. }
+                | RecordBody::IncidentReopened { incident, .. } => {
                     self.taken.remove(incident);
                 }
                 RecordBody::EvidenceTaken { incident, .. } => {

@@ -84,9 +84,8 @@ fn standing(targets: &[UnitName], remedy: Remedy, facts: &Facts<'_>) -> Option<S
 fn warm_up(facts: &Facts<'_>) -> Option<String> {
     let limits = &facts.policy.limits;
     let now = facts.now.boot;
-    let within = |at: Option<crate::model::BootTime>| {
-        at.is_some_and(|at| now.since(at) < limits.warm_up_settle)
-    };
+    let within =
+        |at: Option<crate::model::BootTime>| at.is_some_and(|at| now.since(at) < limits.warm_up_settle);
     if within(facts.told.started) {
         return Some("the agent has just started".into());
     }

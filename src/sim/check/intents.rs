@@ -24,9 +24,7 @@ impl Checker for Intents {
         match seen {
             Seen::Released { permit } => {
                 let action = permit.action();
-                let is_it = |body: &RecordBody| {
-                    matches!(body, RecordBody::Intended(intent) if intent.action == action)
-                };
+                let is_it = |body: &RecordBody| matches!(body, RecordBody::Intended(intent) if intent.action == action);
                 let durable = facts.disk.durable().any(|entry| is_it(&entry.body));
                 if !durable {
                     self.undurable.insert(action);

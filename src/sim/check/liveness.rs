@@ -73,7 +73,10 @@ impl Liveness {
             let asked = |(incident, (_, subject)): (&IncidentId, &(RuleName, Subject))| {
                 self.asked.contains(incident) && subject.unit() == Some(&unit.name)
             };
-            let excused = self.open.iter().any(asked) || unit.gone || hindered(index, facts, 0) || !failed && !unit.hung;
+            let excused = self.open.iter().any(asked)
+                || unit.gone
+                || hindered(index, facts, 0)
+                || !failed && !unit.hung;
             if excused {
                 continue;
             }
@@ -86,9 +89,10 @@ impl Liveness {
         }
         for (incident, (rule, subject)) in &self.open {
             let excused = self.told.contains(incident)
-                || subject.unit().and_then(|unit| facts.world.index_of(unit)).is_some_and(|unit| {
-                    hindered(unit, facts, 0)
-                });
+                || subject
+                    .unit()
+                    .and_then(|unit| facts.world.index_of(unit))
+                    .is_some_and(|unit| hindered(unit, facts, 0));
             if !excused {
                 return Err(format!("{incident} ({rule} on {subject}) is still open and nobody knows"));
             }

@@ -30,15 +30,25 @@ use super::world::{Disturbance, Moment, UnitIndex, World};
 #[derive(Debug)]
 pub enum Seen<'a> {
     /// The agent's process begins.
-    Born { boot: u32 },
+    Born {
+        boot: u32,
+    },
     /// It ends, without a word.
     Died,
     /// The disk after that.
     Survived,
-    Handled { effects: usize, next: Option<BootTime> },
-    Recorded { ticket: RecordTicket, entry: &'a Entry },
+    Handled {
+        effects: usize,
+        next: Option<BootTime>,
+    },
+    Recorded {
+        ticket: RecordTicket,
+        entry: &'a Entry,
+    },
     /// The engine lets an act go.
-    Released { permit: &'a Permit },
+    Released {
+        permit: &'a Permit,
+    },
     /// The actuator gives its first order.
     Began {
         action: ActionId,
@@ -48,16 +58,36 @@ pub enum Seen<'a> {
         current: &'a Reading<InvocationId>,
     },
     /// The world felt it.
-    Disturbed { action: ActionId, disturbance: Disturbance },
+    Disturbed {
+        action: ActionId,
+        disturbance: Disturbance,
+    },
     /// The actuator is done; nothing was done when it was withdrawn.
-    Ended { action: ActionId, withdrawn: bool },
+    Ended {
+        action: ActionId,
+        withdrawn: bool,
+    },
     /// The engine hears of it.
-    Reported { action: ActionId, applied: &'a Applied },
-    Escalated { incident: &'a Incident },
-    Asked { command: &'a Command },
-    Replied { command: &'a Command, reply: &'a Reply },
-    FoldDiffers { what: &'a str },
-    Sizes { sizes: Sizes },
+    Reported {
+        action: ActionId,
+        applied: &'a Applied,
+    },
+    Escalated {
+        incident: &'a Incident,
+    },
+    Asked {
+        command: &'a Command,
+    },
+    Replied {
+        command: &'a Command,
+        reply: &'a Reply,
+    },
+    FoldDiffers {
+        what: &'a str,
+    },
+    Sizes {
+        sizes: Sizes,
+    },
     /// All trouble has been over for long.
     TheEnd,
 }

@@ -23,7 +23,9 @@ impl Checker for Overlap {
                 let (action, remedy, targets) = (permit.action(), permit.remedy(), permit.targets());
                 for (other, (their_remedy, theirs)) in &self.under_way {
                     if remedy.is_disruptive() && their_remedy.is_disruptive() {
-                        return Err(format!("{action} ({remedy}) while {other} ({their_remedy}) is under way"));
+                        return Err(format!(
+                            "{action} ({remedy}) while {other} ({their_remedy}) is under way"
+                        ));
                     }
                     if let Some(both) = targets.iter().find(|target| theirs.contains(target)) {
                         return Err(format!("{action} and {other} at once on {both}"));

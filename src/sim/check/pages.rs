@@ -58,9 +58,10 @@ impl Pages {
         // The record of it may take longer than the fault.
         let before = self.told.insert(key, (t, incident.closed.map(|_| t)));
         match before {
-            Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => {
-                Err(format!("{} ({} on {}) was escalated again", incident.id, incident.rule, incident.subject))
-            }
+            Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => Err(format!(
+                "{} ({} on {}) was escalated again",
+                incident.id, incident.rule, incident.subject
+            )),
             Some(_) | None => Ok(()),
         }
     }
