@@ -1,5 +1,4 @@
 //! The promises hold over many small lives, and every guard is missed when it is gone.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::hazard::{Kind, Weather};
 use super::*;
