@@ -29,9 +29,17 @@ pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View)
     let Subject::Unit(unit) = &incident.subject else {
         return escalate(incident.finding.what.clone());
     };
-    if let Some(facts) = view.unit(unit)
-        && let LoadState::NotFound | LoadState::BadSetting | LoadState::Error = facts.status.load
+    let Some(facts) = view.unit(unit) else {
+        // The agent has just started, or the manager is lost: nothing can be said yet.
+        return Step::Wait;
+    };
+    if facts.status.details.value().is_none()
+        && let Some(remedy) = rule.ladder.get(incident_rung(incident, rule.ladder.len()))
     {
+        // Which rung fits can't be told either; the freshness guard has the unit read again.
+        return Step::Repair { remedy: *remedy, targets: vec![unit.clone()] };
+    }
+    if let LoadState::NotFound | LoadState::BadSetting | LoadState::Error = facts.status.load {
         return escalate(format!(
             "{unit} can't be started: its load state is {}",
             facts.status.load.as_str()
@@ -58,8 +66,12 @@ pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View)
 /// The rung for this attempt: past rungs that do not fit the unit.
 fn rung(incident: &Incident, rule: &Rule, unit: &UnitName, view: &View) -> Option<Remedy> {
     let fitting: Vec<Remedy> = rule.ladder.iter().filter_map(|remedy| fit(*remedy, unit, view)).collect();
-    let index = usize::try_from(incident.attempts).unwrap_or(usize::MAX);
-    fitting.get(index).or(fitting.last()).copied()
+    fitting.get(incident_rung(incident, fitting.len())).copied()
+}
+
+/// The place of this attempt on a ladder of so many rungs: the last one is repeated.
+fn incident_rung(incident: &Incident, rungs: usize) -> usize {
+    usize::try_from(incident.attempts).unwrap_or(usize::MAX).min(rungs.saturating_sub(1))
 }
 
 /// The remedy as it suits the unit's state, or `None` when it can't help.

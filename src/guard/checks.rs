@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, PauseScope, Reading, Refusal, Risk,
-    SystemState, Timestamp,
+    ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, PauseScope, Reading,
+    Refusal, Risk, SystemState, Timestamp,
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
@@ -273,12 +273,25 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             return Err(no(GuardName::Ownership, Hold::Denied, why));
         }
         if let Reading::Value(details) = &status.details
-            && let Some(rival) = details.relations.conflicts.iter().find(|name| c.view.is_up(name))
+            && let Some(rival) = details.relations.conflicts.iter().find(|name| runs_or_will(name, c))
         {
             return wait(format!("{target} conflicts with {rival}, which is running"));
         }
     }
     pulled_in(request, c)
+}
+
+/// Whether a unit is up, on its way there, or has just been acted on and not been seen since.
+fn runs_or_will(unit: &crate::model::UnitName, c: &Circumstances<'_>) -> bool {
+    let down = c.view.unit(unit).is_none_or(|facts| match facts.status.active {
+        ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance => true,
+        ActiveState::Active
+        | ActiveState::Reloading
+        | ActiveState::Refreshing
+        | ActiveState::Activating
+        | ActiveState::Deactivating => false,
+    });
+    !down || c.in_flight.iter().any(|other| other.targets.contains(unit))
 }
 
 /// What is started along belongs to somebody as well.
@@ -290,7 +303,7 @@ fn pulled_in(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
         }
         let details = c.view.unit(&along).and_then(|facts| facts.status.details.value());
         let rivals = details.map(|details| details.relations.conflicts.as_slice()).unwrap_or_default();
-        if let Some(rival) = rivals.iter().find(|name| c.view.is_up(name)) {
+        if let Some(rival) = rivals.iter().find(|name| runs_or_will(name, c)) {
             let why = format!("{} would start {along} along, which conflicts with {rival}", request.unit);
             return Err(no(GuardName::Ownership, Hold::UntilChange, why));
         }

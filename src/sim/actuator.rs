@@ -153,14 +153,16 @@ impl Run {
             return;
         }
         let lying = self.in_weather(Weather::Lying) && self.rng.per_mille(300);
-        let withdrawn = matches!(applied, Applied::Withdrawn { .. });
         let applied = match applied {
             Applied::Changed | Applied::AlreadySo | Applied::Failed { .. } if lying => {
                 Applied::Unknown { why: "the answer got lost".into() }
             }
-            applied => applied,
+            applied @ (Applied::Changed
+            | Applied::AlreadySo
+            | Applied::Failed { .. }
+            | Applied::Withdrawn { .. }
+            | Applied::Unknown { .. }) => applied,
         };
-        self.see(&Seen::Ended { action, withdrawn });
         let wait = match (self.scripted, self.in_weather(Weather::Slow)) {
             (true, _) => 1,
             (false, true) => self.rng.range(1, 5000),

@@ -233,11 +233,8 @@ impl Run {
 
     fn crash(&mut self, unit: UnitIndex, result: ServiceResult) {
         if self.world.units[unit].is_up() && !self.world.units[unit].gone {
-            let exit = match result {
-                ServiceResult::ExitCode => MainExit::Code(1),
-                ServiceResult::CoreDump => MainExit::Signal(6),
-                _ => MainExit::Signal(9),
-            };
+            let exit =
+                if result == ServiceResult::ExitCode { MainExit::Code(1) } else { MainExit::Signal(9) };
             self.world.crash(unit, result, exit);
         }
     }

@@ -7,7 +7,7 @@ use super::rng::Rng;
 
 /// How safe a record is by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Safety {
+pub(super) enum Safety {
     /// In the agent's memory.
     Queued,
     /// In the kernel's: survives the agent.
@@ -26,7 +26,7 @@ struct Stored {
 
 /// The records, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct Disk {
+pub(super) struct Disk {
     stored: Vec<Stored>,
     /// First record of the present life of the agent.
     life_from: usize,
@@ -34,12 +34,12 @@ pub struct Disk {
 
 impl Disk {
     /// Takes a record in.
-    pub fn push(&mut self, entry: Entry, ticket: RecordTicket, asked: Durability) {
+    pub(super) fn push(&mut self, entry: Entry, ticket: RecordTicket, asked: Durability) {
         self.stored.push(Stored { entry, ticket, asked, safety: Safety::Queued });
     }
 
     /// A commit of everything up to `ticket` of this life; synced when any of it asked for that.
-    pub fn commit(&mut self, ticket: RecordTicket) {
+    pub(super) fn commit(&mut self, ticket: RecordTicket) {
         let waiting = self.stored.iter_mut().skip(self.life_from).filter(|it| it.ticket <= ticket);
         let mut waiting: Vec<_> = waiting.filter(|it| it.safety != Safety::Synced).collect();
         let sync = waiting.iter().any(|it| it.asked == Durability::Synced);
@@ -50,7 +50,7 @@ impl Disk {
 
     /// The newest ticket that is not committed yet, with whether anything waits for a sync.
     #[must_use]
-    pub fn waiting(&self) -> Option<(RecordTicket, bool)> {
+    pub(super) fn waiting(&self) -> Option<(RecordTicket, bool)> {
         let queued = self.stored.iter().rev().take_while(|it| it.safety == Safety::Queued);
         let mut newest = None;
         let mut sync = false;
@@ -63,7 +63,7 @@ impl Disk {
 
     /// What the end of the agent leaves: what is written after a kill; after a power cut everything synced, and
     /// of what was written later a part, without a gap.
-    pub fn crash(&mut self, power: bool, rng: &mut Rng) {
+    pub(super) fn crash(&mut self, power: bool, rng: &mut Rng) {
         let kept = |least: Safety, stored: &[Stored]| {
             stored.iter().rposition(|it| it.safety >= least).map_or(0, |last| last + 1)
         };
@@ -80,25 +80,13 @@ impl Disk {
     }
 
     /// Every record, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.stored.iter().map(|it| &it.entry)
     }
 
     /// The records that survive a power cut at this moment.
-    pub fn durable(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn durable(&self) -> impl Iterator<Item = &Entry> {
         let last = self.stored.iter().rposition(|it| it.safety == Safety::Synced).map_or(0, |last| last + 1);
         self.stored.iter().take(last).map(|it| &it.entry)
-    }
-
-    /// Drops the oldest records that a snapshot has replaced: recovery needs no more than `keep`.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.stored.len()
-    }
-
-    /// Whether nothing was recorded.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.stored.is_empty()
     }
 }

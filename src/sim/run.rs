@@ -160,7 +160,7 @@ pub(super) struct Agent {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Run {
+pub(super) struct Run {
     pub(super) options: Options,
     pub(super) rng: Rng,
     pub(super) t: Moment,
@@ -197,7 +197,6 @@ pub struct Run {
     stats: Stats,
     /// Acts that an agent had under way when it died; only for [`Sabotage::SecondAct`].
     pub(super) unfinished: Vec<Running>,
-    pub(super) pending_reply: BTreeSet<CommandTicket>,
 }
 
 /// Simulates one life.
@@ -255,7 +254,6 @@ impl Run {
             transcript,
             stats: Stats::default(),
             unfinished: Vec::new(),
-            pending_reply: BTreeSet::new(),
             options,
         }
     }
@@ -395,7 +393,7 @@ impl Run {
             Event::Begin(life, action) if life == self.life => self.begin_act(action),
             Event::Overdue(life, action) if life == self.life => self.overdue(action),
             Event::Report(life, action, applied) if life == self.life => {
-                self.see(&Seen::Reported { action, applied: &applied });
+                self.see(&Seen::Reported { action });
                 self.feed(Input::Acted { action, applied });
             }
             Event::Evidence(life, incident) if life == self.life => self.evidence(incident),
@@ -597,7 +595,7 @@ impl Run {
             version: "sim".into(),
         };
         self.say(|| "the agent starts".into());
-        self.see(&Seen::Born { boot: self.boots });
+        self.see(&Seen::Born);
         let shadow = memory.clone();
         let (engine, effects) = Engine::start(setup, memory, now);
         let news_at = self.t;

@@ -17,7 +17,7 @@ pub fn unit_name(stem: &str) -> UnitName {
 
 /// A host and its wishes.
 #[must_use]
-pub fn host(rng: &mut Rng) -> (World, Wishes) {
+pub(super) fn host(rng: &mut Rng) -> (World, Wishes) {
     let many = if rng.per_mille(200) { 40 } else { 12 };
     let count = usize::try_from(rng.range(3, many)).unwrap_or(3);
     let mut world = World::default();
@@ -68,7 +68,7 @@ fn relate(unit: &mut Unit, index: UnitIndex, rng: &mut Rng) {
 
 /// What an operator could wish of these units.
 #[must_use]
-pub fn wishes(world: &World, rng: &mut Rng) -> Wishes {
+pub(super) fn wishes(world: &World, rng: &mut Rng) -> Wishes {
     let mut some = |share: u64| -> Vec<UnitName> {
         world.units.iter().filter(|_| rng.per_mille(share)).map(|unit| unit.name.clone()).collect()
     };

@@ -1,1 +1,289 @@
+//! The promises hold over many small lives, and every guard is missed when it is gone.
 
+use super::hazard::{Kind, Weather};
+use super::*;
+use crate::guard::mutation::with_broken;
+use crate::model::{GuardName, ServiceResult};
+
+/// Lives of the regular test run: seeds, and hours of each.
+const SEEDS: u64 = 150;
+const HOURS: u64 = 6;
+
+fn story(outcome: &Outcome) -> String {
+    let said: Vec<String> = outcome.violations.iter().map(ToString::to_string).collect();
+    format!("{}\n{}", outcome.transcript.text(), said.join("\n"))
+}
+
+#[test]
+fn no_promise_is_broken_in_many_small_lives() {
+    for seed in 1..=SEEDS {
+        let outcome = run(Options::random(seed, HOURS));
+        if !outcome.violations.is_empty() {
+            let told = run(Options { transcript: true, ..Options::random(seed, HOURS) });
+            panic!("seed {seed}: {}", story(&told));
+        }
+    }
+}
+
+#[test]
+fn one_seed_is_one_life() {
+    let told = || {
+        let outcome = run(Options { transcript: true, ..Options::random(7, HOURS) });
+        (outcome.transcript.text(), outcome.stats)
+    };
+    assert_eq!(told(), told());
+}
+
+/// The weights under which the guard has something to do.
+fn weights_for(guard: GuardName) -> Weights {
+    let faults = [(Kind::Crash, 20), (Kind::Ailment, 10)];
+    let with = |more: &[(Kind, u64)]| Weights::only(&[&faults, more].concat());
+    match guard {
+        GuardName::Pause => with(&[(Kind::Pause, 30)]),
+        GuardName::Mode | GuardName::Maintenance => with(&[(Kind::Mass, 5)]),
+        GuardName::Freshness => with(&[(Kind::Weather, 60)]),
+        GuardName::WarmUp => with(&[(Kind::Agent, 30), (Kind::Power, 20), (Kind::Clock, 20)]),
+        GuardName::Protected | GuardName::Approval => with(&[(Kind::Hang, 40)]),
+        GuardName::PackageManager => with(&[(Kind::Packages, 40)]),
+        GuardName::OperatorIntent => with(&[(Kind::Operator, 60), (Kind::Mask, 30)]),
+        GuardName::Shutdown => with(&[(Kind::Power, 60)]),
+        GuardName::Ownership => with(&[(Kind::Operator, 20), (Kind::Reload, 30)]),
+        GuardName::RootCause => with(&[(Kind::Mass, 20)]),
+        GuardName::Backoff | GuardName::Attempts => with(&[]),
+        GuardName::BlastRadius => with(&[(Kind::Mass, 20)]),
+    }
+}
+
+/// Seeds within which a missing guard must be missed.
+const MUTANT_SEEDS: u64 = 60;
+
+/// The seed whose life shows the defect, and the checker that saw it.
+fn caught(options: impl Fn(u64) -> Options) -> Option<(u64, &'static str)> {
+    (1..=MUTANT_SEEDS).find_map(|seed| {
+        let outcome = run(options(seed));
+        outcome.violations.first().map(|violation| (seed, violation.checker))
+    })
+}
+
+fn busy(seed: u64, guard: GuardName) -> Options {
+    let weights = Some(weights_for(guard));
+    Options { weights, every: Some(120_000), ..Options::random(seed, 8) }
+}
+
+fn check_missed(guard: GuardName) {
+    let found = with_broken(guard, || caught(|seed| busy(seed, guard)));
+    assert!(found.is_some(), "no checker misses the guard {guard} within {MUTANT_SEEDS} seeds");
+}
+
+macro_rules! missed {
+    ($($test:ident: $guard:ident),* $(,)?) => {
+        $(#[test] fn $test() { check_missed(GuardName::$guard); })*
+    };
+}
+
+missed! {
+    a_missing_pause_guard_is_caught: Pause,
+    a_missing_mode_guard_is_caught: Mode,
+    a_missing_protected_guard_is_caught: Protected,
+    a_missing_maintenance_guard_is_caught: Maintenance,
+    a_missing_ownership_guard_is_caught: Ownership,
+    a_missing_root_cause_guard_is_caught: RootCause,
+    a_missing_backoff_guard_is_caught: Backoff,
+    a_missing_attempts_guard_is_caught: Attempts,
+    a_missing_approval_guard_is_caught: Approval,
+    a_missing_blast_radius_guard_is_caught: BlastRadius,
+    a_missing_freshness_guard_is_caught: Freshness,
+    a_missing_shutdown_guard_is_caught: Shutdown,
+    a_missing_warm_up_guard_is_caught: WarmUp,
+    a_missing_package_manager_guard_is_caught: PackageManager,
+}
+
+/// An operator's stop ends the unit's incidents, so that the guard is asked only about one that comes between an
+/// act and its verdict: too rare to wait for.
+#[test]
+fn a_missing_operator_intent_guard_is_caught() {
+    let life = || {
+        let mut world = World::default();
+        world.units = web();
+        let stop = Hazard::OperatorStop { unit: 0, fails: true };
+        let script = Some(Script {
+            world,
+            wishes: Wishes::default(),
+            events: vec![(60_000, killed(0)), (61_500, stop)],
+        });
+        run(Options { length: 10 * 60_000, script, transcript: true, ..Options::random(1, 0) })
+    };
+    let whole = life();
+    assert!(whole.violations.is_empty(), "{}", story(&whole));
+    let broken = with_broken(GuardName::OperatorIntent, life);
+    assert!(!broken.violations.is_empty(), "{}", story(&broken));
+}
+
+fn check_sabotage(sabotage: Sabotage) {
+    let weights = Weights::only(&[
+        (Kind::Crash, 20),
+        (Kind::Ailment, 20),
+        (Kind::Agent, 20),
+        (Kind::Power, 10),
+        (Kind::Operator, 20),
+    ]);
+    let options = |seed| Options {
+        weights: Some(weights.clone()),
+        every: Some(60_000),
+        sabotage: Some(sabotage),
+        ..Options::random(seed, 8)
+    };
+    assert!(caught(options).is_some(), "no checker notices {sabotage:?} within {MUTANT_SEEDS} seeds");
+}
+
+#[test]
+fn an_act_before_its_record_is_caught() {
+    check_sabotage(Sabotage::EarlyRecorded);
+}
+
+#[test]
+fn a_second_act_after_a_crash_is_caught() {
+    check_sabotage(Sabotage::SecondAct);
+}
+
+#[test]
+fn a_disk_that_forgets_is_caught() {
+    check_sabotage(Sabotage::ForgetfulDisk);
+}
+
+/// A small host, a story, and how it goes, told by the engine's records.
+fn tell(units: Vec<Unit>, wishes: Wishes, minutes: u64, events: Vec<(u64, Hazard)>) -> String {
+    let mut world = World::default();
+    world.units = units;
+    let events = events.into_iter().map(|(second, hazard)| (second * 1000, hazard)).collect();
+    let script = Some(Script { world, wishes, events });
+    let options = Options { length: minutes * 60_000, transcript: true, script, ..Options::random(1, 0) };
+    let outcome = run(options);
+    assert!(outcome.violations.is_empty(), "{}", story(&outcome));
+    let wanted = |line: &&str| {
+        let quiet = line.contains("listed") && !line.contains("failed") || line.ends_with(": healthy");
+        !quiet && !line.contains("units are listed")
+    };
+    outcome.transcript.text().lines().filter(wanted).collect::<Vec<_>>().join("\n")
+}
+
+fn web() -> Vec<Unit> {
+    vec![Unit::new(unit_name("web"))]
+}
+
+fn killed(unit: UnitIndex) -> Hazard {
+    Hazard::Crash { unit, result: ServiceResult::Signal }
+}
+
+fn broken(unit: UnitIndex, length: Option<u64>) -> Hazard {
+    let length = length.map(|seconds| seconds * 1000);
+    Hazard::Ail { unit, ailment: Ailment::StartFails, length, restarts: false }
+}
+
+#[test]
+fn a_killed_service_is_started_and_verified() {
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 15, vec![(60, killed(0))]));
+}
+
+#[test]
+fn a_hung_service_is_restarted_when_its_probe_says_so() {
+    let mut units = web();
+    units[0].probed = true;
+    let wishes = Wishes { probed: vec![unit_name("web")], ..Wishes::default() };
+    insta::assert_snapshot!(tell(units, wishes, 3, vec![(60, Hazard::Hang { unit: 0, for_good: false })]));
+}
+
+#[test]
+fn a_permanent_breakage_ends_in_one_page_and_slow_retries() {
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 60, vec![(60, broken(0, None))]));
+}
+
+#[test]
+fn a_dependant_waits_for_its_dependency() {
+    let mut units = vec![Unit::new(unit_name("db"))];
+    units.extend(web());
+    units[1].requires.push(0);
+    let events = vec![(60, broken(0, Some(45))), (61, killed(1))];
+    insta::assert_snapshot!(tell(units, Wishes::default(), 5, events));
+}
+
+#[test]
+fn what_an_operator_stops_stays_down_even_when_the_stop_ends_as_failed() {
+    let events = vec![
+        (60, Hazard::OperatorStop { unit: 0, fails: true }),
+        (120, Hazard::OperatorStart { unit: 0 }),
+        (180, killed(0)),
+    ];
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 5, events));
+}
+
+#[test]
+fn the_managers_own_restart_is_left_alone() {
+    let mut units = web();
+    units[0].restart = crate::model::RestartSetting::OnFailure;
+    units[0].restart_wait = 15_000;
+    insta::assert_snapshot!(tell(units, Wishes::default(), 3, vec![(60, killed(0))]));
+}
+
+#[test]
+fn a_package_manager_at_work_is_waited_for() {
+    let events = vec![(60, Hazard::PackageManager { length: 30_000 }), (70, killed(0))];
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 3, events));
+}
+
+#[test]
+fn an_observed_unit_is_only_observed() {
+    let wishes = Wishes { observed: vec![unit_name("web")], ..Wishes::default() };
+    insta::assert_snapshot!(tell(web(), wishes, 3, vec![(60, killed(0))]));
+}
+
+#[test]
+fn a_pause_holds_until_it_is_over() {
+    let pause = crate::model::Command::Pause {
+        scope: crate::model::PauseScope::Agent,
+        length: std::time::Duration::from_secs(60),
+        reason: "deploying".into(),
+    };
+    let events = vec![(60, Hazard::Command(pause)), (70, killed(0))];
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 4, events));
+}
+
+#[test]
+fn a_careful_unit_is_repaired_once_a_person_agrees() {
+    let wishes = Wishes { approved: vec![unit_name("web")], ..Wishes::default() };
+    let approve = crate::model::Command::Approve { proposal: crate::model::ProposalId(1) };
+    let events = vec![(60, killed(0)), (90, Hazard::Command(approve))];
+    insta::assert_snapshot!(tell(web(), wishes, 3, events));
+}
+
+#[test]
+fn backoff_outlives_a_power_cut() {
+    let events = vec![(60, broken(0, None)), (80, Hazard::PowerCut)];
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 10, events));
+}
+
+#[test]
+fn a_lost_bus_holds_everything_until_all_is_listed_again() {
+    let lost = Hazard::Weather { what: Weather::LostBus, length: 30_000 };
+    insta::assert_snapshot!(tell(web(), Wishes::default(), 3, vec![(60, lost), (70, killed(0))]));
+}
+
+/// Every effect boundary of one repair is survived: by a kill, and by a power cut.
+#[test]
+fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
+    let options = |crash_at| {
+        let mut world = World::default();
+        world.units = web();
+        let events = vec![(60_000, broken(0, Some(20)))];
+        let script = Some(Script { world, wishes: Wishes::default(), events });
+        Options { length: 20 * 60_000, crash_at, transcript: true, script, ..Options::random(1, 0) }
+    };
+    let boundaries = run(options(None)).boundaries;
+    assert!(boundaries > 20, "{boundaries}");
+    for boundary in 1..=boundaries {
+        for power in [false, true] {
+            let outcome = run(options(Some((boundary, power))));
+            assert!(outcome.violations.is_empty(), "boundary {boundary}: {}", story(&outcome));
+        }
+    }
+}

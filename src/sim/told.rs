@@ -8,21 +8,21 @@ use crate::model::{
 
 /// What the senses have delivered in this life of the agent.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub(super) struct Told {
     pub(super) units: BTreeMap<UnitName, (BootTime, UnitStatus)>,
     /// Stopped by an operator, and the agent has been told of the stop.
-    pub operator_stopped: BTreeSet<UnitName>,
+    pub(super) operator_stopped: BTreeSet<UnitName>,
     /// The service manager was last heard then; `None` while it is lost.
-    pub heard: Option<BootTime>,
-    pub activity: Option<(BootTime, HostActivity)>,
-    pub started: Option<BootTime>,
-    pub stepped: Option<BootTime>,
-    pub stopping: bool,
+    pub(super) heard: Option<BootTime>,
+    pub(super) activity: Option<(BootTime, HostActivity)>,
+    pub(super) started: Option<BootTime>,
+    pub(super) stepped: Option<BootTime>,
+    pub(super) stopping: bool,
 }
 
 impl Told {
     /// One sample, as it is handed to the engine. `kept_down` says whom an operator really wants down.
-    pub fn take(&mut self, sample: &Sample, kept_down: impl Fn(&UnitName) -> bool) {
+    pub(super) fn take(&mut self, sample: &Sample, kept_down: impl Fn(&UnitName) -> bool) {
         let at = sample.at.boot;
         match &sample.units {
             None => {}
@@ -67,25 +67,25 @@ impl Told {
 
     /// The unit as it was last told of.
     #[must_use]
-    pub fn unit(&self, name: &UnitName) -> Option<&UnitStatus> {
+    pub(super) fn unit(&self, name: &UnitName) -> Option<&UnitStatus> {
         self.units.get(name).map(|(_, status)| status)
     }
 
     /// Whether it was last told to be up.
     #[must_use]
-    pub fn is_up(&self, name: &UnitName) -> bool {
+    pub(super) fn is_up(&self, name: &UnitName) -> bool {
         self.unit(name).is_some_and(|status| status.active.is_up())
     }
 
     /// Whether it was last told to have failed.
     #[must_use]
-    pub fn is_failed(&self, name: &UnitName) -> bool {
+    pub(super) fn is_failed(&self, name: &UnitName) -> bool {
         self.unit(name).is_some_and(|status| status.active == ActiveState::Failed)
     }
 
     /// What it was told to require.
     #[must_use]
-    pub fn requires(&self, name: &UnitName) -> Vec<UnitName> {
+    pub(super) fn requires(&self, name: &UnitName) -> Vec<UnitName> {
         match self.unit(name).map(|status| &status.details) {
             Some(Reading::Value(details)) => details.relations.requires.clone(),
             Some(Reading::Absent(_) | Reading::Failed(_)) | None => Vec::new(),

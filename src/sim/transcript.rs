@@ -7,7 +7,7 @@ use crate::engine::Effect;
 use crate::model::{Entry, Hold, Reading, RecordBody, Sample, Timestamp, UnitsUpdate};
 
 /// The last so many lines are kept: the end of a run is where it went wrong.
-const LINES_MAX: usize = 40000;
+const LINES_MAX: usize = 400;
 
 /// Lines, oldest first, bounded.
 #[derive(Clone, Debug, Default)]

@@ -662,7 +662,7 @@ const fn origin(hand: Hand) -> JobOrigin {
 
 /// The run's identity as the manager tells it.
 #[must_use]
-pub fn reading(invocation: Option<u64>) -> Reading<InvocationId> {
+pub(super) fn reading(invocation: Option<u64>) -> Reading<InvocationId> {
     match invocation {
         Some(number) => Reading::Value(InvocationId(Id128::from_bytes(u128::from(number).to_be_bytes()))),
         None => Reading::Absent(Absence::NotObserved),

@@ -15,7 +15,7 @@ use super::{Checker, Facts, Seen};
 /// What others do must have been seen this recently.
 const ACTIVITY_FRESH: Duration = Duration::from_secs(3);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Holds;
 
 impl Checker for Holds {

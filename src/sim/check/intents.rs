@@ -72,7 +72,7 @@ impl Checker for Order {
 
     fn see(&mut self, seen: &Seen<'_>, _: &Facts<'_>) -> Result<(), String> {
         match seen {
-            Seen::Born { .. } => self.last = None,
+            Seen::Born => self.last = None,
             Seen::Recorded { ticket, .. } => {
                 let expected = RecordTicket(self.last.map_or(1, |last| last.0 + 1));
                 if *ticket != expected {

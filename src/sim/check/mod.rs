@@ -1,6 +1,11 @@
 //! The checkers: what must never happen, judged by what the world and the records show, never by the engine's
 //! own state. Each owns one promise.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a checker looks at the few things that concern its promise"
+)]
+
 mod approvals;
 mod budgets;
 mod effort;
@@ -16,8 +21,7 @@ use std::fmt;
 use crate::engine::{RecordTicket, Sizes};
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootTime, Command, Entry, Incident, InvocationId, Reading, Remedy, Reply, Timestamp,
-    UnitName,
+    ActionId, BootTime, Command, Entry, Incident, InvocationId, Reading, Remedy, Reply, Timestamp, UnitName,
 };
 use crate::policy::Policy;
 
@@ -28,11 +32,9 @@ use super::world::{Disturbance, Moment, UnitIndex, World};
 
 /// Something that the checkers can see.
 #[derive(Debug)]
-pub enum Seen<'a> {
+pub(super) enum Seen<'a> {
     /// The agent's process begins.
-    Born {
-        boot: u32,
-    },
+    Born,
     /// It ends, without a word.
     Died,
     /// The disk after that.
@@ -62,15 +64,9 @@ pub enum Seen<'a> {
         action: ActionId,
         disturbance: Disturbance,
     },
-    /// The actuator is done; nothing was done when it was withdrawn.
-    Ended {
-        action: ActionId,
-        withdrawn: bool,
-    },
     /// The engine hears of it.
     Reported {
         action: ActionId,
-        applied: &'a Applied,
     },
     Escalated {
         incident: &'a Incident,
@@ -94,7 +90,7 @@ pub enum Seen<'a> {
 
 /// What is so at that moment.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub(super) struct Facts<'a> {
     pub now: Timestamp,
     pub t: Moment,
     pub told: &'a Told,
@@ -136,7 +132,7 @@ trait Checker: fmt::Debug {
 
 /// All of them.
 #[derive(Debug)]
-pub struct Checkers {
+pub(super) struct Checkers {
     checkers: Vec<Box<dyn Checker>>,
     violations: Vec<Violation>,
 }
@@ -150,7 +146,7 @@ impl Checkers {
         let checkers: Vec<Box<dyn Checker>> = vec![
             Box::new(intents::Intents::default()),
             Box::new(intents::Order::default()),
-            Box::new(holds::Holds::default()),
+            Box::new(holds::Holds),
             Box::new(holds::Pauses::default()),
             Box::new(budgets::Budgets::default()),
             Box::new(budgets::Gaps::default()),
