@@ -25,7 +25,8 @@ const MAP: &[(&str, &[May])] = &[
     ("verify", &[Use("model"), Use("policy"), Use("assess")]),
     ("engine", &[Use("model"), Use("policy"), Use("assess"), Use("decide"), Use("guard"), Use("verify")]),
     // The shell.
-    ("manager", &[Use("model"), Use("policy"), UseOnly("sense", &["child"])]),
+    // It starts children, and reads of processes and boots what the senses read of them, with the same parsers.
+    ("manager", &[Use("model"), Use("policy"), UseOnly("sense", &["child", "host", "procfs"])]),
     ("sense", &[Use("model"), Use("policy"), Use("manager")]),
     // An act needs a permission and a manager, and nothing that could make it decide.
     ("act", &[Use("model"), Use("manager"), UseOnly("guard", &["Permit"])]),
