@@ -6,9 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use prunella::ledger::{Found, LEDGER_FILE, Ledger, Opened, Options, Prepared, Stamp, verify_report};
-use prunella::model::{
-    BootId, BootTime, Entry, Id128, Record, RecordBody, Timestamp, WallTime,
-};
+use prunella::model::{BootId, BootTime, Entry, Id128, Record, RecordBody, Timestamp, WallTime};
 
 fn stamp() -> Stamp {
     let at = Timestamp::new(BootTime::from_millis(1), WallTime::from_unix_millis(1_790_000_000_000));
@@ -16,8 +14,7 @@ fn stamp() -> Stamp {
 }
 
 fn open(dir: &Path) -> Option<(Ledger, Opened, Vec<Record>)> {
-    let options =
-        Options { chain_seed: [5; 16], clock: Arc::new(stamp), reserve_bytes: 0, overflow: None };
+    let options = Options { chain_seed: [5; 16], clock: Arc::new(stamp), reserve_bytes: 0, overflow: None };
     let mut records = Vec::new();
     let (ledger, opened) = Ledger::open(dir, options, &mut |record| records.push(record)).ok()?;
     Some((ledger, opened, records))

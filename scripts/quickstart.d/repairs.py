@@ -2,17 +2,21 @@
 """The demonstration of scripts/quickstart: three services, three faults, one table."""
 
 import argparse
+import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from agent import Agent, QuickstartError
@@ -22,7 +26,10 @@ READY_SECONDS = 30  # until the agent sees all three services and has warmed up
 REPAIR_SECONDS = 60  # for one repair, or for the escalation
 QUIET_SECONDS = 10  # after the escalation: a second one would come within this, the backoff being capped at 4 s
 ANSWER_SECONDS = 1.0  # a service that takes longer does not answer
-LOOK_SECONDS = 0.02  # between two looks from outside: the resolution of "up again"
+LOOK_SECONDS = 0.02  # between two looks from outside: the resolution of "repaired"
+COLUMNS = 80  # of the narrowest terminal that is usual
+# What `prunella doctor` says of an installed agent; this one has a folder of its own and no groups.
+OF_AN_INSTALLATION = {"state folder", "ledger", "groups"}
 
 # Shorter than the defaults, for the demonstration alone: first gap 1 s in place of 10 s, never over 4 s in place of
 # 30 min; a repair counts as verified after 1 s in place of 3 s.
@@ -67,10 +74,11 @@ class Case:
     kind: str
     fault: str
     broken_at: float = 0.0
-    up_again: float | None = None
+    repaired: float | None = None
     detected: float | None = None
     verified: float | None = None
     incidents: set[str] = field(default_factory=set)
+    finding: str = ""
     actions: set[str] = field(default_factory=set)
     attempts: int = 0
     escalations: int = 0
@@ -80,6 +88,17 @@ class Case:
     @property
     def unit(self) -> str:
         return f"quickstart-{self.kind}.service"
+
+    def guards(self) -> str:
+        """Their verdicts, counted."""
+        said = [f"permitted {self.attempts}"] + [f"held by {guard} {times}" for guard, times in self.held.items()]
+        return ", ".join(said)
+
+    def relative(self, text: str) -> str:
+        """With points in time as seconds after the fault."""
+        def seconds(match: re.Match) -> str:
+            return f"+{datetime.fromisoformat(match[0].replace('Z', '+00:00')).timestamp() - self.broken_at:.1f} s"
+        return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", seconds, text)
 
     def after(self, record: dict) -> float:
         return record["entry"]["at"]["wall_ms"] / 1000 - self.broken_at
@@ -91,9 +110,9 @@ class Demonstration:
         self.agent = Agent(binaries, folder)
         self.port = free_port()
         self.cases = {
-            "worker": Case("worker", "killed with SIGKILL"),
-            "web": Case("web", "hung with SIGSTOP"),
-            "flaky": Case("flaky", "broken release, dies at every start"),
+            "worker": Case("worker", "killed by SIGKILL"),
+            "web": Case("web", "hung by SIGSTOP"),
+            "flaky": Case("flaky", "dies at every start"),
         }
         self.seen = 0  # the last record that was shown
 
@@ -105,13 +124,14 @@ class Demonstration:
 
         say("fault 1: the worker gets SIGKILL")
         self.inject("worker", lambda pid: os.kill(pid, signal.SIGKILL))
-        self.follow("worker", lambda case: case.end != "open" and case.up_again is not None)
+        self.follow("worker", lambda case: case.end != "open" and case.repaired is not None)
 
         say("fault 2: the HTTP service gets SIGSTOP; its process lives on, its probe finds no answer")
         self.inject("web", lambda pid: os.kill(pid, signal.SIGSTOP))
-        self.follow("web", lambda case: case.end != "open" and case.up_again is not None)
+        self.follow("web", lambda case: case.end != "open" and case.repaired is not None)
 
-        say("fault 3: a broken release: the service dies, and again at every start")
+        say("fault 3: a broken release: the service dies, and again at every start "
+            "(the gaps between attempts grow: half a minute)")
         (self.folder / "services" / "broken").touch()
         self.inject("flaky", lambda pid: os.kill(pid, signal.SIGKILL))
         self.follow("flaky", lambda case: case.escalations > 0)
@@ -170,10 +190,13 @@ class Demonstration:
 
     def show_host(self) -> None:
         """Which parts of the host can't be used: the agent's own word."""
-        _, output = self.agent.tool("--socket", self.agent.socket, "doctor")
-        say("prunella doctor, about this host:")
-        for line in output.splitlines():
-            print(f"      {line}")
+        _, output = self.agent.tool("--socket", self.agent.socket, "--json", "doctor")
+        checks = [check for check in json.loads(output)["checks"] if check["name"] not in OF_AN_INSTALLATION]
+        unusable = [check for check in checks if check["state"] != "ok"]
+        say(f"prunella doctor: {len(checks) - len(unusable)} parts of this host can be used in full"
+            + (", these can't:" if unusable else ""))
+        for check in unusable:
+            show(f"{check['name']}: {check['found']}; {check['consequence']}", f"    {check['state']:9}")
 
     def pid(self, kind: str) -> int | None:
         """The process of the service, when it is really ours: pid files get old."""
@@ -199,7 +222,7 @@ class Demonstration:
         while time.monotonic() - began < REPAIR_SECONDS and case.kind != "flaky":
             pid = self.pid(case.kind)
             if pid not in (None, old) and (case.kind != "web" or answers(self.port)):
-                case.up_again = time.monotonic() - began
+                case.repaired = time.monotonic() - began
                 return
             time.sleep(LOOK_SECONDS)
 
@@ -228,7 +251,8 @@ class Demonstration:
             return
         text = kind.replace("-", " ")
         if kind == "incident-opened":
-            text = f"incident {incident}: {body['finding']['what']}"
+            case.finding = body["finding"]["what"]
+            text = f"incident {incident}: {case.finding}"
         elif kind == "held":
             refusal = body["refusal"]
             case.held[refusal["guard"]] = case.held.get(refusal["guard"], 0) + 1
@@ -236,9 +260,11 @@ class Demonstration:
         elif kind == "intended":
             case.actions.add(action)
             case.attempts += 1
-            text = f"permitted, attempt {body['attempt']}: {body['remedy']}, {body['why']}"
+            text = f"permitted, attempt {body['attempt']}: {body['remedy']}"
+            if body["why"] != case.finding:
+                text += f", {body['why']}"
         elif kind == "applied":
-            text = f"{body['applied']['applied']} {body['applied'].get('why', '')}"
+            text = f"carried out: {body['applied']['applied']} {body['applied'].get('why', '')}"
         elif kind == "verified":
             verdict = body["verification"]
             text = f"{verdict['verification']}: {verdict['why']}"
@@ -251,24 +277,25 @@ class Demonstration:
             case.escalations += 1
             case.end = "escalated"
             text = f"ESCALATED as a {body['severity']}: {body['why']}"
-        print(f"    +{case.after(record):7.2f} s  {text.strip()}", flush=True)
+        show(case.relative(text.strip()), f"    +{case.after(record):6.2f} s  ")
 
     def table(self) -> None:
-        head = ["service", "fault", "detected", "up again", "verified", "attempts", "guards", "end"]
-        rows = [head]
+        rows = [["incident", "what", "detected", "repaired", "verified", "end"]]
         for case in self.cases.values():
-            said = {"permit": case.attempts, **{f"no: {guard}": times for guard, times in case.held.items()}}
-            guards = ", ".join(f"{verdict} x{times}" for verdict, times in said.items())
-            rows.append([case.kind, case.fault, seconds_text(case.detected), seconds_text(case.up_again),
-                         seconds_text(case.verified), str(case.attempts), guards, case.end])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+            times = [seconds_text(value) for value in (case.detected, case.repaired, case.verified)]
+            rows.append([" ".join(sorted(case.incidents)), f"{case.kind}: {case.fault}", *times, case.end])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        rows.insert(1, ["-" * width for width in widths])
+        guards = [None, None, *(case.guards() for case in self.cases.values())]
         print()
-        for number, row in enumerate(rows):
+        for row, verdicts in zip(rows, guards):
             print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-            if number == 0:
-                print("  " + "  ".join("-" * width for width in widths))
-        print("\n  Seconds after the fault. 'detected' and 'verified' are the agent's records; 'up again' was seen from "
-              "outside:\n  a new process and, for the HTTP service, its answer.")
+            if verdicts:
+                show(verdicts, " " * (widths[0] + 4) + "guards: ")
+        print()
+        show("Seconds after the fault. 'detected' and 'verified' are the agent's own records. 'repaired' was seen "
+             "from outside: a new process and, for the HTTP service, its answer. A service with a pid file counts as "
+             "failed 1.2 s after its process ended, for its stop script may be about to remove the file.", "  ")
 
     def judge(self) -> bool:
         """Whether it went as the help says it would; and the ledger holds."""
@@ -281,7 +308,9 @@ class Demonstration:
         status, output = self.agent.tool("verify-ledger", self.folder / "state")
         if status != 0:
             complaints.append("prunella verify-ledger failed")
-        print(f"  prunella verify-ledger: {output}\n")
+        print()
+        show(f"prunella verify-ledger: {output}", "  ")
+        print()
         for complaint in complaints:
             print(f"  NOT AS IT SHOULD BE: {complaint}")
         if not complaints:
@@ -321,7 +350,13 @@ def seconds_text(value: float | None) -> str:
 
 
 def say(text: str) -> None:
-    print(f"==> {text}", flush=True)
+    show(text, "==> ")
+
+
+def show(text: str, head: str) -> None:
+    """Prints behind a head, wrapped under itself."""
+    print(textwrap.fill(text, COLUMNS - 1, initial_indent=head, subsequent_indent=" " * len(head),
+                        break_long_words=False, break_on_hyphens=False), flush=True)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod failure;
+mod head;
 mod listing;
 mod offline;
 mod page;
@@ -35,6 +36,7 @@ use failure::Failure;
 
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
 pub use exit::Exit;
+pub use head::{Head, parse_head};
 pub use offline::{Checked, Offline, Proof};
 pub use page::Terminal;
 

@@ -37,22 +37,36 @@ impl Host {
     }
 }
 
-/// Another process that holds a lock: this test binary once more, running [`holder`] alone.
+/// Takes the lock of the kind that it is told, says so, and holds it until its input ends. It is in Python, which
+/// scripts/test needs anyway: a process does not see its own locks, and rustix takes none of open files.
+const HOLD: &str = "import fcntl, struct, sys
+path, kind = sys.argv[1:]
+f = open(path, 'r+')
+if kind == 'posix':
+    fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+elif kind == 'posix-shared':
+    fcntl.lockf(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+elif kind == 'open-file':
+    fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+else:
+    fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print('LOCKED', flush=True)
+sys.stdin.read()";
+
+/// Another process that holds a lock.
 struct Holder(Child);
 
 impl Holder {
     fn new(path: &Path, kind: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--nocapture", "sense::activity::tests::holder"])
-            .env("PRUNELLA_TEST_LOCK", path)
-            .env("PRUNELLA_TEST_LOCK_KIND", kind)
+        let mut child = Command::new("/usr/bin/python3")
+            .args(["-I", "-S", "-c", HOLD])
+            .args([path.as_os_str(), kind.as_ref()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
-            .unwrap();
+            .expect("/usr/bin/python3, which holds the locks");
         let out = BufReader::new(child.stdout.take().unwrap());
-        assert!(out.lines().any(|line| line.unwrap().contains("LOCKED")), "the holder must get its lock");
+        assert_eq!(out.lines().next().unwrap().unwrap(), "LOCKED");
         Self(child)
     }
 
@@ -66,27 +80,6 @@ impl Drop for Holder {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
-}
-
-#[test]
-#[ignore = "a helper of the other tests, which run it as a process"]
-#[expect(clippy::print_stdout, reason = "tells its parent")]
-fn holder() {
-    use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingLockShared};
-    let (Ok(path), Ok(kind)) =
-        (std::env::var("PRUNELLA_TEST_LOCK"), std::env::var("PRUNELLA_TEST_LOCK_KIND"))
-    else {
-        return;
-    };
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
-    match kind.as_str() {
-        "posix" => rustix::fs::fcntl_lock(&file, NonBlockingLockExclusive).unwrap(),
-        "posix-shared" => rustix::fs::fcntl_lock(&file, NonBlockingLockShared).unwrap(),
-        _ => rustix::fs::flock(&file, NonBlockingLockExclusive).unwrap(),
-    }
-    println!("LOCKED");
-    // Until the parent kills it or is gone.
-    let _ = std::io::stdin().read_line(&mut String::new());
 }
 
 #[test]
@@ -124,32 +117,11 @@ fn an_update_of_the_lists_harms_nobody() {
     host.check_idle();
 }
 
-/// rustix takes no locks of open files; where Python is, it does.
 #[test]
 fn a_lock_of_an_open_file_counts_too() {
-    const TAKE: &str = "import fcntl, struct, sys
-f = open(sys.argv[1], 'r+')
-fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
-print('LOCKED', flush=True)
-sys.stdin.read()";
-    let python = Path::new("/usr/bin/python3");
-    if !python.exists() {
-        return;
-    }
     let host = Host::new();
-    let lock = host.write("run/dnf/rpmtransaction.lock", "");
-    let mut child = Command::new(python)
-        .args(["-c", TAKE])
-        .arg(lock)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let out = BufReader::new(child.stdout.take().unwrap());
-    assert_eq!(out.lines().next().unwrap().unwrap(), "LOCKED");
+    let _holder = Holder::new(&host.write("run/dnf/rpmtransaction.lock", ""), "open-file");
     host.check_busy("rpmtransaction.lock", &Reading::Absent(Absence::Unsupported));
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]

@@ -249,20 +249,4 @@ mod tests {
         assert!(vitals.memory.value().unwrap().total.0 > 0);
         assert!(*vitals.processors.value().unwrap() > 0);
     }
-
-    /// `cargo test --release --lib -- --ignored --nocapture measure_a_pass`
-    #[test]
-    #[ignore = "a measurement"]
-    #[expect(clippy::print_stdout, reason = "its result")]
-    fn measure_a_pass() {
-        const PASSES: u32 = 10_000;
-        let mut reader = HostReader::new(&Roots::default()).unwrap();
-        let activity = crate::sense::activity::ActivityReader::default();
-        let begun = std::time::Instant::now();
-        (0..PASSES).for_each(|_| drop(reader.read()));
-        println!("host: {:?} a pass", begun.elapsed() / PASSES);
-        let begun = std::time::Instant::now();
-        (0..PASSES).for_each(|_| drop(activity.read()));
-        println!("package managers: {:?} a pass", begun.elapsed() / PASSES);
-    }
 }

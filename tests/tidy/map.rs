@@ -25,7 +25,7 @@ const MAP: &[(&str, &[May])] = &[
     ("verify", &[Use("model"), Use("policy"), Use("assess")]),
     ("engine", &[Use("model"), Use("policy"), Use("assess"), Use("decide"), Use("guard"), Use("verify")]),
     // The shell.
-    // The direct manager reads processes with the parsers of the senses, and makes children where they are made.
+    // It starts children, and reads of processes and boots what the senses read of them, with the same parsers.
     ("manager", &[Use("model"), Use("policy"), UseOnly("sense", &["child", "host", "procfs"])]),
     ("sense", &[Use("model"), Use("policy"), Use("manager")]),
     // An act needs a permission and a manager, and nothing that could make it decide.

@@ -342,26 +342,3 @@ fn every_field_can_be_named() {
         }
     }
 }
-
-/// `cargo test --release -- --ignored --nocapture speed_of_a_typical_rule`
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn speed_of_a_typical_rule() {
-    let rule = unit(
-        "kind == 'service' && service_type != 'oneshot' && (active_state == 'failed' || dependency_failed)",
-    )
-    .unwrap();
-    let values = &[
-        ("kind", text("service")),
-        ("service_type", text("notify")),
-        ("active_state", text("active")),
-        ("dependency_failed", FieldValue::Bool(false)),
-    ];
-    let runs = 1_000_000;
-    let begun = std::time::Instant::now();
-    for _ in 0..runs {
-        assert_eq!(std::hint::black_box(&rule).evaluate(|name| reading(values, name)), Truth::False);
-    }
-    eprintln!("{:?} an evaluation", begun.elapsed() / runs);
-}
