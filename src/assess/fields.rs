@@ -2,16 +2,14 @@
 
 use crate::model::{
     Absence, FieldValue, HostVitals, LoadAverage, MainExit, Memory, Pressure, PressureAverages, Reading,
-    ServiceDetails, Subject, fields_of,
+    ServiceDetails, Subject,
 };
-
-use crate::policy::Policy;
 
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
 
 /// The field `name` of a subject. A name that is not in the schema is a mistake of the caller and reads as failed.
 #[must_use]
-pub fn read_field(view: &View, policy: &Policy, subject: &Subject, name: &str) -> Reading<FieldValue> {
+pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldValue> {
     match subject {
         Subject::Host => match &view.vitals {
             Reading::Value(vitals) => host_field(vitals, name),
@@ -25,31 +23,35 @@ pub fn read_field(view: &View, policy: &Policy, subject: &Subject, name: &str) -
             _ => unknown(name),
         },
         Subject::Unit(unit) => match view.unit(unit) {
-            Some(facts) => unit_field(facts, policy, name),
+            Some(facts) if name == "unresponsive" => unresponsive(view, facts),
+            Some(facts) => unit_field(facts, name),
             None => Reading::Absent(Absence::NotObserved),
         },
     }
 }
 
-/// The fields that a predicate names, with their values, for people: `active_state is "failed"`.
+/// Fields that choose whom a rule is about; what is wrong with the subject, they do not say.
+const SELECTORS: &[&str] = &["name", "kind", "load_state", "service_type", "probed"];
+
+/// What a rule saw, for people: the fields that it names, with how the last run of a failed unit ended.
+///
+/// `active_state failed, result signal, exit_signal 9`
 #[must_use]
-pub fn describe(view: &View, policy: &Policy, subject: &Subject, names: &[&'static str]) -> String {
-    let known = fields_of(subject.kind());
-    let mut parts = Vec::new();
-    for name in names {
-        if *name == "kind" || *name == "name" || !known.iter().any(|field| field.name == *name) {
-            continue;
-        }
-        if let Reading::Value(value) = read_field(view, policy, subject, name) {
-            parts.push(match value {
-                FieldValue::Bool(yes) => format!("{name} is {yes}"),
-                FieldValue::Int(number) => format!("{name} is {number}"),
-                FieldValue::Float(number) => format!("{name} is {number:.1}"),
-                FieldValue::Text(text) => format!("{name} is {text:?}"),
-            });
-        }
+pub fn describe(view: &View, subject: &Subject, names: &[&'static str]) -> String {
+    let mut told: Vec<&str> = names.iter().copied().filter(|name| !SELECTORS.contains(name)).collect();
+    if told.contains(&"active_state") {
+        let how = ["result", "exit_code", "exit_signal"];
+        told.extend(how.into_iter().filter(|name| !names.contains(name)));
     }
-    parts.join(", ")
+    let parts = told.into_iter().filter_map(|name| match read_field(view, subject, name) {
+        // What is not so explains nothing.
+        Reading::Value(FieldValue::Bool(false)) | Reading::Absent(_) | Reading::Failed(_) => None,
+        Reading::Value(FieldValue::Bool(true)) => Some(name.to_owned()),
+        Reading::Value(FieldValue::Int(number)) => Some(format!("{name} {number}")),
+        Reading::Value(FieldValue::Float(number)) => Some(format!("{name} {number:.1}")),
+        Reading::Value(FieldValue::Text(text)) => Some(format!("{name} {text}")),
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn unknown(name: &str) -> Reading<FieldValue> {
@@ -64,7 +66,7 @@ fn number(value: u64) -> FieldValue {
     FieldValue::Int(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldValue> {
+fn unit_field(facts: &UnitFacts, name: &str) -> Reading<FieldValue> {
     let status = &facts.status;
     match name {
         "name" => text(status.name.as_str()),
@@ -77,13 +79,7 @@ fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldVa
             let recent = |at: &&crate::model::BootTime| facts.read_at.since(**at) <= RESTARTS_WINDOW;
             Reading::Value(number(facts.restarts.iter().filter(recent).count() as u64))
         }
-        "probed" => Reading::Value(FieldValue::Bool(policy.probe_of(&status.name).is_some())),
-        "unresponsive" => match (&facts.probe, policy.probe_of(&status.name)) {
-            (Some(probe), Some(wanted)) => {
-                Reading::Value(FieldValue::Bool(probe.failures >= wanted.failures))
-            }
-            (None, _) | (_, None) => Reading::Absent(Absence::NotApplicable),
-        },
+        "probed" => Reading::Value(FieldValue::Bool(facts.probe.is_some())),
         "probe_failures" => match &facts.probe {
             Some(probe) => Reading::Value(FieldValue::Int(probe.failures.into())),
             None => Reading::Absent(Absence::NotApplicable),
@@ -94,6 +90,14 @@ fn unit_field(facts: &UnitFacts, policy: &Policy, name: &str) -> Reading<FieldVa
             Reading::Absent(reason) => Reading::Absent(reason),
             Reading::Failed(error) => Reading::Failed(error),
         },
+    }
+}
+
+fn unresponsive(view: &View, facts: &UnitFacts) -> Reading<FieldValue> {
+    match (&facts.probe, view.probe_limits.get(&facts.status.name)) {
+        (Some(probe), Some(limit)) => Reading::Value(FieldValue::Bool(probe.failures >= *limit)),
+        (None, Some(_)) => Reading::Absent(Absence::TooEarly),
+        (_, None) => Reading::Absent(Absence::NotApplicable),
     }
 }
 

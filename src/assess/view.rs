@@ -55,6 +55,12 @@ impl UnitFacts {
 
     fn take(&mut self, status: UnitStatus, at: BootTime) {
         let before = self.restart_counter();
+        if let Some(probe) = &mut self.probe
+            && (!status.active.is_up() || status.invocation() != self.status.invocation())
+        {
+            // Failures in a row are those of one run: a new one is not judged by the end of the one before.
+            probe.failures = 0;
+        }
         self.status = status;
         self.read_at = at;
         if self.status.active.is_up() {
@@ -108,6 +114,8 @@ impl UnitFacts {
         let failures = self.probe.as_ref().map_or(0, |probe| probe.failures);
         let failures = match &health {
             Reading::Value(Health::Healthy { .. }) => 0,
+            // Nobody expects an answer of a unit that is down.
+            Reading::Value(Health::Unhealthy { .. }) if !self.status.active.is_up() => 0,
             Reading::Value(Health::Unhealthy { .. }) => failures.saturating_add(1),
             // It could not run: that says nothing about the unit, neither way.
             Reading::Absent(_) | Reading::Failed(_) => failures,
@@ -153,6 +161,8 @@ pub struct View {
     /// When the activity was read.
     pub activity_at: Option<BootTime>,
     pub agent: AgentFacts,
+    /// Failures in a row that make a probed unit unresponsive, from the policy in force.
+    pub probe_limits: BTreeMap<UnitName, u32>,
 }
 
 impl Default for View {
@@ -164,6 +174,7 @@ impl Default for View {
             activity: Reading::Absent(Absence::NotObserved),
             activity_at: None,
             agent: AgentFacts::default(),
+            probe_limits: BTreeMap::new(),
         }
     }
 }
@@ -217,7 +228,9 @@ impl View {
             self.vitals = Reading::Value(vitals.clone());
             touched.insert(Subject::Host);
         }
-        if let Some(activity) = &sample.activity {
+        if let Some(activity) = &sample.activity
+            && self.activity_at.is_none_or(|before| before <= at)
+        {
             self.activity = Reading::Value(activity.clone());
             self.activity_at = Some(at);
         }
@@ -228,13 +241,17 @@ impl View {
         match update {
             UnitsUpdate::Complete(statuses) => {
                 let listed: BTreeSet<&UnitName> = statuses.iter().map(|status| &status.name).collect();
-                let gone: Vec<UnitName> =
-                    self.units.keys().filter(|name| !listed.contains(name)).cloned().collect();
+                let gone: Vec<UnitName> = self
+                    .units
+                    .iter()
+                    .filter(|(name, facts)| !listed.contains(name) && facts.read_at <= at)
+                    .map(|(name, _)| name.clone())
+                    .collect();
                 for status in statuses {
                     self.take_unit(status, at, touched);
                 }
                 self.forget(&gone, touched);
-                self.heard = Ok(at);
+                self.heard = Ok(self.heard.as_ref().map_or(at, |heard| at.max(*heard)));
             }
             UnitsUpdate::Changed { statuses, removed } => {
                 for status in statuses {
@@ -251,12 +268,14 @@ impl View {
     /// News after a silence do not tell what was missed: only a full reconciliation ends a loss.
     fn hear(&mut self, at: BootTime) {
         if let Ok(heard) = &mut self.heard {
-            *heard = at;
+            *heard = at.max(*heard);
         }
     }
 
     fn take_unit(&mut self, status: &UnitStatus, at: BootTime, touched: &mut BTreeSet<Subject>) {
         match self.units.get_mut(&status.name) {
+            // A pass over everything takes a while; what it read may be older than what a signal told since.
+            Some(facts) if at < facts.read_at => {}
             Some(facts) => {
                 if facts.status != *status {
                     touched.insert(Subject::Unit(status.name.clone()));

@@ -1,6 +1,7 @@
 //! The loop: one owner of the engine, one queue of what happens, one place where effects leave.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{CommandTicket, Effect, Engine, Input};
-use crate::ledger::{Writer, WriterEvent};
-use crate::model::{BootTime, Command, Peer, Reply, Snapshot};
+use crate::ledger::{Writer, WriterEvent, retention};
+use crate::model::{BootTime, Command, Peer, Reply, Seq, Snapshot};
 use crate::policy::Policy;
 
 use super::clock::{self, StepDetector};
 use super::effects::Hands;
+use super::housekeeping;
 use super::notify::{Watchdog, tell};
 use super::policy_board::PolicyBoard;
 
@@ -38,7 +40,13 @@ pub(super) enum Event {
         outcome: Result<Arc<Policy>, String>,
         reply: Option<oneshot::Sender<Result<String, String>>>,
     },
+    /// Records before this one are not needed any more.
+    Prune {
+        keep_from: Seq,
+    },
     Stop(String),
+    /// A task that the agent can't be without has ended: better to begin anew than to be half blind.
+    Crippled(&'static str),
 }
 
 /// The engine with everything that its effects need.
@@ -53,6 +61,9 @@ pub(super) struct Core {
     snapshot_due: Option<BootTime>,
     watchdog: Watchdog,
     steps: StepDetector,
+    state_dir: PathBuf,
+    /// When old records are looked for next.
+    housekeeping: BootTime,
     replies: BTreeMap<CommandTicket, oneshot::Sender<Reply>>,
     next_command: u64,
 }
@@ -61,6 +72,8 @@ pub(super) struct Core {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     Asked,
+    /// A task that it can't be without has ended.
+    Crippled(&'static str),
     /// Without a ledger nothing may be done.
     LedgerGone,
 }
@@ -73,9 +86,13 @@ impl Core {
         hands: Hands,
         policies: PolicyBoard,
         snapshot: watch::Sender<Arc<Snapshot>>,
+        state_dir: PathBuf,
     ) -> Self {
+        let now = clock::now().boot;
         Self {
-            watchdog: Watchdog::from_environment(clock::now().boot),
+            watchdog: Watchdog::from_environment(now),
+            state_dir,
+            housekeeping: now + housekeeping::EVERY,
             engine,
             inbox,
             ledger,
@@ -140,6 +157,11 @@ impl Core {
             self.input(Input::ClockStepped { forward, by }).await?;
         }
         let now = clock::now();
+        if self.housekeeping <= now.boot {
+            self.housekeeping = now.boot + housekeeping::EVERY;
+            let needed_since = self.engine.needed_since();
+            housekeeping::find(self.state_dir.clone(), needed_since, self.hands.inbox());
+        }
         if self.engine.next_deadline().is_some_and(|deadline| deadline <= now.boot) {
             return self.input(Input::Tick).await;
         }
@@ -159,6 +181,11 @@ impl Core {
                 Ok(())
             }
             Event::Policy { outcome, reply } => self.take_policy(outcome, reply).await,
+            Event::Prune { keep_from } => {
+                let sent = self.ledger.prune(retention::Limits::default(), keep_from).await;
+                sent.map_err(|_| End::LedgerGone)
+            }
+            Event::Crippled(task) => Err(End::Crippled(task)),
             Event::Stop(_) => Ok(()),
         }
     }

@@ -92,6 +92,10 @@ impl Hands {
         &self.manager
     }
 
+    pub(super) fn inbox(&self) -> mpsc::Sender<Event> {
+        self.inbox.clone()
+    }
+
     pub(super) fn attention(&self) -> Vec<UnitName> {
         self.attention.borrow().clone()
     }

@@ -4,6 +4,7 @@ mod clock;
 mod core;
 mod effects;
 mod hooks;
+mod housekeeping;
 mod log;
 mod notify;
 mod options;

@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, Memory, Setup};
 use crate::ledger::{self, Ledger, Opened, Stamp, Writer, WriterEvent, WriterLimits};
@@ -123,14 +124,15 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let server = tokio::spawn(serve::run(listener, shared, async {
         let _ = stopping.await;
     }));
-    tokio::spawn(senses::follow_manager(hands.clone()));
-    tokio::spawn(senses::read_host(hands.clone(), reader));
-    tokio::spawn(senses::follow_probes(hands.clone(), probe_results));
-    tokio::spawn(read_when_asked(sources.clone(), asked, inbox.clone()));
-    tokio::spawn(watch_files(sources, ask.clone()));
-    tokio::spawn(forward_commands(command_requests, inbox.clone()));
-    tokio::spawn(forward_reloads(reload_requests, ask.clone()));
-    tokio::spawn(heed_signals(inbox.clone(), ask));
+    let vital = |name, task| tokio::spawn(keep(name, tokio::spawn(task), inbox.clone()));
+    vital("following the service manager", senses::follow_manager(hands.clone()).boxed());
+    vital("reading the host", senses::read_host(hands.clone(), reader).boxed());
+    vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
+    vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
+    vital("taking commands", forward_commands(command_requests, inbox.clone()).boxed());
+    vital("taking reload requests", forward_reloads(reload_requests, ask.clone()).boxed());
+    vital("heeding signals", heed_signals(inbox.clone(), ask.clone()).boxed());
+    tokio::spawn(watch_files(sources, ask));
     if let Some(error) = policy_error {
         let _ = inbox.send(Event::Policy { outcome: Err(error), reply: None }).await;
     }
@@ -141,7 +143,15 @@ async fn live(options: &Options) -> anyhow::Result<()> {
         manager = hands.manager().name(),
         "prunellad is at work"
     );
-    let core = Core::new(engine, events, (ledger, ledger_inbox), hands, policies, snapshot);
+    let core = Core::new(
+        engine,
+        events,
+        (ledger, ledger_inbox),
+        hands,
+        policies,
+        snapshot,
+        options.state_dir.clone(),
+    );
     let (end, ledger) = core.run(first).await;
     tell(&[NotifyState::Stopping]);
     let _ = stop_serving.send(());
@@ -149,6 +159,7 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let closed = tokio::task::spawn_blocking(move || ledger.finish()).await;
     match (end, closed) {
         (End::Asked, Ok(Ok(_))) => Ok(()),
+        (End::Crippled(task), _) => anyhow::bail!("{task} has ended"),
         (End::Asked | End::LedgerGone, _) => anyhow::bail!("the ledger's thread has ended"),
     }
 }
@@ -192,10 +203,9 @@ fn open_ledger(options: &Options, boot: BootId) -> anyhow::Result<(Ledger, Opene
         reserve_bytes: ledger::RESERVE_BYTES,
         overflow: Some(options.runtime_dir.join("ledger.overflow")),
     };
-    let now = clock::now();
-    let mut memory = Memory::new(boot);
+    let mut memory = Memory::new();
     let (ledger, opened) = Ledger::open(&options.state_dir, options_, &mut |record| {
-        memory.recover(&record.entry, now);
+        memory.recover(&record.entry);
     })
     .with_context(|| format!("the ledger in {} can't be used", options.state_dir.display()))?;
     Ok((ledger, opened, memory))
@@ -244,6 +254,15 @@ fn journal_runner() -> Runner {
         }
         .boxed()
     })
+}
+
+/// Waits for a task that has no end of its own; when it ends all the same, the agent does too, and systemd starts it
+/// anew.
+async fn keep(name: &'static str, task: JoinHandle<()>, inbox: mpsc::Sender<Event>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "{name} broke off");
+    }
+    let _ = inbox.send(Event::Crippled(name)).await;
 }
 
 async fn forward_commands(mut requests: mpsc::Receiver<serve::CommandRequest>, inbox: mpsc::Sender<Event>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::assess::{Change, advance, describe, read_field};
+use crate::assess::{advance, describe, read_field};
 use crate::model::{Condition, Finding, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName};
 use crate::policy::{Policy, Rule};
 
@@ -72,7 +72,7 @@ impl Engine {
     fn assess_rule(&mut self, rule: &Rule, subject: &Subject) {
         let key = (rule.name.clone(), subject.clone());
         let before = self.conditions.get(&key);
-        let read = |name: &str| read_field(&self.view, &self.setup.policy, subject, name);
+        let read = |name: &str| read_field(&self.view, subject, name);
         let when = rule.when.evaluate(read);
         let clear = match before {
             // At rest nothing is to be cleared: half the evaluations saved.
@@ -83,7 +83,7 @@ impl Engine {
                 rule.clear.evaluate(read)
             }
         };
-        let (after, change) = advance(before, &when, &clear, rule.hold_for, self.now.boot);
+        let (after, _) = advance(before, &when, &clear, rule.hold_for, self.now.boot);
         match &after {
             Some(condition) => {
                 if let Condition::Pending { since } = condition {
@@ -95,12 +95,10 @@ impl Engine {
                 self.conditions.remove(&key);
             }
         }
-        match change {
-            Change::Raised => self.raise(rule, subject),
-            Change::Cleared => {
-                // The incident ends in `advance_incidents`, once no act on it is under way.
-            }
-            Change::None => {}
+        // Not only when it is raised: a condition goes on firing through an operator's stop, which ends its
+        // incident. When it clears, the incident ends in `advance_incidents`, once no act on it is under way.
+        if matches!(after, Some(Condition::Firing { .. })) {
+            self.raise(rule, subject);
         }
     }
 
@@ -116,12 +114,18 @@ impl Engine {
         let finding = Finding {
             rule: rule.name.clone(),
             subject: subject.clone(),
-            what: describe(&self.view, &self.setup.policy, subject, rule.when.fields()),
+            what: describe(&self.view, subject, rule.when.fields()),
         };
         let key = (rule.name.clone(), subject.clone());
-        let again = self.memory.current.get(&key).copied().filter(|id| {
-            self.memory.histories.contains_key(subject) && self.memory.incidents.contains_key(id)
-        });
+        // A fault that comes and goes is one fault, whether the agent or somebody else made it go.
+        let stable_after = self.setup.policy.limits.stable_after;
+        let recent = |id: &crate::model::IncidentId| {
+            self.memory.incidents.get(id).is_some_and(|it| {
+                let ended = it.closed.map_or(self.now.boot, |at| at.boot);
+                self.memory.histories.contains_key(subject) || self.now.boot.since(ended) < stable_after
+            })
+        };
+        let again = self.memory.current.get(&key).copied().filter(recent);
         let incident = if let Some(incident) = again {
             self.record(RecordBody::IncidentReopened { incident, finding });
             incident
@@ -219,6 +223,7 @@ impl Engine {
         self.record(RecordBody::PolicyLoaded { digest: policy.digest.clone(), rules: policy.rules.len() });
         self.conditions.retain(|(rule, _), _| policy.rules.iter().any(|kept| kept.name == *rule));
         self.setup.policy = policy;
+        self.note_probe_limits();
         self.touch_everything();
     }
 
@@ -226,6 +231,11 @@ impl Engine {
         self.view.agent.policy_error = Some(error.clone());
         self.record(RecordBody::PolicyRejected { error });
         self.touched.insert(Subject::Agent);
+    }
+
+    pub(super) fn note_probe_limits(&mut self) {
+        let probes = self.setup.policy.probes.iter();
+        self.view.probe_limits = probes.map(|probe| (probe.unit.clone(), probe.failures)).collect();
     }
 
     fn touch_everything(&mut self) {

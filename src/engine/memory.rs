@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guard::{Attempts, Faults, History};
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Counts, Entry, GuardName, Incident, IncidentId, IncidentState,
-    Intent, Pause, PauseId, Proposal, ProposalId, RecordBody, Remedy, Resolution, RuleName, Subject,
+    ActionId, Applied, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
+    Intent, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, Resolution, RuleName, Subject,
     TIMELINE_MAX, TimelineEntry, Timestamp, Tried, UnitName, Verification,
 };
 
@@ -31,9 +31,10 @@ pub(super) enum Answer {
 }
 
 /// The folded state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    boot: BootId,
+    /// The boot on whose clock every moment in here is, and the latest record.
+    axis: Option<(BootId, Timestamp)>,
     pub(super) incidents: BTreeMap<IncidentId, Incident>,
     /// The open incident of a rule over a subject, or the latest that a recurrence would reopen.
     pub(super) current: BTreeMap<(RuleName, Subject), IncidentId>,
@@ -47,109 +48,75 @@ pub struct Memory {
     pub(super) pauses: BTreeMap<PauseId, Pause>,
     pub(super) operator_stopped: BTreeSet<UnitName>,
     pub(super) counts: Counts,
-    next_incident: u64,
-    next_action: u64,
-    next_proposal: u64,
-    next_pause: u64,
+    last_incident: u64,
+    last_action: u64,
+    last_proposal: u64,
+    last_pause: u64,
 }
 
 impl Memory {
     /// Nothing has happened.
     #[must_use]
-    pub fn new(boot: BootId) -> Self {
-        Self {
-            boot,
-            incidents: BTreeMap::new(),
-            current: BTreeMap::new(),
-            histories: BTreeMap::new(),
-            rule_attempts: BTreeMap::new(),
-            host_attempts: Attempts::default(),
-            actions: BTreeMap::new(),
-            proposals: BTreeMap::new(),
-            denied: BTreeMap::new(),
-            pauses: BTreeMap::new(),
-            operator_stopped: BTreeSet::new(),
-            counts: Counts::default(),
-            next_incident: 1,
-            next_action: 1,
-            next_proposal: 1,
-            next_pause: 1,
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Folds one record of the ledger during recovery. `now` maps moments of other boots onto this one.
-    pub fn recover(&mut self, entry: &Entry, now: Timestamp) {
-        let same_boot = entry.boot == self.boot;
-        let rebase = |stamp: Timestamp| {
-            if same_boot { stamp } else { Timestamp::new(stamp.rebased(now), stamp.wall) }
-        };
-        let rebase_future = |stamp: Timestamp| {
-            if same_boot {
-                return stamp;
-            }
-            // What lay ahead of the record lies as far ahead of now, less the time that has passed.
-            let ahead = stamp.boot.since(entry.at.boot);
-            Timestamp::new(entry.at.rebased(now) + ahead, stamp.wall)
-        };
-        let mut entry = entry.clone();
-        match &mut entry.body {
-            RecordBody::Verified { not_before, .. } => *not_before = rebase_future(*not_before),
-            RecordBody::Paused { until, .. } => *until = rebase_future(*until),
-            RecordBody::Proposed(proposal) => proposal.expires = rebase_future(proposal.expires),
-            RecordBody::Held { refusal, .. } => {
-                if let crate::model::Hold::Until(until) = &mut refusal.hold {
-                    *until = rebase_future(*until);
-                }
-            }
-            RecordBody::AgentStarted { boot, .. } if *boot != self.boot => {
-                // The next boot starts what is enabled: a stop by hand does not outlive it.
-                self.operator_stopped.clear();
-            }
-            RecordBody::ChainStarted { .. }
-            | RecordBody::AgentStarted { .. }
-            | RecordBody::AgentStopping { .. }
-            | RecordBody::PolicyLoaded { .. }
-            | RecordBody::PolicyRejected { .. }
-            | RecordBody::IncidentOpened { .. }
-            | RecordBody::IncidentReopened { .. }
-            | RecordBody::EvidenceTaken { .. }
-            | RecordBody::Approved { .. }
-            | RecordBody::Denied { .. }
-            | RecordBody::ProposalExpired { .. }
-            | RecordBody::Intended(_)
-            | RecordBody::Applied { .. }
-            | RecordBody::Escalated { .. }
-            | RecordBody::Acknowledged { .. }
-            | RecordBody::IncidentResolved { .. }
-            | RecordBody::Resumed { .. }
-            | RecordBody::OperatorStopped { .. }
-            | RecordBody::OperatorStopEnded { .. }
-            | RecordBody::StabilityProven { .. }
-            | RecordBody::ClockStepped { .. }
-            | RecordBody::LedgerRecovered { .. }
-            | RecordBody::Pruned { .. } => {}
+    /// Folds one record of the ledger during recovery.
+    pub fn recover(&mut self, entry: &Entry) {
+        self.move_to(entry.boot, entry.at);
+        self.axis = Some((entry.boot, entry.at));
+        self.apply(entry);
+    }
+
+    /// Every moment is on the clock of one boot: that of the latest record. When the boot changes, they all move by
+    /// what lies between the last record of the one and the first of the other; only that gap is measured by the
+    /// wall clock, so that a wall clock that was set meanwhile does not shorten what went before. Where it seems to
+    /// run backwards, no time has passed.
+    pub(super) fn move_to(&mut self, boot: BootId, first: Timestamp) {
+        let Some((_, last)) = self.axis.filter(|(before, _)| *before != boot) else { return };
+        let by = last.rebased(first).millis() - last.boot.millis();
+        self.axis = Some((boot, first));
+        // The next boot starts what is enabled: a stop by hand does not outlive it.
+        self.operator_stopped.clear();
+        self.shift(by);
+    }
+
+    fn shift(&mut self, by: i64) {
+        let boot = |at: &mut BootTime| *at = BootTime::from_millis(at.millis().saturating_add(by));
+        for history in self.histories.values_mut() {
+            history.attempts.shift(by);
+            history.not_before.iter_mut().for_each(|at| boot(&mut at.boot));
         }
-        if matches!(entry.body, RecordBody::OperatorStopped { .. }) && !same_boot {
-            return;
+        self.rule_attempts.values_mut().for_each(|attempts| attempts.shift(by));
+        self.host_attempts.shift(by);
+        self.actions.values_mut().for_each(|action| boot(&mut action.begun.boot));
+        self.proposals.values_mut().for_each(|(proposal, _)| boot(&mut proposal.expires.boot));
+        self.pauses.values_mut().for_each(|pause| boot(&mut pause.until.boot));
+        for it in self.incidents.values_mut() {
+            boot(&mut it.opened.boot);
+            it.closed.iter_mut().for_each(|at| boot(&mut at.boot));
+            it.escalated.iter_mut().for_each(|at| boot(&mut at.boot));
+            it.timeline.iter_mut().for_each(|entry| boot(&mut entry.at.boot));
+            if let Some(Refusal { hold: Hold::Until(until), .. }) = &mut it.held {
+                boot(&mut until.boot);
+            }
         }
-        entry.at = rebase(entry.at);
-        self.apply(&entry);
     }
 
     pub(super) const fn next_incident(&self) -> IncidentId {
-        IncidentId(self.next_incident)
+        IncidentId(self.last_incident + 1)
     }
 
     pub(super) const fn next_action(&self) -> ActionId {
-        ActionId(self.next_action)
+        ActionId(self.last_action + 1)
     }
 
     pub(super) const fn next_proposal(&self) -> ProposalId {
-        ProposalId(self.next_proposal)
+        ProposalId(self.last_proposal + 1)
     }
 
     pub(super) const fn next_pause(&self) -> PauseId {
-        PauseId(self.next_pause)
+        PauseId(self.last_pause + 1)
     }
 
     /// Folds one record.
@@ -191,7 +158,7 @@ impl Memory {
                 });
             }
             RecordBody::Proposed(proposal) => {
-                self.next_proposal = self.next_proposal.max(proposal.id.0 + 1);
+                self.last_proposal = self.last_proposal.max(proposal.id.0);
                 let what = format!("{} proposed as {}", proposal.remedy, proposal.id);
                 self.change(proposal.incident, at, what, |it| it.proposal = Some(proposal.id));
                 self.proposals.insert(proposal.id, (proposal.clone(), Answer::Open));
@@ -232,7 +199,7 @@ impl Memory {
             }
             RecordBody::IncidentResolved { incident, how, why } => self.resolve(*incident, *how, why, at),
             RecordBody::Paused { pause, scope, until, by, reason } => {
-                self.next_pause = self.next_pause.max(pause.0 + 1);
+                self.last_pause = self.last_pause.max(pause.0);
                 self.pauses.insert(
                     *pause,
                     Pause {
@@ -275,7 +242,7 @@ impl Memory {
         else {
             return;
         };
-        self.next_incident = self.next_incident.max(id.0 + 1);
+        self.last_incident = self.last_incident.max(id.0);
         self.counts.incidents += 1;
         self.current.insert((rule.clone(), subject.clone()), id);
         let first = TimelineEntry { at, what: format!("found: {}", finding.what), tried: None };
@@ -317,7 +284,7 @@ impl Memory {
     }
 
     fn intend(&mut self, intent: &Intent, at: Timestamp) {
-        self.next_action = self.next_action.max(intent.action.0 + 1);
+        self.last_action = self.last_action.max(intent.action.0);
         self.counts.actions += 1;
         let history = self.histories.entry(intent.subject.clone()).or_default();
         history.attempts.add(at.boot);
@@ -344,19 +311,19 @@ impl Memory {
     fn applied(&mut self, action: ActionId, applied: &Applied, at: Timestamp) {
         let Some(act) = self.actions.get_mut(&action) else { return };
         act.applied = Some(applied.clone());
-        let (incident, subject, rule) =
-            (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone());
+        let (incident, subject, rule, begun) =
+            (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone(), act.begun.boot);
         let withdrawn = matches!(applied, Applied::Withdrawn { .. });
         if withdrawn {
             // Nothing was done: it does not count against any budget.
             if let Some(history) = self.histories.get_mut(&subject) {
-                history.attempts.take_back();
+                history.attempts.take_back(begun);
                 history.level = history.level.saturating_sub(1);
             }
             if let Some(attempts) = self.rule_attempts.get_mut(&rule) {
-                attempts.take_back();
+                attempts.take_back(begun);
             }
-            self.host_attempts.take_back();
+            self.host_attempts.take_back(begun);
         }
         let what = match applied {
             Applied::Changed => "carried out".to_owned(),
@@ -455,6 +422,33 @@ impl Memory {
             attempts.forget_before(moment);
         }
         self.rule_attempts.retain(|_, attempts| !attempts.is_empty());
+    }
+
+    /// Compares with another fold of the same records. Attempts that no budget looks at any more are dropped by
+    /// time and not by a record, so they do not count.
+    pub(super) fn same_as(&self, other: &Self, now: BootTime) -> Result<(), String> {
+        let [mine, theirs] = [self, other].map(|it| {
+            let mut it = it.clone();
+            it.axis = None;
+            it.forget_attempts_before(now);
+            it
+        });
+        if mine == theirs {
+            return Ok(());
+        }
+        let differs = [
+            ("incidents", mine.incidents == theirs.incidents),
+            ("current incidents", mine.current == theirs.current),
+            ("histories", mine.histories == theirs.histories),
+            ("actions", mine.actions == theirs.actions),
+            ("proposals", mine.proposals == theirs.proposals),
+            ("denials", mine.denied == theirs.denied),
+            ("pauses", mine.pauses == theirs.pauses),
+            ("operator's stops", mine.operator_stopped == theirs.operator_stopped),
+            ("counts", mine.counts == theirs.counts),
+        ];
+        let names: Vec<&str> = differs.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+        Err(format!("the folds differ in {}", names.join(", ")))
     }
 
     /// Open incidents, oldest first.

@@ -26,14 +26,15 @@ use std::time::Duration;
 use crate::assess::View;
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, RuleName, Sample, Subject,
-    Timestamp, UnitsUpdate,
+    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, Reply, RuleName, Sample,
+    Subject, Timestamp, UnitName, UnitsUpdate,
 };
 use crate::policy::Policy;
 use crate::verify::Watch;
 
 pub use io::*;
 pub use memory::Memory;
+pub use snapshot::Sizes;
 
 /// What the engine is started with.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct Engine {
     permits: BTreeMap<RecordTicket, Permit>,
     /// Escalations whose record is not durable yet.
     escalations: BTreeMap<RecordTicket, IncidentId>,
+    /// Answers to commands whose record is not durable yet: what a person was told must not be forgotten.
+    replies: BTreeMap<RecordTicket, (CommandTicket, Reply)>,
     /// Evidence that was asked for, and until when it is waited for.
     evidence: BTreeMap<IncidentId, BootTime>,
     /// Subjects that the shell was asked to read again.
@@ -83,7 +86,8 @@ impl Engine {
     /// Acts that were under way when the agent ended are not begun again: their outcome is unknown, and
     /// verification will tell.
     #[must_use]
-    pub fn start(setup: Setup, memory: Memory, now: Timestamp) -> (Self, Vec<Effect>) {
+    pub fn start(setup: Setup, mut memory: Memory, now: Timestamp) -> (Self, Vec<Effect>) {
+        memory.move_to(setup.boot, now);
         let mut engine = Self {
             now,
             started: now.boot,
@@ -95,6 +99,7 @@ impl Engine {
             watches: BTreeMap::new(),
             permits: BTreeMap::new(),
             escalations: BTreeMap::new(),
+            replies: BTreeMap::new(),
             evidence: BTreeMap::new(),
             looks: BTreeMap::new(),
             well_since: BTreeMap::new(),
@@ -104,6 +109,7 @@ impl Engine {
             effects: Vec::new(),
             setup,
         };
+        engine.note_probe_limits();
         engine.record(RecordBody::AgentStarted {
             version: engine.setup.version.clone(),
             boot: engine.setup.boot,
@@ -131,12 +137,21 @@ impl Engine {
                     self.acted(permit.action(), Applied::Withdrawn { why });
                 }
                 self.escalations.remove(&ticket);
+                if let Some((command, _)) = self.replies.remove(&ticket) {
+                    let reply = Reply::Refused("it could not be recorded".into());
+                    self.effects.push(Effect::Reply { ticket: command, reply });
+                }
             }
             Input::Acted { action, applied } => self.acted(action, applied),
             Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
             Input::Command { ticket, by, command } => {
+                let before = self.next_ticket;
                 let reply = self.command(by, command);
-                self.effects.push(Effect::Reply { ticket, reply });
+                if self.next_ticket == before {
+                    self.effects.push(Effect::Reply { ticket, reply });
+                } else {
+                    self.replies.insert(RecordTicket(self.next_ticket - 1), (ticket, reply));
+                }
             }
             Input::PolicyLoaded(policy) => self.take_policy(policy),
             Input::PolicyRejected(error) => self.reject_policy(error),
@@ -197,12 +212,7 @@ impl Engine {
 
     fn take_sample(&mut self, sample: &Sample) {
         let touched = self.view.take(sample);
-        for subject in &touched {
-            self.looks.remove(subject);
-        }
-        if sample.activity.is_some() {
-            self.looks.remove(&Subject::Host);
-        }
+        self.answer_looks(sample);
         if sample.units.is_some() {
             // Whether the service manager is heard is a fact about the agent's own work.
             self.touched.insert(Subject::Agent);
@@ -220,12 +230,14 @@ impl Engine {
         let later = RecordTicket(ticket.0 + 1);
         let waiting = self.permits.split_off(&later);
         for permit in std::mem::replace(&mut self.permits, waiting).into_values() {
-            if self.now.boot <= permit.expires().boot && !self.stopping {
-                self.effects.push(Effect::Act(permit));
-            } else {
-                let why = "its permit expired before the intent was durable".to_owned();
-                self.acted(permit.action(), Applied::Withdrawn { why });
+            match self.still_permitted(&permit) {
+                Ok(()) => self.effects.push(Effect::Act(permit)),
+                Err(why) => self.acted(permit.action(), Applied::Withdrawn { why }),
             }
+        }
+        let waiting = self.replies.split_off(&later);
+        for (ticket, reply) in std::mem::replace(&mut self.replies, waiting).into_values() {
+            self.effects.push(Effect::Reply { ticket, reply });
         }
         let waiting = self.escalations.split_off(&later);
         for incident in std::mem::replace(&mut self.escalations, waiting).into_values() {
@@ -248,26 +260,54 @@ impl Engine {
         match asked {
             Some(look) if now < look.last + LOOK_AGAIN => self.wake_at(look.last + LOOK_AGAIN),
             Some(_) | None => {
-                let first = asked.map_or(now, |look| look.first);
-                self.looks.insert(subject.clone(), Look { first, last: now });
+                let waiting_since = asked.and_then(|look| look.waiting_since).or(Some(now));
+                self.looks.insert(subject.clone(), Look { waiting_since, last: now });
                 self.effects.push(Effect::Look(subject));
                 self.wake_at(now + LOOK_AGAIN);
             }
         }
     }
 
+    /// A reading that began after the request is its answer, whether it says anything new or not. The moment of
+    /// asking is kept for a while: an answer that does not help must not lead to asking again at once.
+    fn answer_looks(&mut self, sample: &Sample) {
+        let at = sample.at.boot;
+        let read: BTreeSet<&UnitName> = match &sample.units {
+            Some(UnitsUpdate::Complete(statuses)) => statuses.iter().map(|it| &it.name).collect(),
+            Some(UnitsUpdate::Changed { statuses, removed }) => {
+                statuses.iter().map(|it| &it.name).chain(removed).collect()
+            }
+            Some(UnitsUpdate::Alive | UnitsUpdate::Lost { .. }) | None => BTreeSet::new(),
+        };
+        for (subject, look) in &mut self.looks {
+            let answered = match subject {
+                Subject::Unit(unit) => read.contains(unit),
+                Subject::Host => sample.activity.is_some(),
+                Subject::Agent => true,
+            };
+            if answered && at >= look.last {
+                look.waiting_since = None;
+            }
+        }
+        let now = self.now.boot;
+        self.looks.retain(|_, look| look.waiting_since.is_some() || now < look.last + LOOK_AGAIN);
+    }
+
     /// Whether a look has gone unanswered for longer than it should take.
     fn looked_in_vain(&self) -> bool {
-        self.looks.values().any(|look| self.now.boot >= look.first + LOOK_AGAIN)
+        let in_vain = |since: BootTime| self.now.boot >= since + LOOK_AGAIN;
+        self.looks.values().any(|look| look.waiting_since.is_some_and(in_vain))
     }
 }
 
 /// An open request to read a subject.
 #[derive(Clone, Copy, Debug)]
 struct Look {
-    first: BootTime,
+    /// Since when no answer has come; none when the last request was answered.
+    waiting_since: Option<BootTime>,
     last: BootTime,
 }
 
-/// An unanswered request to look is repeated after this long: a D-Bus call takes milliseconds.
+/// The same subject is not looked at again sooner than this, answered or not: a D-Bus call takes milliseconds, and
+/// what is waited for (a package manager) takes longer.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

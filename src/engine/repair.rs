@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::decide::{Reaction, Step, next_step, on_refusal};
-use crate::guard::{ApprovalState, Circumstances, History, InFlight, Request, judge};
+use crate::guard::{
+    ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
+};
 use crate::model::{
     Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, Mode, Pause, Proposal, ProposalId,
     Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName, Verification,
@@ -169,6 +171,34 @@ impl Engine {
         }
     }
 
+    /// Whether nothing has come between the permit and its release.
+    pub(super) fn still_permitted(&self, permit: &Permit) -> Result<(), String> {
+        if self.now.boot > permit.expires().boot {
+            return Err("its permit expired before the intent was durable".into());
+        }
+        let Some(intent) = self.memory.actions.get(&permit.action()).map(|action| &action.intent) else {
+            return Err("its intent was given up".into());
+        };
+        let policy = Arc::clone(&self.setup.policy);
+        let (Some(incident), Some(rule), Subject::Unit(unit)) = (
+            self.memory.incidents.get(&intent.incident),
+            Self::rule_of(&policy, &intent.rule),
+            &intent.subject,
+        ) else {
+            return Err("its rule left the policy".into());
+        };
+        if self.is_cleared(&intent.rule, &intent.subject) {
+            return Err("the fault went in the meantime".into());
+        }
+        let (remedy, targets) = (intent.remedy, intent.targets.as_slice());
+        let request = Request { action: intent.action, incident, rule, unit, remedy, targets };
+        let approval = ApprovalState::NotAsked;
+        self.with_circumstances(&incident.subject, rule, approval, |circumstances| {
+            still_permitted(&request, circumstances)
+        })
+        .map_err(|refusal| refusal.why)
+    }
+
     fn expectation(&self, rule: &Rule, unit: &UnitName) -> Expectation {
         let absent = Reading::Absent(crate::model::Absence::NotObserved);
         let status = self.view.unit(unit).map(|facts| &facts.status);
@@ -289,6 +319,7 @@ impl Engine {
             .map(|action| InFlight {
                 action: action.intent.action,
                 subject: action.intent.subject.clone(),
+                targets: action.intent.targets.clone(),
                 disruptive: action.intent.remedy.is_disruptive(),
                 applied: action.applied.is_some(),
             })

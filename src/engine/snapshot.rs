@@ -1,8 +1,11 @@
 //! The engine's picture of itself for the socket.
 
+use std::time::Duration;
+
 use crate::guard::{ApprovalState, standing_refusal};
 use crate::model::{
-    ActiveState, ConditionView, Incident, LoadState, Refusal, Snapshot, Subject, UnitStatus, UnitView,
+    ActiveState, BootTime, ConditionView, Incident, LoadState, PAUSE_MAX, Refusal, Snapshot, Subject,
+    UnitStatus, UnitView, WallTime,
 };
 
 use super::Engine;
@@ -10,7 +13,64 @@ use super::Engine;
 /// Units shown in one snapshot: on a host where everything is broken, the first thousand say enough.
 const UNITS_SHOWN: usize = 1000;
 
+/// How much the engine keeps, for the metrics and for whoever doubts that it is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub incidents: usize,
+    pub histories: usize,
+    pub conditions: usize,
+    pub looks: usize,
+    /// Watches, permits, escalations, replies and evidence that wait for something.
+    pub waiting: usize,
+}
+
 impl Engine {
+    /// Records from before this moment are not needed to find back to the present state.
+    #[must_use]
+    pub fn needed_since(&self) -> WallTime {
+        let back = |length: Duration| {
+            let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+            WallTime::from_unix_millis(self.now.wall.unix_millis().saturating_sub(millis))
+        };
+        let incidents = self.memory.incidents.values();
+        let current =
+            incidents.filter(|it| it.closed.is_none() || self.memory.histories.contains_key(&it.subject));
+        let mut moments: Vec<WallTime> = current.map(|it| it.opened.wall).collect();
+        let attempts = self.memory.histories.values().filter_map(|history| history.attempts.first());
+        moments.extend(attempts.map(|at| back(self.now.boot.since(at))));
+        // When a pause began is not kept; it can't have begun earlier than this.
+        moments.extend(self.memory.pauses.values().map(|_| back(PAUSE_MAX)));
+        if !self.memory.operator_stopped.is_empty() {
+            // Stops by hand are of this boot.
+            moments.push(back(self.now.boot.since(BootTime::ZERO)));
+        }
+        moments.into_iter().min().unwrap_or(self.now.wall)
+    }
+
+    /// How much is kept.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            incidents: self.memory.incidents.len(),
+            histories: self.memory.histories.len(),
+            conditions: self.conditions.len(),
+            looks: self.looks.len(),
+            waiting: self.watches.len()
+                + self.permits.len()
+                + self.escalations.len()
+                + self.replies.len()
+                + self.evidence.len(),
+        }
+    }
+
+    /// Whether `other`, folded from records alone, is what this engine remembers; the difference where it is not.
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub fn same_memory(&self, other: &super::Memory) -> Result<(), String> {
+        self.memory.same_as(other, self.now.boot)
+    }
+
     /// What is so right now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -37,13 +37,15 @@ impl Engine {
     /// An act whose report does not come can't hold up everything else for ever.
     fn give_up_lost_acts(&mut self) {
         let limits = &self.setup.policy.limits;
+        // The actuator's own deadline does not run on while the machine sleeps.
+        let awake = self.stepped.unwrap_or(self.started);
         let longest = limits.permit_lifetime + limits.act_deadline + REPORT_MARGIN;
         let waiting: Vec<(ActionId, BootTime)> = self
             .memory
             .actions
             .values()
             .filter(|action| action.applied.is_none())
-            .map(|action| (action.intent.action, action.begun.boot + longest))
+            .map(|action| (action.intent.action, action.begun.boot.max(awake) + longest))
             .collect();
         for (action, until) in waiting {
             if until <= self.now.boot {

@@ -21,9 +21,24 @@ impl Attempts {
         }
     }
 
-    /// The latest did not count: nothing was done.
-    pub fn take_back(&mut self) {
-        self.0.pop_back();
+    /// The one at that moment did not count: nothing was done.
+    pub fn take_back(&mut self, at: BootTime) {
+        if let Some(index) = self.0.iter().rposition(|moment| *moment == at) {
+            self.0.remove(index);
+        }
+    }
+
+    /// The clock is another one: everything lies `by` milliseconds later on it.
+    pub(crate) fn shift(&mut self, by: i64) {
+        for at in &mut self.0 {
+            *at = BootTime::from_millis(at.millis().saturating_add(by));
+        }
+    }
+
+    /// The oldest that is remembered.
+    #[must_use]
+    pub fn first(&self) -> Option<BootTime> {
+        self.0.front().copied()
     }
 
     /// How many there are in all.

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
-use super::root_cause;
+use super::{reach, root_cause};
 
 /// What others are doing must have been looked at this recently: a package manager starts in a moment.
 const ACTIVITY_FRESH: Duration = Duration::from_secs(3);
@@ -57,10 +57,11 @@ fn paused(pause: &crate::model::Pause) -> Refusal {
 }
 
 fn pause(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+    let along = reach::taken_down(request, c);
     let applies = |scope: &PauseScope| match scope {
         PauseScope::Agent => true,
         PauseScope::Rule(rule) => *rule == request.rule.name,
-        PauseScope::Unit(unit) => request.targets.contains(unit),
+        PauseScope::Unit(unit) => request.targets.contains(unit) || along.contains(unit),
     };
     match c.pauses.iter().find(|pause| applies(&pause.scope)) {
         Some(pause) => Err(paused(pause)),
@@ -84,8 +85,14 @@ fn shutdown(c: &Circumstances<'_>) -> Answer {
     }
 }
 
+/// What is touched along with the unit has its say as well.
+fn least_bold(request: &Request<'_>, c: &Circumstances<'_>) -> Mode {
+    let modes = request.targets.iter().map(|target| effective_mode(c.policy, request.rule, target));
+    modes.fold(effective_mode(c.policy, request.rule, request.unit), Mode::min)
+}
+
 fn mode(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    match effective_mode(c.policy, request.rule, request.unit) {
+    match least_bold(request, c) {
         Mode::Observe => Err(no(
             GuardName::Mode,
             Hold::Denied,
@@ -135,7 +142,13 @@ fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
         known.map_err(|why| no(GuardName::Freshness, Hold::UntilChange, why))?;
     }
     let recent = c.view.activity_at.is_some_and(|at| c.now.boot.since(at) <= ACTIVITY_FRESH);
-    match c.view.activity.why_not() {
+    let unknown = match &c.view.activity {
+        Reading::Value(activity) => {
+            activity.system_state.why_not().map(|why| format!("the state of the system: {why}"))
+        }
+        Reading::Absent(_) | Reading::Failed(_) => c.view.activity.why_not(),
+    };
+    match unknown {
         None if recent => Ok(()),
         None => Err(no(
             GuardName::Freshness,
@@ -178,7 +191,14 @@ fn protected(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             Hold::Denied,
             format!("{target} is protected: it may be started when it is down, and nothing else"),
         )),
-        Some(_) | None => Ok(()),
+        Some(_) | None => match reach::taken_down(request, c).iter().find(|along| c.policy.protects(along)) {
+            Some(along) => Err(no(
+                GuardName::Protected,
+                Hold::Denied,
+                format!("{} would take {along} down with it, which is protected", request.remedy),
+            )),
+            None => Ok(()),
+        },
     }
 }
 
@@ -202,9 +222,10 @@ fn standing_window(c: &Circumstances<'_>) -> Answer {
 }
 
 fn maintenance(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+    let along = reach::taken_down(request, c);
     window(c, |window| {
         let covers = |target| window.units.iter().any(|pattern| pattern.matches(target));
-        window.units.is_empty() || request.targets.iter().any(covers)
+        window.units.is_empty() || request.targets.iter().chain(&along).any(covers)
     })
 }
 
@@ -257,6 +278,23 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             return wait(format!("{target} conflicts with {rival}, which is running"));
         }
     }
+    pulled_in(request, c)
+}
+
+/// What is started along belongs to somebody as well.
+fn pulled_in(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+    for along in reach::started(request, c) {
+        if c.operator_stopped.contains(&along) {
+            let why = format!("{} would start {along} along, which an operator stopped", request.unit);
+            return Err(no(GuardName::Ownership, Hold::Denied, why));
+        }
+        let details = c.view.unit(&along).and_then(|facts| facts.status.details.value());
+        let rivals = details.map(|details| details.relations.conflicts.as_slice()).unwrap_or_default();
+        if let Some(rival) = rivals.iter().find(|name| c.view.is_up(name)) {
+            let why = format!("{} would start {along} along, which conflicts with {rival}", request.unit);
+            return Err(no(GuardName::Ownership, Hold::UntilChange, why));
+        }
+    }
     Ok(())
 }
 
@@ -302,8 +340,7 @@ fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 }
 
 fn approval(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    let asks = effective_mode(c.policy, request.rule, request.unit) == Mode::Approve
-        || request.remedy.risk() == Risk::High;
+    let asks = least_bold(request, c) == Mode::Approve || request.remedy.risk() == Risk::High;
     if !asks {
         return Ok(());
     }
@@ -324,8 +361,7 @@ fn approval(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 fn blast_radius(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     let refuse = |why: String| Err(no(GuardName::BlastRadius, Hold::UntilChange, why));
     for other in c.in_flight {
-        let same = other.subject.unit().is_some_and(|unit| request.targets.contains(unit));
-        if same {
+        if other.targets.iter().any(|unit| request.targets.contains(unit)) {
             return refuse(format!("another action on {} is under way", other.subject));
         }
         if other.disruptive && !other.applied && request.remedy.is_disruptive() {

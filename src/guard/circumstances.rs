@@ -28,6 +28,8 @@ pub struct Request<'a> {
 pub struct InFlight {
     pub action: ActionId,
     pub subject: Subject,
+    /// Every unit that it touches.
+    pub targets: Vec<UnitName>,
     pub disruptive: bool,
     /// The act itself is over; only its verification goes on.
     pub applied: bool,

@@ -7,6 +7,7 @@ mod budget;
 mod checks;
 mod circumstances;
 mod permit;
+mod reach;
 mod root_cause;
 
 #[cfg(test)]
@@ -33,6 +34,40 @@ pub fn judge(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Result
         checks::ask(guard, request, circumstances)?;
     }
     Ok(Permit::new(request, circumstances))
+}
+
+/// Asks again, at the moment of release, whatever may have changed since the permit was given: the record of an
+/// intent can take seconds to reach the disk. Not asked again is what the intent itself has changed (attempts,
+/// backoff, blast radius, approval) and how old the readings are, which a slow disk must not make a reason.
+///
+/// # Errors
+/// The refusal that now stands.
+pub fn still_permitted(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
+    for guard in GuardName::ALL {
+        let ask_again = match guard {
+            GuardName::Pause
+            | GuardName::Mode
+            | GuardName::OperatorIntent
+            | GuardName::Protected
+            | GuardName::Maintenance
+            | GuardName::Ownership
+            | GuardName::RootCause
+            | GuardName::Shutdown
+            | GuardName::WarmUp
+            | GuardName::PackageManager => true,
+            GuardName::Backoff
+            | GuardName::Attempts
+            | GuardName::Approval
+            | GuardName::BlastRadius
+            | GuardName::Freshness => false,
+        };
+        #[cfg(test)]
+        let ask_again = ask_again && !mutation::is_broken(guard);
+        if ask_again {
+            checks::ask(guard, request, circumstances)?;
+        }
+    }
+    Ok(())
 }
 
 /// A no that holds for every subject at present, for the status page.

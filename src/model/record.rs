@@ -217,6 +217,8 @@ impl RecordBody {
             | Self::Resumed { .. }
             | Self::OperatorStopped { .. }
             | Self::OperatorStopEnded { .. }
+            // Without it, recovery would take the step for time that has passed.
+            | Self::ClockStepped { .. }
             | Self::LedgerRecovered { .. }
             | Self::Pruned { .. } => Durability::Synced,
             Self::AgentStarted { .. }
@@ -231,8 +233,7 @@ impl RecordBody {
             | Self::ProposalExpired { .. }
             | Self::Acknowledged { .. }
             | Self::IncidentResolved { .. }
-            | Self::StabilityProven { .. }
-            | Self::ClockStepped { .. } => Durability::Written,
+            | Self::StabilityProven { .. } => Durability::Written,
         }
     }
 

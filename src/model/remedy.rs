@@ -98,6 +98,24 @@ impl Remedy {
         }
     }
 
+    /// Stops its targets, if only to start them again.
+    #[must_use]
+    pub const fn takes_down(self) -> bool {
+        match self {
+            Self::Restart | Self::RestartWithDependencies | Self::Stop => true,
+            Self::Reload | Self::Start | Self::ResetAndStart => false,
+        }
+    }
+
+    /// Starts its targets, and with them what they pull in.
+    #[must_use]
+    pub const fn starts(self) -> bool {
+        match self {
+            Self::Start | Self::ResetAndStart | Self::Restart | Self::RestartWithDependencies => true,
+            Self::Reload | Self::Stop => false,
+        }
+    }
+
     /// Only puts a unit up that is down: allowed on protected subjects.
     #[must_use]
     pub const fn only_starts(self) -> bool {

@@ -282,6 +282,9 @@ pub struct UnitRelations {
     pub after: Vec<UnitName>,
     /// `Conflicts=`, both ways.
     pub conflicts: Vec<UnitName>,
+    /// `RequiredBy=`, `RequisiteOf=`, `BoundBy=` and `ConsistsOf=`: stopped or restarted along with it.
+    #[serde(default)]
+    pub required_by: Vec<UnitName>,
 }
 
 /// What only a service has.

@@ -127,6 +127,7 @@ fn details(name: &UnitName, unit: &Properties<'_>, service: Reading<Properties<'
             wants: together(&["Wants"]),
             after: together(&["After"]),
             conflicts: together(&["Conflicts", "ConflictedBy"]),
+            required_by: together(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"]),
         },
         service: if name.kind() == UnitKind::Service {
             match service {

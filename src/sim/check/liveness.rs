@@ -1,0 +1,128 @@
+//! When all trouble is over, everything that can run does, and everything else is somebody's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{IncidentId, LoadState, Mode, RecordBody, RuleName, Subject};
+use crate::sim::world::{Ailment, UnitIndex};
+
+use super::holds::mode_of;
+use super::{Checker, Facts, Seen};
+
+#[derive(Debug, Default)]
+pub(super) struct Liveness {
+    open: BTreeMap<IncidentId, (RuleName, Subject)>,
+    /// Somebody was told of it, or asked about it.
+    told: BTreeSet<IncidentId>,
+    asked: BTreeSet<IncidentId>,
+}
+
+impl Checker for Liveness {
+    fn name(&self) -> &'static str {
+        "every incident ends"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
+        match seen {
+            // What was not durable never was: the survivors tell.
+            Seen::Survived => {
+                self.open.clear();
+                self.told.clear();
+                self.asked.clear();
+                facts.disk.entries().for_each(|entry| self.fold(&entry.body));
+                Ok(())
+            }
+            Seen::Recorded { entry, .. } => {
+                self.fold(&entry.body);
+                Ok(())
+            }
+            Seen::TheEnd => self.at_the_end(facts),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Liveness {
+    fn fold(&mut self, body: &RecordBody) {
+        match body {
+            RecordBody::IncidentOpened { incident, rule, subject, .. } => {
+                self.open.insert(*incident, (rule.clone(), subject.clone()));
+            }
+            RecordBody::IncidentReopened { incident, finding } => {
+                self.open.insert(*incident, (finding.rule.clone(), finding.subject.clone()));
+            }
+            RecordBody::IncidentResolved { incident, .. } => {
+                self.open.remove(incident);
+                self.told.remove(incident);
+                self.asked.remove(incident);
+            }
+            RecordBody::Escalated { incident, .. } => {
+                self.told.insert(*incident);
+            }
+            RecordBody::Proposed(proposal) => {
+                self.told.insert(proposal.incident);
+                self.asked.insert(proposal.incident);
+            }
+            _ => {}
+        }
+    }
+
+    fn at_the_end(&self, facts: &Facts<'_>) -> Result<(), String> {
+        for index in 0..facts.world.units.len() {
+            let unit = &facts.world.units[index];
+            let failed = unit.active == crate::model::ActiveState::Failed;
+            let asked = |(incident, (_, subject)): (&IncidentId, &(RuleName, Subject))| {
+                self.asked.contains(incident) && subject.unit() == Some(&unit.name)
+            };
+            let excused = self.open.iter().any(asked)
+                || unit.gone
+                || hindered(index, facts, 0)
+                || !failed && !unit.hung;
+            if excused {
+                continue;
+            }
+            return Err(format!(
+                "{} could run and does not: it is {} ({})",
+                unit.name,
+                unit.active.as_str(),
+                unit.sub
+            ));
+        }
+        for (incident, (rule, subject)) in &self.open {
+            let excused = self.told.contains(incident)
+                || subject
+                    .unit()
+                    .and_then(|unit| facts.world.index_of(unit))
+                    .is_some_and(|unit| hindered(unit, facts, 0));
+            if !excused {
+                return Err(format!("{incident} ({rule} on {subject}) is still open and nobody knows"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is a lasting reason why the agent may leave the unit as it is.
+fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
+    let unit = &facts.world.units[index];
+    let lasting = match unit.ailment_at(facts.t) {
+        Ailment::None => false,
+        Ailment::Needs(other) => other != index && depth < 4 && !facts.world.units[other].is_up(),
+        Ailment::StartFails | Ailment::FallsOver { .. } | Ailment::StartHangs => true,
+    };
+    let lasting = lasting
+        || unit.gone
+        || unit.kept_down
+        || unit.restart_prevented
+        || unit.load != LoadState::Loaded
+        || unit.hung_for_good
+        || facts.told.operator_stopped.contains(&unit.name)
+        || mode_of(&unit.name, facts) != Mode::Auto
+        || unit.hung && facts.wishes.protected.contains(&unit.name)
+        || !unit.probed && unit.hung
+        || unit.conflicts.iter().any(|rival| facts.world.units[*rival].is_up());
+    lasting
+        || unit.requires.iter().chain(&unit.wants).any(|need| {
+            let other = &facts.world.units[*need];
+            depth < 6 && !other.is_up() && (other.gone || hindered(*need, facts, depth + 1) || !other.is_up())
+        })
+}

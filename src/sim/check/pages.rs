@@ -1,0 +1,68 @@
+//! People are told once, and not again until the subject has proven stable.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Incident, RecordBody, RuleName, Subject};
+use crate::sim::world::Moment;
+
+use super::{Checker, Facts, Seen};
+
+/// A fault that comes and goes is one fault for this long.
+const SAME_FAULT: Moment = 600_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    incidents: BTreeMap<crate::model::IncidentId, (RuleName, Subject)>,
+    /// Told at; and when the fault was last known to be over.
+    told: BTreeMap<(RuleName, Subject), (Moment, Option<Moment>)>,
+}
+
+impl Checker for Pages {
+    fn name(&self) -> &'static str {
+        "one page"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
+        if matches!(seen, Seen::Survived) && facts.full_disk {
+            // What was done on a full disk may be forgotten with the agent.
+            self.told.clear();
+        }
+        let entry = match seen {
+            Seen::Recorded { entry, .. } => entry,
+            // What counts is what people get: a record that a power cut takes has told nobody.
+            Seen::Escalated { incident } => return self.told_of(incident, facts.t),
+            _ => return Ok(()),
+        };
+        match &entry.body {
+            RecordBody::IncidentOpened { incident, rule, subject, .. } => {
+                self.incidents.insert(*incident, (rule.clone(), subject.clone()));
+            }
+            RecordBody::StabilityProven { subject } => self.told.retain(|(_, of), _| of != subject),
+            RecordBody::PolicyLoaded { .. } => self.told.clear(),
+            RecordBody::IncidentResolved { incident, .. } => {
+                if let Some(key) = self.incidents.get(incident)
+                    && let Some((_, over)) = self.told.get_mut(key)
+                {
+                    *over = Some(facts.t);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Pages {
+    fn told_of(&mut self, incident: &Incident, t: Moment) -> Result<(), String> {
+        let key = (incident.rule.clone(), incident.subject.clone());
+        // The record of it may take longer than the fault.
+        let before = self.told.insert(key, (t, incident.closed.map(|_| t)));
+        match before {
+            Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => Err(format!(
+                "{} ({} on {}) was escalated again",
+                incident.id, incident.rule, incident.subject
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
