@@ -14,7 +14,7 @@ pub enum Step {
     Repair { remedy: Remedy, targets: Vec<UnitName> },
     /// Tell a person.
     Escalate { why: String },
-    /// A person was told, and there is nothing to try: wait for the fault to go.
+    /// A person was told, and there is nothing to try; or the unit is not known yet: wait for news.
     Wait,
 }
 
@@ -29,9 +29,9 @@ pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View)
     let Subject::Unit(unit) = &incident.subject else {
         return escalate(incident.finding.what.clone());
     };
-    if let Some(facts) = view.unit(unit)
-        && let LoadState::NotFound | LoadState::BadSetting | LoadState::Error = facts.status.load
-    {
+    // The agent has just started, or the unit is being looked for: nothing can be said yet of what fits it.
+    let Some(facts) = view.unit(unit) else { return Step::Wait };
+    if let LoadState::NotFound | LoadState::BadSetting | LoadState::Error = facts.status.load {
         return escalate(format!(
             "{unit} can't be started: its load state is {}",
             facts.status.load.as_str()
