@@ -158,7 +158,8 @@ impl Engine {
     fn subject_gone(&mut self, subject: &Subject, why: &str) {
         self.conditions.retain(|(_, of), _| of != subject);
         self.well_since.remove(subject);
-        let hidden = self.memory.open_incidents().any(|it| it.subject == *subject && self.is_hidden_by_reset(it));
+        let hidden =
+            self.memory.open_incidents().any(|it| it.subject == *subject && self.is_hidden_by_reset(it));
         if !hidden {
             self.end_incidents_of(subject, why);
         }

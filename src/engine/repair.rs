@@ -7,8 +7,9 @@ use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState, Mode, Pause, Proposal, ProposalId,
-    Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName, Verification,
+    ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState, Mode,
+    Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName,
+    Verification,
 };
 use crate::policy::Rule;
 
@@ -66,7 +67,9 @@ impl Engine {
         let at_rest = self.view.unit(unit).is_none_or(|facts| {
             facts.status.active == ActiveState::Inactive && facts.status.load == LoadState::Loaded
         });
-        self.memory.half_done.contains(&incident.id) && at_rest && !self.memory.operator_stopped.contains(unit)
+        self.memory.half_done.contains(&incident.id)
+            && at_rest
+            && !self.memory.operator_stopped.contains(unit)
     }
 
     /// A unit that is at rest and that no other refers to is unloaded, and no longer listed. Looking at it loads it, for

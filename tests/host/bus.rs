@@ -61,10 +61,9 @@ struct Usage {
 }
 
 fn usage(host: &Host) -> Usage {
-    let text = host.ok(
-        "p=/proc/$(systemctl show -P MainPID prunellad); awk '/^VmRSS/ {print $2}' $p/status; \
-         awk '{print int(($14 + $15) * 10)}' $p/stat; awk '{print int($1 * 1000)}' /proc/uptime",
-    );
+    let text = host
+        .ok("p=/proc/$(systemctl show -P MainPID prunellad); awk '/^VmRSS/ {print $2}' $p/status; \
+         awk '{print int(($14 + $15) * 10)}' $p/stat; awk '{print int($1 * 1000)}' /proc/uptime");
     let numbers: Vec<u64> = text.lines().map(|line| line.parse().expect("a number")).collect();
     Usage { rss_kib: numbers[0], cpu_ms: numbers[1], uptime_ms: numbers[2] }
 }
@@ -83,7 +82,9 @@ fn all_repaired(host: &Host, units: &[String]) {
     let names = units.join(" ");
     host.wait_until(&format!("{names} to be repaired"), FOUND_LATE, || {
         let active = host.sh(&format!("systemctl is-active {names}"));
-        active.stdout.lines().all(|line| line == "active") && active.code == 0 && open_incidents(host) == Some(0)
+        active.stdout.lines().all(|line| line == "active")
+            && active.code == 0
+            && open_incidents(host) == Some(0)
     });
     let facts = Facts::of(host);
     facts.check();
@@ -102,6 +103,11 @@ fn kill_main(unit: &str) -> String {
     format!("kill -KILL $(systemctl show -P MainPID {unit})")
 }
 
+/// The same while something else is under way.
+fn kill_amid(unit: &str, command: &str) -> String {
+    format!("pid=$(systemctl show -P MainPID {unit}); test $pid -gt 1; kill -KILL $pid & {command}; wait")
+}
+
 fn killed() {
     let host = ready("buskill", &NspawnShape::default());
     let (agent, before) = (agent_pid(&host), usage(&host));
@@ -110,7 +116,9 @@ fn killed() {
         "victims=$(systemctl show -P MainPID svc@1 svc@2); kill -KILL $(systemctl show -P MainPID dbus); \
          kill -KILL $victims",
     );
-    host.wait_until("the bus to be back", FOUND_LATE, || host.sh("systemctl start dbus && busctl list").code == 0);
+    host.wait_until("the bus to be back", FOUND_LATE, || {
+        host.sh("systemctl start dbus && busctl list").code == 0
+    });
     host.ok("systemctl restart dbus");
     host.ok(&kill_main("svc@3"));
     all_repaired(&host, &services(1..=3));
@@ -137,21 +145,25 @@ fn frozen() {
     host.ok(&format!("kill -CONT {bus}"));
     host.ok(&kill_main("svc@3"));
     all_repaired(&host, &services(1..=3));
-    assert_eq!(agent_pid(&host), agent, "a frozen bus does not freeze the agent, or its watchdog had ended it");
+    assert_eq!(
+        agent_pid(&host),
+        agent,
+        "a frozen bus does not freeze the agent, or its watchdog had ended it"
+    );
     report("bus frozen for 30 s", before, usage(&host));
 }
 
 fn reexecuted() {
     let host = ready("reexec", &NspawnShape::default());
     let (agent, before) = (agent_pid(&host), usage(&host));
-    host.ok(&format!("{} & systemctl daemon-reexec; wait", kill_main("svc@1")));
+    host.ok(&kill_amid("svc@1", "systemctl daemon-reexec"));
     all_repaired(&host, &services(1..=1));
-    host.ok(&format!("{} & systemctl daemon-reload; wait", kill_main("svc@2")));
+    host.ok(&kill_amid("svc@2", "systemctl daemon-reload"));
     all_repaired(&host, &services(1..=2));
     for _ in 0..RELOADS {
         host.ok("systemctl daemon-reload; systemctl daemon-reexec");
     }
-    host.ok(&format!("systemctl daemon-reload & {}; systemctl daemon-reexec; wait", kill_main("svc@3")));
+    host.ok(&kill_amid("svc@3", "systemctl daemon-reload; systemctl daemon-reexec"));
     all_repaired(&host, &services(1..=3));
     assert_eq!(agent_pid(&host), agent, "the agent outlives them");
     let after = usage(&host);
@@ -168,8 +180,10 @@ fn crowded() {
     until_sees(&host, CROWD);
     let crowd = usage(&host);
     report("5,000 units come", before, crowd);
-    host.ok(&format!("for i in $(seq 6 {FAILING}); do systemctl start --no-block svc@$i; done; \
-                      systemctl start svc@{FAILING}"));
+    host.ok(&format!(
+        "for i in $(seq 6 {FAILING}); do systemctl start --no-block svc@$i; done; \
+                      systemctl start svc@{FAILING}"
+    ));
     host.ok(&format!("kill -KILL $(for i in $(seq {FAILING}); do systemctl show -P MainPID svc@$i; done)"));
     all_repaired(&host, &services(1..=FAILING));
     let repaired = usage(&host);

@@ -21,8 +21,8 @@ const PARTS: usize = 3;
 /// When the agent is killed, milliseconds after the service was. A start takes some 60 ms from fault to `applied`
 /// on a quiet machine, and 3 s more to be verified.
 const QUICK_MS: [u32; 45] = [
-    0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 43, 46, 50, 55, 60, 70, 80, 90,
-    110, 130, 160, 200, 300, 500, 900, 1500, 2200, 2800, 2950, 3000, 3050, 3100, 3300, 4000,
+    0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 43, 46, 50, 55, 60, 70,
+    80, 90, 110, 130, 160, 200, 300, 500, 900, 1500, 2200, 2800, 2950, 3000, 3050, 3100, 3300, 4000,
 ];
 /// The same for a service that takes a second to start: most fall between intent and outcome.
 const SLOW_MS: [u32; 9] = [20, 60, 120, 250, 450, 700, 950, 1050, 1200];
@@ -111,9 +111,11 @@ fn killed(part: usize) {
         let after = f64::from(*after_ms) / 1000.0;
         let struck = host.exec(&["bash", "-ec", STRIKE, "strike", unit, &after.to_string()]);
         assert!(struck.code == 0, "{unit}: {struck}");
-        host.wait_until(&format!("{unit}, after {after_ms} ms, to be repaired and verified"), REPAIRED, || {
-            is_active(&host, unit) && open_incidents(&host) == Some(0)
-        });
+        host.wait_until(
+            &format!("{unit}, after {after_ms} ms, to be repaired and verified"),
+            REPAIRED,
+            || is_active(&host, unit) && open_incidents(&host) == Some(0),
+        );
         until_at_work(&host);
     }
     let facts = Facts::of(&host);
@@ -216,7 +218,9 @@ fn power_cuts() {
         let by_boot = starts(&host, unit);
         let again = by_boot[&boot] - started;
         let now = host.ok("cat /proc/sys/kernel/random/boot_id");
-        eprintln!("cut {cut} {point:?} after the fault of {unit}, at {stage}: {intents} intents, {again} starts, {shown} shown");
+        eprintln!(
+            "cut {cut} {point:?} after the fault of {unit}, at {stage}: {intents} intents, {again} starts, {shown} shown"
+        );
         assert!(again <= intents, "a start without an intent that outlived the cut");
         assert!(again <= 1, "a start done again");
         assert_eq!(by_boot[&now], 1, "the boot's own start, and none besides");

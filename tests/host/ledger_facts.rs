@@ -60,7 +60,10 @@ pub(crate) fn until_at_work(host: &Host) {
     host.wait_until("the agent to be at work", STARTS, || {
         let seen = host.exec(&["prunella", "status", "--json"]);
         serde_json::from_str::<Value>(&seen.stdout).is_ok_and(|status| {
-            seen.code <= 1 && status["held"].is_null() && status["units_lost"].is_null() && status["units_seen"] != 0
+            seen.code <= 1
+                && status["held"].is_null()
+                && status["units_lost"].is_null()
+                && status["units_seen"] != 0
         })
     });
 }
@@ -158,7 +161,11 @@ impl Facts {
         let synced = |record: &&Record| record.entry.body.durability() == Durability::Synced;
         let last = seen.records.iter().filter(synced).map(|record| record.seq.0).max().unwrap_or(0);
         for (seq, text) in seen.texts.range(..=last) {
-            assert_eq!(self.texts.get(seq), Some(text), "record {seq} was shown to a reader, {last} is synced");
+            assert_eq!(
+                self.texts.get(seq),
+                Some(text),
+                "record {seq} was shown to a reader, {last} is synced"
+            );
         }
         last
     }
