@@ -158,7 +158,11 @@ impl Engine {
     fn subject_gone(&mut self, subject: &Subject, why: &str) {
         self.conditions.retain(|(_, of), _| of != subject);
         self.well_since.remove(subject);
-        self.end_incidents_of(subject, why);
+        let hidden =
+            self.memory.open_incidents().any(|it| it.subject == *subject && self.is_hidden_by_reset(it));
+        if !hidden {
+            self.end_incidents_of(subject, why);
+        }
     }
 
     fn end_incidents_of(&mut self, subject: &Subject, why: &str) {

@@ -52,6 +52,9 @@ pub struct Memory {
     last_action: u64,
     last_proposal: u64,
     last_pause: u64,
+    /// Incidents whose last act was a reset and a start that may have got no further than the reset: the unit then is
+    /// at rest, and its fault is out of sight and not over.
+    pub(super) half_done: BTreeSet<IncidentId>,
 }
 
 impl Memory {
@@ -297,6 +300,7 @@ impl Memory {
             self.proposals.remove(&proposal);
         }
         self.actions.insert(intent.action, Action { intent: intent.clone(), begun: at, applied: None });
+        self.half_done.remove(&intent.incident);
         let tried = Tried { action: intent.action, remedy: intent.remedy, verification: None };
         let what = format!("{} (attempt {}): {}", intent.remedy, intent.attempt, intent.why);
         self.note(intent.incident, at, what, Some(tried));
@@ -313,6 +317,11 @@ impl Memory {
         act.applied = Some(applied.clone());
         let (incident, subject, rule, begun) =
             (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone(), act.begun.boot);
+        if act.intent.remedy == Remedy::ResetAndStart
+            && let Applied::Failed { .. } | Applied::Unknown { .. } = applied
+        {
+            self.half_done.insert(incident);
+        }
         let withdrawn = matches!(applied, Applied::Withdrawn { .. });
         if withdrawn {
             // Nothing was done: it does not count against any budget.
@@ -352,6 +361,7 @@ impl Memory {
         history.not_before = Some(not_before);
         let what = match verification {
             Verification::Confirmed { why } => {
+                self.half_done.remove(&act.intent.incident);
                 self.counts.confirmed += 1;
                 format!("confirmed: {why}")
             }
@@ -383,6 +393,7 @@ impl Memory {
         }
         self.proposals.retain(|_, (proposal, _)| proposal.incident != incident);
         self.denied.retain(|(of, _), _| *of != incident);
+        self.half_done.remove(&incident);
         self.change(incident, at, format!("resolved: {why}"), |it| {
             it.state = IncidentState::Resolved { how };
             it.closed = Some(at);

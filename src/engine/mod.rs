@@ -58,6 +58,8 @@ pub struct Engine {
     memory: Memory,
     view: View,
     conditions: BTreeMap<(RuleName, Subject), Condition>,
+    /// Units that an act of the agent's left at rest and unloaded, and until when they are looked for.
+    sought: BTreeMap<IncidentId, BootTime>,
     /// Verifications under way.
     watches: BTreeMap<ActionId, Watch>,
     /// Permits whose intent is not durable yet.
@@ -96,6 +98,7 @@ impl Engine {
             memory,
             view: View::default(),
             conditions: BTreeMap::new(),
+            sought: BTreeMap::new(),
             watches: BTreeMap::new(),
             permits: BTreeMap::new(),
             escalations: BTreeMap::new(),

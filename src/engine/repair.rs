@@ -7,13 +7,17 @@ use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, Mode, Pause, Proposal, ProposalId,
-    Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName, Verification,
+    ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState, Mode,
+    Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName,
+    Verification,
 };
 use crate::policy::Rule;
 
 use super::memory::{Answer, OpenFaults};
 use super::{Effect, Engine};
+
+/// A unit that can't be found for so long, in several looks, is gone.
+const SEEK_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Engine {
     pub(super) fn advance_incidents(&mut self) {
@@ -31,7 +35,17 @@ impl Engine {
         let Some(rule) = Self::rule_of(&policy, &incident.rule) else {
             return self.resolve(id, Resolution::RuleGone, "its rule left the policy");
         };
-        if self.is_cleared(&incident.rule, &incident.subject) {
+        if self.is_hidden_by_reset(&incident) {
+            if let Subject::Unit(unit) = &incident.subject
+                && self.view.unit(unit).is_none()
+            {
+                if self.view.heard().is_ok() {
+                    self.seek(id, &incident.subject);
+                }
+                return;
+            }
+            self.sought.remove(&id);
+        } else if self.is_cleared(&incident.rule, &incident.subject) {
             let (how, why) = how_it_ended(&incident);
             return self.resolve(id, how, why);
         }
@@ -46,8 +60,36 @@ impl Engine {
         }
     }
 
+    /// Whether the unit is only at rest because the agent itself forgot its failure, in an act that then broke off. To
+    /// any rule that looks as if the fault were over.
+    pub(super) fn is_hidden_by_reset(&self, incident: &Incident) -> bool {
+        let Subject::Unit(unit) = &incident.subject else { return false };
+        let at_rest = self.view.unit(unit).is_none_or(|facts| {
+            facts.status.active == ActiveState::Inactive && facts.status.load == LoadState::Loaded
+        });
+        self.memory.half_done.contains(&incident.id)
+            && at_rest
+            && !self.memory.operator_stopped.contains(unit)
+    }
+
+    /// A unit that is at rest and that no other refers to is unloaded, and no longer listed. Looking at it loads it, for
+    /// a moment: when the backoff is over.
+    fn seek(&mut self, id: IncidentId, subject: &Subject) {
+        let then = self.memory.histories.get(subject).and_then(|history| history.not_before);
+        if let Some(then) = then.filter(|then| self.now.boot < then.boot) {
+            return self.wake_at(then.boot);
+        }
+        let until = *self.sought.entry(id).or_insert(self.now.boot + SEEK_FOR);
+        if self.now.boot >= until {
+            return self.resolve(id, Resolution::SubjectGone, "its unit no longer exists");
+        }
+        self.wake_at(until);
+        self.look(subject.clone());
+    }
+
     fn resolve(&mut self, incident: IncidentId, how: Resolution, why: &str) {
         self.evidence.remove(&incident);
+        self.sought.remove(&incident);
         self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
     }
 

@@ -55,7 +55,8 @@ impl Engine {
             histories: self.memory.histories.len(),
             conditions: self.conditions.len(),
             looks: self.looks.len(),
-            waiting: self.watches.len()
+            waiting: self.sought.len()
+                + self.watches.len()
                 + self.permits.len()
                 + self.escalations.len()
                 + self.replies.len()

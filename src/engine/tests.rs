@@ -1,1 +1,159 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Effect, Engine, Input, Memory, Setup};
+use crate::model::{
+    BootId, BootTime, Entry, RecordBody, Sample, Subject, Timestamp, UnitName, UnitStatus, UnitsUpdate,
+    WallTime,
+};
+use crate::policy::Policy;
+
+const UNIT: &str = "web.service";
+/// Host up for a while, so that no guard waits for its boot.
+const BEGIN: i64 = 3_600;
+
+fn boot() -> BootId {
+    serde_json::from_value(json!("818568f6822d4e059063ce747b0ab951")).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    let millis = (BEGIN + second) * 1000;
+    Timestamp::new(BootTime::from_millis(millis), WallTime::from_unix_millis(1_700_000_000_000 + millis))
+}
+
+fn status(active: &str) -> UnitStatus {
+    let text = json!({
+        "name": UNIT, "load": "loaded", "active": active, "sub": "dead", "job": {"absent": "not-applicable"},
+        "details": {"value": {
+            "invocation": {"value": "47b783042e614bf686259026cb88d05d"}, "file_state": "static",
+            "relations": {"requires": [], "wants": [], "after": [], "conflicts": []},
+            "service": {"value": {
+                "service_type": "simple", "restart": "no", "result": "signal", "exit": {"signal": 9}, "restarts": 0,
+                "restart_prevented": false, "main_pid": {"absent": "not-applicable"},
+                "control_group": {"absent": "not-applicable"}, "memory": {"absent": "not-applicable"},
+                "tasks": {"absent": "not-applicable"}, "cpu_time": {"absent": "not-applicable"}, "can_reload": false,
+            }},
+        }},
+    });
+    serde_json::from_value(text).unwrap()
+}
+
+fn body(text: Value) -> RecordBody {
+    serde_json::from_value(text).unwrap()
+}
+
+/// What the ledger says of an act whose intent was the last thing that got there.
+fn cut_short() -> Memory {
+    let subject = json!({"unit": UNIT});
+    let finding = json!({"rule": "unit-failed", "subject": subject, "what": "it failed"});
+    let bodies = [
+        json!({"record": "incident-opened", "incident": "inc-1", "rule": "unit-failed", "subject": subject,
+               "severity": "page", "mode": "auto", "owner": null, "ladder": ["reset-and-start"], "finding": finding}),
+        json!({"record": "evidence-taken", "incident": "inc-1", "evidence": {
+            "unit": {"absent": "not-observed"}, "log": {"absent": "not-observed"},
+            "processes": {"absent": "not-observed"}}}),
+        json!({"record": "intended", "action": "act-1", "incident": "inc-1", "rule": "unit-failed",
+               "subject": subject, "remedy": "reset-and-start", "targets": [UNIT], "attempt": 1, "expectation": {
+               "invocation_before": {"value": "47b783042e614bf686259026cb88d05d"}, "restarts_before": {"value": 0},
+               "settle": {"secs": 3, "nanos": 0}, "within": {"secs": 30, "nanos": 0}, "probed": false},
+               "approval": null, "why": "it failed"}),
+    ];
+    let mut memory = Memory::new();
+    for text in bodies {
+        memory.recover(&Entry { at: at(0), boot: boot(), body: body(text) });
+    }
+    memory
+}
+
+/// An agent that has just started, and what it records as time passes; every record is durable at once.
+struct Life {
+    engine: Engine,
+    records: Vec<RecordBody>,
+    looked: usize,
+}
+
+impl Life {
+    fn start(memory: Memory) -> Life {
+        let setup = Setup {
+            policy: Arc::new(Policy::builtin().unwrap()),
+            seed: 1,
+            boot: boot(),
+            version: "test".to_owned(),
+        };
+        let (engine, effects) = Engine::start(setup, memory, at(1));
+        let mut life = Life { engine, records: Vec::new(), looked: 0 };
+        life.take(effects, 1);
+        life
+    }
+
+    fn handle(&mut self, input: Input, second: i64) {
+        let effects = self.engine.handle(input, at(second));
+        self.take(effects, second);
+    }
+
+    fn take(&mut self, effects: Vec<Effect>, second: i64) {
+        for effect in effects {
+            if let Effect::Record { ticket, entry, .. } = effect {
+                self.records.push(entry.body);
+                self.handle(Input::Recorded(ticket), second);
+            } else if let Effect::Look(Subject::Unit(_)) = effect {
+                self.looked += 1;
+            }
+        }
+    }
+
+    fn see(&mut self, units: UnitsUpdate, second: i64) {
+        let sample = Sample { units: Some(units), ..Sample::empty(at(second)) };
+        self.handle(Input::Sample(sample), second);
+    }
+
+    fn resolved(&self) -> bool {
+        self.records.iter().any(|record| matches!(record, RecordBody::IncidentResolved { .. }))
+    }
+}
+
+/// The reset of a "reset and start" makes a failed unit look like one that was never started.
+#[test]
+fn an_act_that_got_no_further_than_its_reset_does_not_end_the_incident() {
+    let mut life = Life::start(cut_short());
+    for second in 1..=45 {
+        life.see(UnitsUpdate::Complete(vec![status("inactive")]), second);
+    }
+    assert!(life.records.iter().any(|it| matches!(it, RecordBody::Verified { .. })), "{:?}", life.records);
+    assert!(!life.resolved(), "the service is down: {:?}", life.records);
+    life.see(UnitsUpdate::Complete(vec![status("active")]), 46);
+    assert!(life.resolved(), "somebody started it: {:?}", life.records);
+}
+
+/// A unit at rest that no other refers to is unloaded by systemd.
+#[test]
+fn a_unit_that_was_reset_and_unloaded_is_sought_and_then_given_up() {
+    let mut life = Life::start(cut_short());
+    life.see(UnitsUpdate::Complete(vec![status("inactive")]), 1);
+    for second in 2..=36 {
+        life.see(UnitsUpdate::Complete(vec![status("inactive")]), second);
+    }
+    let name = UnitName::parse(UNIT).unwrap();
+    life.see(UnitsUpdate::Changed { statuses: Vec::new(), removed: vec![name] }, 37);
+    assert!(!life.resolved(), "{:?}", life.records);
+    let before = life.looked;
+    for second in 38..=90 {
+        life.see(UnitsUpdate::Complete(Vec::new()), second);
+    }
+    assert!(life.looked > before, "it is looked for");
+    assert!(life.resolved(), "and in vain: {:?}", life.records);
+}
+
+/// Before the first list of units nothing is known of any of them.
+#[test]
+fn nobody_is_told_about_a_unit_before_it_was_seen() {
+    let mut life = Life::start(cut_short());
+    for second in 1..=40 {
+        life.handle(Input::Tick, second);
+    }
+    let told = life.records.iter().any(|it| matches!(it, RecordBody::Escalated { .. }));
+    assert!(!told && !life.resolved(), "{:?}", life.records);
+}

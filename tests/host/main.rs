@@ -16,7 +16,10 @@
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
+mod bus;
+mod crash_points;
 mod harness;
+mod ledger_facts;
 mod lifecycle;
 mod package;
 mod sanity;
@@ -28,5 +31,7 @@ fn main() -> ExitCode {
     sanity::add(&mut suite);
     package::add(&mut suite);
     lifecycle::add(&mut suite);
+    crash_points::add(&mut suite);
+    bus::add(&mut suite);
     suite.run()
 }

@@ -1,0 +1,241 @@
+//! `kill -9` of the agent, and the power cut, at many points of a repair: no action is done twice, no record that
+//! somebody saw is lost, and what was learned (attempts, backoff) stays learned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use prunella::model::{RecordBody, Subject, UnitName, Verification};
+
+use crate::harness::{Host, Suite, VmShape, wait_until};
+use crate::ledger_facts::{
+    COUNTED_UNITS, Facts, Witness, install_agent, ledger_is_sound, open_incidents, step, until_at_work,
+};
+
+/// From the fault to the end of its incident, with a crash, a warm-up and one backoff (10 s) between.
+const REPAIRED: Duration = Duration::from_secs(90);
+/// From the first refuted attempt to the second, over a reboot with its warm-up.
+const SECOND_ATTEMPT: Duration = Duration::from_secs(300);
+/// Trials that share the points of the kill: each has a host of its own.
+const PARTS: usize = 3;
+/// When the agent is killed, milliseconds after the service was. A start takes some 60 ms from fault to `applied`
+/// on a quiet machine, and 3 s more to be verified.
+const QUICK_MS: [u32; 45] = [
+    0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 43, 46, 50, 55, 60, 70,
+    80, 90, 110, 130, 160, 200, 300, 500, 900, 1500, 2200, 2800, 2950, 3000, 3050, 3100, 3300, 4000,
+];
+/// The same for a service that takes a second to start: most fall between intent and outcome.
+const SLOW_MS: [u32; 9] = [20, 60, 120, 250, 450, 700, 950, 1050, 1200];
+/// Power cuts in a run that somebody waits for, and in a full one (`PRUNELLA_FULL_TESTS=1`).
+const CUTS: u32 = 3;
+const CUTS_IN_FULL: u32 = 50;
+/// Cuts are spread over this time after the fault: in a VM without KVM everything takes longer.
+const CUTS_OVER: Duration = Duration::from_secs(6);
+/// A VM has a settled snapshot, and boots again in good order within this.
+const BOOTED: Duration = Duration::from_secs(180);
+
+/// Kills the main process of $1, and the agent $2 seconds later; both found before, so that nothing is between.
+const STRIKE: &str = r#"
+unit=$(systemctl show -P MainPID "$1"); agent=$(systemctl show -P MainPID prunellad)
+kill -KILL "$unit"; [ "$2" = 0 ] || sleep "$2"; kill -KILL "$agent""#;
+
+/// Adds these trials.
+pub(crate) fn add(suite: &mut Suite) {
+    for part in 0..PARTS {
+        suite.nspawn_with_package(&format!("crash::agent_killed_in_a_repair_{part}"), move || killed(part));
+    }
+    suite.nspawn_with_package("crash::backoff_outlives_a_kill", backoff_over_a_kill);
+    suite.vm_with_package("crash::power_cut_in_a_repair", power_cuts);
+}
+
+/// The points of one part: every n-th, so that each part goes from the fault to the end.
+fn points(part: usize) -> Vec<(String, u32)> {
+    let quick = QUICK_MS.iter().map(|ms| ("quick", *ms));
+    let all = quick.chain(SLOW_MS.iter().map(|ms| ("slow", *ms))).enumerate();
+    let mine = all.filter(|(index, _)| index % PARTS == part);
+    mine.map(|(index, (kind, ms))| (format!("{kind}@{index}.service"), ms)).collect()
+}
+
+/// What the ledger said of a unit's repair when the agent, or the host, was ended for the first time after it.
+fn reached(facts: &Facts, unit: &str, crash: usize) -> &'static str {
+    let starts = |body: &RecordBody| matches!(body, RecordBody::AgentStarted { .. });
+    let subject = Subject::Unit(UnitName::parse(unit).expect("a name of a unit"));
+    let mut agents = 0;
+    let (mut reached, mut action) = ("nothing", None);
+    for record in facts.records() {
+        let body = &record.entry.body;
+        agents += usize::from(starts(body));
+        if agents != crash {
+            continue;
+        }
+        if let RecordBody::IncidentOpened { subject: of, .. } = body
+            && *of == subject
+        {
+            reached = "opened";
+        } else if let RecordBody::Intended(intent) = body
+            && intent.subject == subject
+        {
+            (reached, action) = ("intended", Some(intent.action));
+        } else if let Some((of, what)) = step(body)
+            && Some(of) == action
+        {
+            reached = what;
+        }
+    }
+    reached
+}
+
+/// The starts of a unit, by boot.
+fn starts(host: &Host, unit: &str) -> BTreeMap<String, usize> {
+    let counter = unit.trim_end_matches(".service").replace('@', "-");
+    let mut starts = BTreeMap::new();
+    for boot in host.ok(&format!("cat /var/lib/starts/{counter}")).lines() {
+        *starts.entry(boot.to_owned()).or_default() += 1;
+    }
+    starts
+}
+
+fn is_active(host: &Host, unit: &str) -> bool {
+    host.sh(&format!("systemctl is-active {unit}")).stdout.trim() == "active"
+}
+
+fn killed(part: usize) {
+    let host = Arc::new(Host::nspawn(&format!("crash{part}")));
+    host.ok(COUNTED_UNITS);
+    let points = points(part);
+    let units: Vec<&str> = points.iter().map(|(unit, _)| unit.as_str()).collect();
+    host.ok(&format!("systemctl start {}", units.join(" ")));
+    install_agent(&host);
+    let witness = Witness::start(&host);
+    for (unit, after_ms) in &points {
+        let after = f64::from(*after_ms) / 1000.0;
+        let struck = host.exec(&["bash", "-ec", STRIKE, "strike", unit, &after.to_string()]);
+        assert!(struck.code == 0, "{unit}: {struck}");
+        host.wait_until(
+            &format!("{unit}, after {after_ms} ms, to be repaired and verified"),
+            REPAIRED,
+            || is_active(&host, unit) && open_incidents(&host) == Some(0),
+        );
+        until_at_work(&host);
+    }
+    let facts = Facts::of(&host);
+    facts.check();
+    facts.hold_all_of(&witness.finish());
+    ledger_is_sound(&host);
+    let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
+    for (crash, (unit, after_ms)) in (1..).zip(&points) {
+        let stage = reached(&facts, unit, crash);
+        *stages.entry(stage).or_default() += 1;
+        let starts: usize = starts(&host, unit).values().sum();
+        let intents = facts.intents(unit).len();
+        eprintln!("{unit}: killed after {after_ms} ms, at {stage}: {intents} intents, {} starts", starts - 1);
+        assert!(starts - 1 <= intents, "{unit}: a start that nobody intended, or one done again");
+        assert_eq!(starts, 2, "{unit}: one start brings it back, and one was enough");
+    }
+    eprintln!("points reached: {stages:?}");
+    let distinct: BTreeSet<_> = stages.keys().collect();
+    assert!(distinct.len() >= 3, "the points are not spread over the repair: {stages:?}");
+}
+
+/// A refuted attempt, then a crash: the next one is the second, and not before its time.
+fn check_second_attempt(host: &Arc<Host>, unit: &str, crash: impl FnOnce(&Host)) {
+    host.wait_until("the first attempt to be refuted", REPAIRED, || {
+        let facts = Facts::of(host);
+        facts.intents(unit).first().is_some_and(|(_, intent)| facts.verdict(intent.action).is_some())
+    });
+    let before = Facts::of(host);
+    crash(host);
+    host.wait_until("a second attempt", SECOND_ATTEMPT, || Facts::of(host).intents(unit).len() > 1);
+    let facts = Facts::of(host);
+    facts.check();
+    facts.hold_synced_of(&before);
+    let intents = facts.intents(unit);
+    let (verdict, not_before) = facts.verdict(intents[0].1.action).expect("it was there before the crash");
+    assert!(matches!(verdict, Verification::Refuted { .. }), "{verdict:?}");
+    assert_eq!((intents[0].1.attempt, intents[1].1.attempt), (1, 2), "attempts are counted on");
+    let (earliest, second) = (not_before.wall.unix_millis(), intents[1].0.wall.unix_millis());
+    eprintln!("the second attempt came {} ms after the earliest time for it", second - earliest);
+    assert!(second >= earliest, "{} ms too early", earliest - second);
+}
+
+fn backoff_over_a_kill() {
+    let host = Arc::new(Host::nspawn("backoff"));
+    host.ok(COUNTED_UNITS);
+    install_agent(&host);
+    host.sh("systemctl start broken@1.service");
+    check_second_attempt(&host, "broken@1.service", |host| {
+        host.ok("kill -KILL $(systemctl show -P MainPID prunellad)");
+        until_at_work(host);
+    });
+    ledger_is_sound(&host);
+}
+
+fn full_run() -> bool {
+    std::env::var("PRUNELLA_FULL_TESTS").is_ok_and(|value| value == "1")
+}
+
+/// Waits until the host's own start is over and the agent acts.
+fn until_booted(host: &Host) {
+    host.wait_until("the host to be up", BOOTED, || {
+        host.sh("systemctl is-system-running").stdout.trim() == "running"
+    });
+    until_at_work(host);
+}
+
+fn power_cuts() {
+    let host = Arc::new(Host::vm("powercut", VmShape::default()));
+    host.ok(COUNTED_UNITS);
+    install_agent(&host);
+    // Enabled: after the power cut the boot starts it, and the agent has no business doing so.
+    host.ok("systemctl enable --now quick@cut.service slow@cut.service && sync");
+    let cuts = if full_run() { CUTS_IN_FULL } else { CUTS };
+    let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
+    for cut in 0..cuts {
+        let unit = if cut % 2 == 0 { "quick@cut.service" } else { "slow@cut.service" };
+        let agents = count_agents(&Facts::of(&host));
+        let boot = host.ok("cat /proc/sys/kernel/random/boot_id");
+        let known = Facts::of(&host).intents(unit).len();
+        let started = starts(&host, unit)[&boot];
+        let witness = Witness::start(&host);
+        host.ok("sync");
+        let begin = Instant::now();
+        host.ok(&format!("kill -KILL $(systemctl show -P MainPID {unit})"));
+        let point = CUTS_OVER * cut / cuts;
+        wait_until("the point of the cut", REPAIRED, || begin.elapsed() >= point);
+        host.powercut();
+        let seen = witness.after_the_end();
+        host.boot_again();
+        until_booted(&host);
+        host.wait_until("its incidents to end", REPAIRED, || open_incidents(&host) == Some(0));
+        assert!(is_active(&host, unit));
+        let facts = Facts::of(&host);
+        facts.check();
+        let shown = facts.hold_synced_of(&seen);
+        ledger_is_sound(&host);
+        let stage = reached(&facts, unit, agents);
+        *stages.entry(stage).or_default() += 1;
+        let intents = facts.intents(unit).len() - known;
+        let by_boot = starts(&host, unit);
+        let again = by_boot[&boot] - started;
+        let now = host.ok("cat /proc/sys/kernel/random/boot_id");
+        eprintln!(
+            "cut {cut} {point:?} after the fault of {unit}, at {stage}: {intents} intents, {again} starts, {shown} shown"
+        );
+        assert!(again <= intents, "a start without an intent that outlived the cut");
+        assert!(again <= 1, "a start done again");
+        assert_eq!(by_boot[&now], 1, "the boot's own start, and none besides");
+    }
+    eprintln!("points reached: {stages:?}");
+    host.sh("systemctl start broken@1.service");
+    check_second_attempt(&host, "broken@1.service", |host| {
+        host.powercut();
+        host.boot_again();
+        host.sh("systemctl start broken@1.service");
+        until_booted(host);
+    });
+}
+
+fn count_agents(facts: &Facts) -> usize {
+    let starts = facts.records().iter().filter(|r| matches!(r.entry.body, RecordBody::AgentStarted { .. }));
+    starts.count()
+}
