@@ -16,9 +16,12 @@
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
+mod agent;
 mod harness;
+mod left_alone;
 mod lifecycle;
 mod package;
+mod repair;
 mod sanity;
 
 use std::process::ExitCode;
@@ -28,5 +31,7 @@ fn main() -> ExitCode {
     sanity::add(&mut suite);
     package::add(&mut suite);
     lifecycle::add(&mut suite);
+    repair::add(&mut suite);
+    left_alone::add(&mut suite);
     suite.run()
 }
