@@ -63,6 +63,7 @@ fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
     }
     if let Reading::Value(job) = &status.job
         && job.origin == JobOrigin::Other
+        && permit.job() != Some(job.id)
     {
         return Finding::Changed(format!("somebody else has a job on {name}"));
     }

@@ -175,6 +175,19 @@ fn what_others_have_begun_is_left_to_them() {
 }
 
 #[test]
+fn the_hanging_job_that_was_judged_may_be_broken_off_and_no_other() {
+    let mut job = stand();
+    job.status.active = ActiveState::Activating;
+    job.status.job = Reading::Value(UnitJob { id: 7, kind: JobKind::Start, origin: JobOrigin::Other });
+    let carry_out = |judged: u32| {
+        let permit = Permit::for_test(Remedy::Restart, vec![name("web.service")], run_of(1), at(10));
+        carry_out(permit.with_job(judged), &job, at(5)).now_or_never().expect("the stand never waits")
+    };
+    assert_eq!(carry_out(8), withdrawn("somebody else has a job on web.service"));
+    assert_eq!(carry_out(7), Applied::Changed);
+}
+
+#[test]
 fn nothing_is_started_against_a_rival_that_came_up_meanwhile() {
     let rivalled = |rival| {
         let mut stand = stand();

@@ -57,6 +57,7 @@ impl Agent {
             let out = self.exec(&["prunella", "status", "--json"]);
             let status: Option<Status> = serde_json::from_str(&out.stdout).ok();
             status.is_some_and(|status| {
+                assert_eq!(status.policy_error, None, "the trial's own policy");
                 status.held.is_none() && status.units_lost.is_none() && status.units_seen > 0
             })
         });

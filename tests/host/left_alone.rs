@@ -153,11 +153,11 @@ fn window(agent: &Agent) {
             agent.set_policy("# no window");
         },
     );
-    // It opened at the full minute, and ends ten seconds from now.
-    let now = agent.ok("date -u '+%M %H %S'");
+    // It opened with the minute before this one, and ends ten seconds from now. No window is shorter than a minute.
+    let now = agent.ok("date -u -d '1 minute ago' '+%M %H %S'");
     let [minute, hour, second] = now.split(' ').collect::<Vec<_>>()[..] else { panic!("{now}") };
     let number = |text: &str| text.parse::<u32>().expect("date prints numbers");
-    let length = number(second) + 10;
+    let length = 60 + number(second) + 10;
     agent.set_policy(&format!(
         "[[maintenance]]\nname = \"ends\"\nunits = [\"ending.service\"]\ncron = \"{} {} * * *\"\nlength = \"{length}s\"\n",
         number(minute),
@@ -210,7 +210,7 @@ protected = ["shield.service"]
 name = "shield"
 unit = "shield.service"
 http = "http://127.0.0.1:8080/"
-interval = "500ms"
+interval = "1s"
 timeout = "500ms"
 failures = 2
 "#;
@@ -220,6 +220,7 @@ fn protected(agent: &Agent) {
     agent.services(&[("shield", shield)]);
     agent.ok("systemctl start shield");
     let pid = agent.ok("systemctl show -P MainPID shield");
+    assert_ne!(pid, "0", "it runs");
     agent.ok(&format!("kill -STOP {pid}"));
     agent.until_recorded("a person to be told", |it| it.escalations("shield") > 0);
     assert!(agent.ledger().was_held("shield", GuardName::Protected));
