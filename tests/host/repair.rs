@@ -127,7 +127,8 @@ fn hung(agent: &Agent) {
 fn needy(dependency: &str, relation: &str) -> String {
     format!(
         "[Unit]\n{relation}\nStartLimitBurst=3\nStartLimitIntervalSec=60\n[Service]\nRestart=on-failure\nRestartSec=50ms\n\
-         ExecStart=/bin/sh -c 'systemctl is-active -q {dependency} || exit 1; exec sleep infinity'\n"
+         ExecStart=/bin/sh -c 'systemctl is-active -q {dependency} || exit 1; exec sleep infinity'\n\
+         [Install]\nWantedBy=multi-user.target\n"
     )
 }
 
@@ -152,6 +153,8 @@ fn after_its_dependency(agent: &Agent) {
         "[[unit]]\nunits = [\"told.service\"]\ndepends_on = [\"other.service\"]\n",
     );
     agent.ok("prunella reload");
+    // Enabled, or systemd forgets a unit that could not be started for its dependency.
+    agent.ok("systemctl enable -q wants requires told");
     agent.sh("systemctl start --no-block wants requires told");
     agent.until("systemd to give up", || agent.state("wants") == "failed" && agent.state("told") == "failed");
     for unit in ["wants", "requires", "told"] {
