@@ -2,6 +2,7 @@
 
 fault.py signal NAME UNIT…     sends SIGNAL to the main process of each, one right after the other
 fault.py restarts UNIT N       how long N bare `systemctl restart` take
+fault.py bare UNIT PORT        how long a bare `systemctl restart` takes until the service answers
 fault.py silence UNIT PORT     SIGSTOP, then asks the port until the service answers again
 fault.py serve PORT            is a small HTTP server, the service that falls silent
 fault.py wait-active UNIT…     until all are active
@@ -96,6 +97,12 @@ def main(verb, *args):
     if verb == "wait-active":
         until(f"{args} to be active", lambda: all_active(args))
         return {"active": active_since(args)}
+    if verb == "bare":
+        unit, port = args
+        begin = now()
+        subprocess.run(["systemctl", "restart", unit], check=True)
+        until(f"{unit} to answer", lambda: answers(port))
+        return {"took": now() - begin}
     if verb == "silence":
         unit, port = args
         until(f"{unit} to answer before the fault", lambda: answers(port))
