@@ -1,8 +1,11 @@
 //! Guard 13: the subject is looked at once more, at the last moment.
 
 use crate::guard::Permit;
-use crate::manager::ServiceManager;
-use crate::model::{ActiveState, InvocationId, JobOrigin, LoadState, Reading, UnitStatus};
+use crate::manager::{ManagerError, ServiceManager};
+use crate::model::{ActiveState, InvocationId, JobOrigin, LoadState, Reading, Remedy, UnitStatus};
+
+/// Most units in `Conflicts=` that are looked at; each is one question to the manager. A unit has one to three.
+const RIVALS_MAX: usize = 16;
 
 /// What the last look found.
 pub(super) enum Finding {
@@ -19,9 +22,38 @@ pub(super) async fn subject(permit: &Permit, manager: &dyn ServiceManager) -> Fi
         return Finding::Changed("the permit names no subject".into());
     };
     match manager.look(unit).await {
-        Ok(status) => compare(permit, &status),
+        Ok(status) => match compare(permit, &status) {
+            Finding::AsJudged if brings_up(permit.remedy()) => rivals(&status, manager).await,
+            found @ (Finding::AsJudged | Finding::NothingToDo | Finding::Changed(_)) => found,
+        },
         Err(error) => Finding::Changed(format!("{unit} could not be looked at once more: {error}")),
     }
+}
+
+const fn brings_up(remedy: Remedy) -> bool {
+    match remedy {
+        Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
+        Remedy::Reload | Remedy::Stop => false,
+    }
+}
+
+/// A start stops what the unit conflicts with, which may have come up since the guards looked.
+async fn rivals(status: &UnitStatus, manager: &dyn ServiceManager) -> Finding {
+    let Reading::Value(details) = &status.details else { return Finding::AsJudged };
+    for rival in details.relations.conflicts.iter().take(RIVALS_MAX) {
+        match manager.look(rival).await.map(|rival| rival.active) {
+            Ok(ActiveState::Inactive | ActiveState::Failed | ActiveState::Deactivating)
+            | Err(ManagerError::NoSuchUnit(_)) => {}
+            Ok(state) => {
+                let (name, state) = (&status.name, state.as_str());
+                return Finding::Changed(format!("{name} conflicts with {rival}, which is {state}"));
+            }
+            Err(error) => {
+                return Finding::Changed(format!("{rival} could not be looked at: {error}"));
+            }
+        }
+    }
+    Finding::AsJudged
 }
 
 fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
@@ -31,6 +63,7 @@ fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
     }
     if let Reading::Value(job) = &status.job
         && job.origin == JobOrigin::Other
+        && permit.job() != Some(job.id)
     {
         return Finding::Changed(format!("somebody else has a job on {name}"));
     }

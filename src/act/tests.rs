@@ -16,6 +16,8 @@ use crate::model::{
 /// A manager that shows one state, and answers every order with one result.
 struct Stand {
     status: UnitStatus,
+    /// `rival.service`, if there is one.
+    rival: Option<ActiveState>,
     result: JobResult,
     orders: Mutex<Vec<(Order, String)>>,
 }
@@ -30,8 +32,10 @@ impl ServiceManager for Stand {
     }
 
     fn look<'a>(&'a self, unit: &'a UnitName) -> BoxFuture<'a, Result<UnitStatus, ManagerError>> {
-        let known = *unit == self.status.name;
-        async move { if known { Ok(self.status.clone()) } else { Err(ManagerError::NoSuchUnit(unit.clone())) } }.boxed()
+        let rival = self.rival.filter(|_| unit.as_str() == "rival.service");
+        let rival = rival.map(|active| UnitStatus { name: unit.clone(), active, ..self.status.clone() });
+        let known = (*unit == self.status.name).then(|| self.status.clone()).or(rival);
+        async move { known.ok_or_else(|| ManagerError::NoSuchUnit(unit.clone())) }.boxed()
     }
 
     fn system_state(&self) -> BoxFuture<'_, Reading<SystemState>> {
@@ -85,7 +89,7 @@ fn stand() -> Stand {
         job: Reading::Absent(Absence::NotApplicable),
         details: Reading::Value(details),
     };
-    Stand { status, result: JobResult::Done, orders: Mutex::new(Vec::new()) }
+    Stand { status, rival: None, result: JobResult::Done, orders: Mutex::new(Vec::new()) }
 }
 
 fn check(stand: &Stand, remedy: Remedy, judged: Reading<InvocationId>, expected: &Applied, orders: &[&str]) {
@@ -168,6 +172,39 @@ fn what_others_have_begun_is_left_to_them() {
     let mut masked = stand();
     masked.status.load = LoadState::Masked;
     check(&masked, Remedy::Start, run_of(1), &withdrawn("web.service has been masked"), &[]);
+}
+
+#[test]
+fn the_hanging_job_that_was_judged_may_be_broken_off_and_no_other() {
+    let mut job = stand();
+    job.status.active = ActiveState::Activating;
+    job.status.job = Reading::Value(UnitJob { id: 7, kind: JobKind::Start, origin: JobOrigin::Other });
+    let carry_out = |judged: u32| {
+        let permit = Permit::for_test(Remedy::Restart, vec![name("web.service")], run_of(1), at(10));
+        carry_out(permit.with_job(judged), &job, at(5)).now_or_never().expect("the stand never waits")
+    };
+    assert_eq!(carry_out(8), withdrawn("somebody else has a job on web.service"));
+    assert_eq!(carry_out(7), Applied::Changed);
+}
+
+#[test]
+fn nothing_is_started_against_a_rival_that_came_up_meanwhile() {
+    let rivalled = |rival| {
+        let mut stand = stand();
+        if let Reading::Value(details) = &mut stand.status.details {
+            details.relations.conflicts = vec![name("rival.service")];
+        }
+        Stand { rival, ..stand }
+    };
+    let orders = ["reset-failed web.service", "start web.service"];
+    for down in [None, Some(ActiveState::Inactive), Some(ActiveState::Failed)] {
+        check(&rivalled(down), Remedy::ResetAndStart, run_of(1), &Applied::Changed, &orders);
+    }
+    for up in [ActiveState::Active, ActiveState::Activating, ActiveState::Reloading] {
+        let why = format!("web.service conflicts with rival.service, which is {}", up.as_str());
+        check(&rivalled(Some(up)), Remedy::ResetAndStart, run_of(1), &withdrawn(&why), &[]);
+        check(&rivalled(Some(up)), Remedy::Stop, run_of(1), &Applied::Changed, &["stop web.service"]);
+    }
 }
 
 #[test]

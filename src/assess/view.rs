@@ -123,7 +123,25 @@ impl UnitFacts {
         self.probe = Some(ProbeState { failures, latest: health, at });
     }
 
+    /// The end of a stop is told before the unit is read again, and one that is unloaded with its stop is never read
+    /// again: the run that was known as up is over. A run that began since stays.
+    fn take_stop(&mut self, job: &JobEvent) {
+        let Reading::Value(after) = job.active_after else { return };
+        if !job.stopped_the_unit() || after.is_up() || !self.status.active.is_up() {
+            return;
+        }
+        if let (Reading::Value(known), Reading::Value(ended)) =
+            (self.status.invocation(), &job.invocation_after)
+            && known != *ended
+        {
+            return;
+        }
+        self.status.active = after;
+        after.as_str().clone_into(&mut self.status.sub);
+    }
+
     fn take_job(&mut self, job: &JobEvent) {
+        self.take_stop(job);
         match (job.job.kind, job.result) {
             (JobKind::Start | JobKind::Restart | JobKind::Other, JobResult::Dependency) => {
                 self.dependency_failed = true;
@@ -309,3 +327,7 @@ impl View {
         self.units.get(name).is_some_and(|facts| facts.status.active == ActiveState::Failed)
     }
 }
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{
     ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, PauseScope, Reading,
-    Refusal, Risk, SystemState, Timestamp,
+    Refusal, Risk, SystemState, Timestamp, UnitStatus,
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
@@ -258,6 +258,7 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
         let status = &facts.status;
         if let Reading::Value(job) = &status.job
             && job.origin == JobOrigin::Other
+            && !may_hang(request, c, status)
         {
             return wait(format!("a job that is not the agent's is at work on {target}"));
         }
@@ -311,6 +312,13 @@ fn pulled_in(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     Ok(())
 }
 
+/// A unit that neither comes up nor goes down has the job on it that does not end: the fault itself. Whether it hangs
+/// or works is for a person to say, so that this is only asked where one is.
+fn may_hang(request: &Request<'_>, c: &Circumstances<'_>, status: &UnitStatus) -> bool {
+    let midway = matches!(status.active, ActiveState::Activating | ActiveState::Deactivating);
+    midway && !request.remedy.only_starts() && asks_a_person(request, c)
+}
+
 fn root_cause_first(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     match root_cause::find(request.unit, c) {
         // It is repaired along with the unit.
@@ -352,9 +360,12 @@ fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     Ok(())
 }
 
+fn asks_a_person(request: &Request<'_>, c: &Circumstances<'_>) -> bool {
+    least_bold(request, c) == Mode::Approve || request.remedy.risk() == Risk::High
+}
+
 fn approval(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    let asks = least_bold(request, c) == Mode::Approve || request.remedy.risk() == Risk::High;
-    if !asks {
+    if !asks_a_person(request, c) {
         return Ok(());
     }
     let refuse = |hold, why| Err(no(GuardName::Approval, hold, why));

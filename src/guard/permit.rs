@@ -16,6 +16,7 @@ pub struct Permit {
     remedy: Remedy,
     targets: Vec<UnitName>,
     invocation: Reading<InvocationId>,
+    job: Option<u32>,
     expires: Timestamp,
     deadline: Duration,
 }
@@ -23,15 +24,16 @@ pub struct Permit {
 impl Permit {
     /// What the guards have just agreed to.
     pub(super) fn new(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Self {
-        let invocation = match circumstances.view.unit(request.unit) {
-            Some(facts) => facts.status.invocation(),
-            None => Reading::Absent(Absence::NotObserved),
-        };
+        let status = circumstances.view.unit(request.unit).map(|facts| &facts.status);
+        let invocation =
+            status.map_or(Reading::Absent(Absence::NotObserved), crate::model::UnitStatus::invocation);
+        let job = status.and_then(|status| status.job.value()).map(|job| job.id);
         Self {
             action: request.action,
             remedy: request.remedy,
             targets: request.targets.to_vec(),
             invocation,
+            job,
             expires: circumstances.now + circumstances.policy.limits.permit_lifetime,
             deadline: circumstances.policy.limits.act_deadline,
         }
@@ -61,6 +63,12 @@ impl Permit {
         &self.invocation
     }
 
+    /// The job that was on the subject when it was judged: one that hangs, which a person agreed to break off.
+    #[must_use]
+    pub const fn job(&self) -> Option<u32> {
+        self.job
+    }
+
     /// No act may begin after this.
     #[must_use]
     pub const fn expires(&self) -> Timestamp {
@@ -73,6 +81,12 @@ impl Permit {
         self.deadline
     }
 
+    /// The same, judged while this job was on its subject.
+    #[cfg(test)]
+    pub(crate) fn with_job(self, job: u32) -> Self {
+        Self { job: Some(job), ..self }
+    }
+
     /// A permit that no guard has seen, for the tests of what permits are used for.
     #[cfg(test)]
     pub(crate) fn for_test(
@@ -81,6 +95,14 @@ impl Permit {
         invocation: Reading<InvocationId>,
         expires: Timestamp,
     ) -> Self {
-        Self { action: ActionId(1), remedy, targets, invocation, expires, deadline: Duration::from_secs(1) }
+        Self {
+            action: ActionId(1),
+            remedy,
+            targets,
+            invocation,
+            job: None,
+            expires,
+            deadline: Duration::from_secs(1),
+        }
     }
 }

@@ -16,12 +16,15 @@
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
+mod agent;
 mod bus;
 mod crash_points;
 mod harness;
 mod ledger_facts;
+mod left_alone;
 mod lifecycle;
 mod package;
+mod repair;
 mod sanity;
 
 use std::process::ExitCode;
@@ -33,5 +36,7 @@ fn main() -> ExitCode {
     lifecycle::add(&mut suite);
     crash_points::add(&mut suite);
     bus::add(&mut suite);
+    repair::add(&mut suite);
+    left_alone::add(&mut suite);
     suite.run()
 }
