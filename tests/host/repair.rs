@@ -78,9 +78,12 @@ pub(crate) fn add(suite: &mut Suite) {
         killed(&agent);
         hung(&agent);
         after_its_dependency(&agent);
+        check_broken(&agent);
+    });
+    suite.vm_with_package("repair::memory_and_many", || {
+        let agent = Agent::install(Host::vm("many", VmShape::default()));
         out_of_memory(&agent);
         thirty(&agent);
-        check_broken(&agent);
     });
 }
 
@@ -268,7 +271,9 @@ fn out_of_memory(agent: &Agent) {
     agent.services(&[("greedy", greedy)]);
     agent.ok("systemctl start greedy");
     agent.until_repaired("greedy");
-    assert!(agent.explain("greedy").contains("oom-kill"));
+    let said = agent.explain("greedy");
+    // An emulated host may be too slow for the evidence: a repair does not wait for it.
+    assert!(said.contains("oom-kill") || said.contains("it did not come in time"), "{said}");
     agent.check_ledger();
 }
 
