@@ -191,9 +191,14 @@ impl Ledger {
     /// The intents to act on a unit, with their times.
     pub(crate) fn intents(&self, unit: &str) -> Vec<(BootTime, &Intent)> {
         let is = subject(unit);
-        let intended = self.bodies().filter_map(|(at, body)| match body {
-            RecordBody::Intended(intent) if intent.subject == is => Some((at, intent)),
-            _ => None,
+        let intended = self.bodies().filter_map(|(at, body)| {
+            if let RecordBody::Intended(intent) = body
+                && intent.subject == is
+            {
+                Some((at, intent))
+            } else {
+                None
+            }
         });
         intended.collect()
     }
@@ -201,14 +206,22 @@ impl Ledger {
     /// When each act began, and when it was over.
     fn acts(&self) -> Vec<(ActionId, BootTime, Option<BootTime>)> {
         let over = |id| {
-            self.bodies().find_map(|(at, body)| match body {
-                RecordBody::Applied { action, .. } if *action == id => Some(at),
-                _ => None,
+            self.bodies().find_map(|(at, body)| {
+                if let RecordBody::Applied { action, .. } = body
+                    && *action == id
+                {
+                    Some(at)
+                } else {
+                    None
+                }
             })
         };
-        let begun = self.bodies().filter_map(|(at, body)| match body {
-            RecordBody::Intended(intent) => Some((intent.action, at, over(intent.action))),
-            _ => None,
+        let begun = self.bodies().filter_map(|(at, body)| {
+            if let RecordBody::Intended(intent) = body {
+                Some((intent.action, at, over(intent.action)))
+            } else {
+                None
+            }
         });
         begun.collect()
     }
@@ -235,12 +248,18 @@ impl Ledger {
     /// The incidents of a unit, with the times they were found at, recurrences included.
     pub(crate) fn found(&self, unit: &str) -> Vec<(BootTime, IncidentId)> {
         let is = subject(unit);
-        let found = self.bodies().filter_map(|(at, body)| match body {
-            RecordBody::IncidentOpened { incident, subject, .. } if *subject == is => Some((at, *incident)),
-            RecordBody::IncidentReopened { incident, finding } if finding.subject == is => {
+        let found = self.bodies().filter_map(|(at, body)| {
+            if let RecordBody::IncidentOpened { incident, subject, .. } = body
+                && *subject == is
+            {
                 Some((at, *incident))
+            } else if let RecordBody::IncidentReopened { incident, finding } = body
+                && finding.subject == is
+            {
+                Some((at, *incident))
+            } else {
+                None
             }
-            _ => None,
         });
         found.collect()
     }
@@ -248,13 +267,14 @@ impl Ledger {
     /// The latest confirmed repair of a unit.
     pub(crate) fn repair(&self, unit: &str) -> Option<Repair> {
         let (_, intent) = *self.intents(unit).last()?;
-        let confirmed = self.bodies().find_map(|(at, body)| match body {
-            RecordBody::Verified { action, verification: Verification::Confirmed { .. }, .. }
-                if *action == intent.action =>
+        let confirmed = self.bodies().find_map(|(at, body)| {
+            if let RecordBody::Verified { action, verification: Verification::Confirmed { .. }, .. } = body
+                && *action == intent.action
             {
                 Some(at)
+            } else {
+                None
             }
-            _ => None,
         })?;
         Some(Repair { found: self.found(unit).last()?.0, confirmed })
     }

@@ -4,7 +4,7 @@
 use prunella::model::{GuardName, RecordBody};
 
 use crate::agent::Agent;
-use crate::harness::{Host, Suite, VmShape};
+use crate::harness::{Host, Suite, Tier, VmShape};
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
 pub(crate) fn add(suite: &mut Suite) {
@@ -23,15 +23,26 @@ pub(crate) fn add(suite: &mut Suite) {
         protected(&Agent::install_with(Host::nspawn("protected"), SHIELDED));
     });
     suite.nspawn_with_package("left_alone::shutdown", || shutdown(&Agent::install(Host::nspawn("shutdown"))));
-    suite.vm_with_package("left_alone::core", || {
-        let agent = Agent::install(Host::vm("alone", VmShape::default()));
+    suite.vm_with_package("left_alone::others_at_it", || {
+        let agent = Agent::install(Host::vm("others", VmShape::default()));
         by_hand(&agent);
         systemd_at_it(&agent);
+    });
+    suite.vm_with_package("left_alone::held", || {
+        let agent = Agent::install(Host::vm("held", VmShape::default()));
         paused(&agent);
         window(&agent);
         package_manager(&agent);
         observed(&agent);
     });
+}
+
+/// Seconds after which a hold ends by itself: long enough to be seen and explained before.
+fn moment(agent: &Agent) -> u32 {
+    match agent.tier() {
+        Tier::Nspawn => 8,
+        Tier::Vm => 45,
+    }
 }
 
 /// Nothing was done about it, though the agent was at work after it.
@@ -131,7 +142,7 @@ fn paused(agent: &Agent) {
         agent.ok("prunella resume");
     });
     // For one unit, until it expires.
-    agent.ok("prunella pause --unit expiring --for 8s --reason 'a moment'");
+    agent.ok(&format!("prunella pause --unit expiring --for {}s --reason 'a moment'", moment(agent)));
     kill(agent, "expiring");
     held_until(agent, "expiring", GuardName::Pause, "a moment", || {});
 }
@@ -153,11 +164,11 @@ fn window(agent: &Agent) {
             agent.set_policy("# no window");
         },
     );
-    // It opened with the minute before this one, and ends ten seconds from now. No window is shorter than a minute.
+    // It opened with the minute before this one, and ends in a moment. No window is shorter than a minute.
     let now = agent.ok("date -u -d '1 minute ago' '+%M %H %S'");
     let [minute, hour, second] = now.split(' ').collect::<Vec<_>>()[..] else { panic!("{now}") };
     let number = |text: &str| text.parse::<u32>().expect("date prints numbers");
-    let length = 60 + number(second) + 10;
+    let length = 60 + number(second) + moment(agent);
     agent.set_policy(&format!(
         "[[maintenance]]\nname = \"ends\"\nunits = [\"ending.service\"]\ncron = \"{} {} * * *\"\nlength = \"{length}s\"\n",
         number(minute),

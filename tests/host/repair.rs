@@ -78,9 +78,12 @@ pub(crate) fn add(suite: &mut Suite) {
         killed(&agent);
         hung(&agent);
         after_its_dependency(&agent);
+        check_broken(&agent);
+    });
+    suite.vm_with_package("repair::memory_and_many", || {
+        let agent = Agent::install(Host::vm("many", VmShape::default()));
         out_of_memory(&agent);
         thirty(&agent);
-        check_broken(&agent);
     });
 }
 
@@ -192,11 +195,12 @@ fn check_broken(agent: &Agent) {
     let what = "a person to be told of what can't be repaired";
     agent.wait_until(what, Duration::from_secs(300), || agent.ledger().escalations("broken") > 0);
     if full {
-        // The figure is about ten minutes, and nothing tells when they are over but the clock.
-        let begin = agent.ledger().found("broken")[0].0;
-        agent.wait_until("ten minutes to pass", Duration::from_secs(660), || {
-            let now = agent.ok("cut -d' ' -f1 /proc/uptime").parse::<f64>().unwrap_or(0.0) * 1000.0;
-            now > boot_millis(begin) + 600_000.0
+        // The figure is about ten minutes, and nothing tells of their end but the clock. The next attempt is due right
+        // then: the look comes just before.
+        let begin = boot_millis(agent.ledger().found("broken")[0].0);
+        agent.wait_until("ten minutes to be nearly over", Duration::from_secs(660), || {
+            let uptime = agent.ok("cut -d' ' -f1 /proc/uptime");
+            uptime.parse::<f64>().expect("/proc/uptime begins with seconds") * 1000.0 > begin + 590_000.0
         });
     }
     let ledger = agent.check_ledger();
@@ -267,7 +271,9 @@ fn out_of_memory(agent: &Agent) {
     agent.services(&[("greedy", greedy)]);
     agent.ok("systemctl start greedy");
     agent.until_repaired("greedy");
-    assert!(agent.explain("greedy").contains("oom-kill"));
+    let said = agent.explain("greedy");
+    // An emulated host may be too slow for the evidence: a repair does not wait for it.
+    assert!(said.contains("oom-kill") || said.contains("it did not come in time"), "{said}");
     agent.check_ledger();
 }
 
