@@ -300,7 +300,6 @@ impl Memory {
             self.proposals.remove(&proposal);
         }
         self.actions.insert(intent.action, Action { intent: intent.clone(), begun: at, applied: None });
-        self.half_done.remove(&intent.incident);
         let tried = Tried { action: intent.action, remedy: intent.remedy, verification: None };
         let what = format!("{} (attempt {}): {}", intent.remedy, intent.attempt, intent.why);
         self.note(intent.incident, at, what, Some(tried));
@@ -317,10 +316,17 @@ impl Memory {
         act.applied = Some(applied.clone());
         let (incident, subject, rule, begun) =
             (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone(), act.begun.boot);
-        if act.intent.remedy == Remedy::ResetAndStart
-            && let Applied::Failed { .. } | Applied::Unknown { .. } = applied
-        {
-            self.half_done.insert(incident);
+        match applied {
+            Applied::Failed { .. } | Applied::Unknown { .. }
+                if act.intent.remedy == Remedy::ResetAndStart =>
+            {
+                self.half_done.insert(incident);
+            }
+            Applied::Changed | Applied::AlreadySo => {
+                self.half_done.remove(&incident);
+            }
+            // It is as the act before left it.
+            Applied::Withdrawn { .. } | Applied::Failed { .. } | Applied::Unknown { .. } => {}
         }
         let withdrawn = matches!(applied, Applied::Withdrawn { .. });
         if withdrawn {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Effect, Engine, Input, Memory, Setup};
 use crate::model::{
-    BootId, BootTime, Entry, RecordBody, Sample, Subject, Timestamp, UnitName, UnitStatus, UnitsUpdate,
-    WallTime,
+    ActionId, Applied, BootId, BootTime, Entry, RecordBody, Sample, Subject, Timestamp, UnitName, UnitStatus,
+    UnitsUpdate, WallTime,
 };
 use crate::policy::Policy;
 
@@ -25,10 +25,11 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn status(active: &str) -> UnitStatus {
+    let run = if active == "active" { "b2" } else { "47" };
     let text = json!({
         "name": UNIT, "load": "loaded", "active": active, "sub": "dead", "job": {"absent": "not-applicable"},
         "details": {"value": {
-            "invocation": {"value": "47b783042e614bf686259026cb88d05d"}, "file_state": "static",
+            "invocation": {"value": format!("{run}b783042e614bf686259026cb88d05d")}, "file_state": "static",
             "relations": {"requires": [], "wants": [], "after": [], "conflicts": []},
             "service": {"value": {
                 "service_type": "simple", "restart": "no", "result": "signal", "exit": {"signal": 9}, "restarts": 0,
@@ -73,6 +74,7 @@ struct Life {
     engine: Engine,
     records: Vec<RecordBody>,
     looked: usize,
+    acts: usize,
 }
 
 impl Life {
@@ -84,7 +86,7 @@ impl Life {
             version: "test".to_owned(),
         };
         let (engine, effects) = Engine::start(setup, memory, at(1));
-        let mut life = Life { engine, records: Vec::new(), looked: 0 };
+        let mut life = Life { engine, records: Vec::new(), looked: 0, acts: 0 };
         life.take(effects, 1);
         life
     }
@@ -101,12 +103,19 @@ impl Life {
                 self.handle(Input::Recorded(ticket), second);
             } else if let Effect::Look(Subject::Unit(_)) = effect {
                 self.looked += 1;
+            } else if let Effect::Act(_) = effect {
+                self.acts += 1;
             }
         }
     }
 
     fn see(&mut self, units: UnitsUpdate, second: i64) {
-        let sample = Sample { units: Some(units), ..Sample::empty(at(second)) };
+        let activity = json!({
+            "system_state": {"value": "running"}, "package_manager": {"absent": "not-observed"},
+            "manager_reloading": false,
+        });
+        let activity = Some(serde_json::from_value(activity).unwrap());
+        let sample = Sample { units: Some(units), activity, ..Sample::empty(at(second)) };
         self.handle(Input::Sample(sample), second);
     }
 
@@ -119,13 +128,17 @@ impl Life {
 #[test]
 fn an_act_that_got_no_further_than_its_reset_does_not_end_the_incident() {
     let mut life = Life::start(cut_short());
-    for second in 1..=45 {
+    for second in 1..=60 {
         life.see(UnitsUpdate::Complete(vec![status("inactive")]), second);
     }
     assert!(life.records.iter().any(|it| matches!(it, RecordBody::Verified { .. })), "{:?}", life.records);
     assert!(!life.resolved(), "the service is down: {:?}", life.records);
-    life.see(UnitsUpdate::Complete(vec![status("active")]), 46);
-    assert!(life.resolved(), "somebody started it: {:?}", life.records);
+    assert_eq!(life.acts, 1, "and is started, once: {:?}", life.records);
+    life.handle(Input::Acted { action: ActionId(2), applied: Applied::Changed }, 61);
+    for second in 61..=66 {
+        life.see(UnitsUpdate::Complete(vec![status("active")]), second);
+    }
+    assert!(life.resolved(), "{:?}", life.records);
 }
 
 /// A unit at rest that no other refers to is unloaded by systemd.

@@ -196,14 +196,25 @@ pub(crate) fn ledger_is_sound(host: &Host) {
 /// A reader of the ledger that is there all the time.
 pub(crate) struct Witness {
     host: Arc<Host>,
-    listening: JoinHandle<String>,
+    listening: Option<JoinHandle<String>>,
+}
+
+impl Drop for Witness {
+    /// It has a share of the host, which would stay up.
+    fn drop(&mut self) {
+        if let Some(listening) = self.listening.take() {
+            self.host.sh("kill $(cat /run/witness.pid)");
+            // Its panic is not what the trial failed for.
+            let _ = listening.join();
+        }
+    }
 }
 
 impl Witness {
     pub(crate) fn start(host: &Arc<Host>) -> Witness {
         let there = Arc::clone(host);
         let listen = move || there.exec_within(WITNESS_LISTENS, &["bash", "-c", WITNESS]).stdout;
-        Witness { host: Arc::clone(host), listening: std::thread::spawn(listen) }
+        Witness { host: Arc::clone(host), listening: Some(std::thread::spawn(listen)) }
     }
 
     /// Ends it, where the host has not, and returns what it was shown.
@@ -213,8 +224,9 @@ impl Witness {
     }
 
     /// What it was shown until the host was gone.
-    pub(crate) fn after_the_end(self) -> Facts {
-        let text = self.listening.join().expect("the witness only reads");
+    pub(crate) fn after_the_end(mut self) -> Facts {
+        let text =
+            self.listening.take().expect("it is there until here").join().expect("the witness only reads");
         let mut facts = Facts::default();
         for line in text.lines() {
             facts.take_page(line);
