@@ -69,7 +69,9 @@ fn raw(body: &RecordBody) -> String {
         }
         RecordBody::Resumed { pause, by: Some(by) } => format!("{pause} ended by {}", who(by)),
         RecordBody::Resumed { pause, by: None } => format!("{pause} ended by its time"),
-        RecordBody::OperatorStopped { unit } => format!("{unit} was stopped on purpose; it is left alone"),
+        RecordBody::OperatorStopped { unit, .. } => {
+            format!("{unit} was stopped on purpose; it is left alone")
+        }
         RecordBody::OperatorStopEnded { unit } => format!("{unit} was started again; it is watched"),
         RecordBody::StabilityProven { subject: of } => {
             format!("{} has been well for long enough; its attempts are forgotten", subject(of))

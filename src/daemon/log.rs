@@ -42,7 +42,7 @@ pub(super) fn record(entry: &Entry) {
             tracing::warn!(%pause, by = by.name, until = %until.wall, "paused: {reason}");
         }
         RecordBody::Resumed { pause, .. } => tracing::warn!(%pause, "resumed"),
-        RecordBody::OperatorStopped { unit } => {
+        RecordBody::OperatorStopped { unit, .. } => {
             tracing::info!(%unit, "an operator stopped it; it stays down");
         }
         RecordBody::Approved { proposal, by } => tracing::warn!(%proposal, by = by.name, "approved"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::assess::{advance, describe, read_field};
-use crate::model::{Condition, Finding, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName};
+use crate::model::{Condition, Finding, Reading, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName};
 use crate::policy::{Policy, Rule};
 
 use super::Engine;
@@ -196,7 +196,8 @@ impl Engine {
                 continue;
             }
             if !self.memory.operator_stopped.contains(&job.unit) {
-                self.record(RecordBody::OperatorStopped { unit: job.unit.clone() });
+                let run = job.invocation_after.value().copied();
+                self.record(RecordBody::OperatorStopped { unit: job.unit.clone(), run });
             }
             let why = format!("an operator stopped {}", job.unit);
             self.end_incidents_of(&Subject::Unit(job.unit.clone()), &why);
@@ -209,15 +210,22 @@ impl Engine {
     }
 
     fn host_is_stopping(&self) -> bool {
-        use crate::model::{HostActivity, Reading, SystemState};
+        use crate::model::{HostActivity, SystemState};
         matches!(
             &self.view.activity,
             Reading::Value(HostActivity { system_state: Reading::Value(SystemState::Stopping), .. })
         )
     }
 
+    /// A unit that is up again, or in another run than the one that was stopped, was started by somebody: what
+    /// becomes of that start is the agent's business again.
     fn note_operator_start(&mut self, unit: &UnitName) {
-        if self.memory.operator_stopped.contains(unit) && self.view.is_up(unit) {
+        let Some(facts) = self.view.unit(unit) else { return };
+        let invocation = facts.status.invocation();
+        // What was read before the stop was noted may be of the run before.
+        let stopped = self.memory.stopped_runs.get(unit).filter(|(_, noted)| facts.read_at >= *noted);
+        let anew = matches!((stopped, invocation), (Some((run, _)), Reading::Value(now)) if now != *run);
+        if self.memory.operator_stopped.contains(unit) && (anew || facts.status.active.is_up()) {
             self.record(RecordBody::OperatorStopEnded { unit: unit.clone() });
         }
     }

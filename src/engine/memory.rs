@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::guard::{Attempts, Faults, History};
 use crate::model::{
     ActionId, Applied, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
-    Intent, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, Resolution, RuleName, Subject,
+    Intent, InvocationId, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, Resolution, RuleName, Subject,
     TIMELINE_MAX, TimelineEntry, Timestamp, Tried, UnitName, Verification,
 };
 
@@ -47,6 +47,8 @@ pub struct Memory {
     pub(super) denied: BTreeMap<(IncidentId, Remedy), String>,
     pub(super) pauses: BTreeMap<PauseId, Pause>,
     pub(super) operator_stopped: BTreeSet<UnitName>,
+    /// The run in which each of them was stopped, and when that was noted.
+    pub(super) stopped_runs: BTreeMap<UnitName, (InvocationId, BootTime)>,
     pub(super) counts: Counts,
     last_incident: u64,
     last_action: u64,
@@ -81,6 +83,7 @@ impl Memory {
         self.axis = Some((boot, first));
         // The next boot starts what is enabled: a stop by hand does not outlive it.
         self.operator_stopped.clear();
+        self.stopped_runs.clear();
         self.shift(by);
     }
 
@@ -217,11 +220,15 @@ impl Memory {
             RecordBody::Resumed { pause, .. } => {
                 self.pauses.remove(pause);
             }
-            RecordBody::OperatorStopped { unit } => {
+            RecordBody::OperatorStopped { unit, run } => {
                 self.operator_stopped.insert(unit.clone());
+                if let Some(run) = run {
+                    self.stopped_runs.insert(unit.clone(), (*run, at.boot));
+                }
             }
             RecordBody::OperatorStopEnded { unit } => {
                 self.operator_stopped.remove(unit);
+                self.stopped_runs.remove(unit);
             }
             RecordBody::StabilityProven { subject } => {
                 self.histories.remove(subject);
@@ -461,7 +468,8 @@ impl Memory {
             ("proposals", mine.proposals == theirs.proposals),
             ("denials", mine.denied == theirs.denied),
             ("pauses", mine.pauses == theirs.pauses),
-            ("operator's stops", mine.operator_stopped == theirs.operator_stopped),
+            ("operator's stops", mine.operator_stopped == theirs.operator_stopped
+                && mine.stopped_runs == theirs.stopped_runs),
             ("counts", mine.counts == theirs.counts),
         ];
         let names: Vec<&str> = differs.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();

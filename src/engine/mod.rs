@@ -74,6 +74,8 @@ pub struct Engine {
     looks: BTreeMap<Subject, Look>,
     /// Since when a subject with a history of repairs has been well.
     well_since: BTreeMap<Subject, BootTime>,
+    /// Since when the unit of a history is not known to the service manager.
+    gone_since: BTreeMap<Subject, BootTime>,
     /// Subjects to assess in this call.
     touched: BTreeSet<Subject>,
     /// The earliest moment at which something happens by itself.
@@ -106,6 +108,7 @@ impl Engine {
             evidence: BTreeMap::new(),
             looks: BTreeMap::new(),
             well_since: BTreeMap::new(),
+            gone_since: BTreeMap::new(),
             touched: BTreeSet::new(),
             deadline: None,
             next_ticket: 1,
@@ -223,6 +226,7 @@ impl Engine {
         if matches!(sample.units, Some(UnitsUpdate::Complete(_))) {
             // A subject that is not listed any more shows only here, and windows move on without any change.
             self.touched.extend(self.conditions.keys().map(|(_, subject)| subject.clone()));
+            self.touched.extend(self.memory.operator_stopped.iter().cloned().map(Subject::Unit));
         }
         self.touched.extend(touched);
         self.note_operator_stops(sample);

@@ -46,6 +46,12 @@ impl Engine {
         let stable_after = self.setup.policy.limits.stable_after;
         let repaired: Vec<Subject> = self.memory.histories.keys().cloned().collect();
         for subject in repaired {
+            if self.is_gone(&subject) {
+                self.well_since.remove(&subject);
+                self.forget_vanished(subject);
+                continue;
+            }
+            self.gone_since.remove(&subject);
             let busy = self.memory.open_incidents().any(|it| it.subject == subject)
                 || self.memory.actions.values().any(|action| action.intent.subject == subject);
             if busy || !self.is_well(&subject) {
@@ -62,5 +68,25 @@ impl Engine {
             }
         }
         self.well_since.retain(|subject, _| self.memory.histories.contains_key(subject));
+        self.gone_since.retain(|subject, _| self.memory.histories.contains_key(subject));
+    }
+
+    /// Whether the service manager is heard and does not know the subject.
+    fn is_gone(&self, subject: &Subject) -> bool {
+        self.view.heard().is_ok() && subject.unit().is_some_and(|unit| self.view.unit(unit).is_none())
+    }
+
+    /// A unit that has been gone for so long that nothing in its history would hold back an act on its return.
+    fn forget_vanished(&mut self, subject: Subject) {
+        let limits = &self.setup.policy.limits;
+        let nothing_holds = limits.stable_after.max(limits.attempts_per_subject.window).max(limits.backoff.cap);
+        let since = *self.gone_since.entry(subject.clone()).or_insert(self.now.boot);
+        let forgotten = since + nothing_holds + limits.backoff.cap.mul_f64(limits.backoff.jitter);
+        if forgotten > self.now.boot {
+            self.wake_at(forgotten);
+        } else if !self.memory.actions.values().any(|action| action.intent.subject == subject) {
+            self.gone_since.remove(&subject);
+            self.record(RecordBody::StabilityProven { subject });
+        }
     }
 }

@@ -156,8 +156,11 @@ pub enum RecordBody {
     /// Somebody stopped the unit on purpose; it stays down until somebody starts it.
     OperatorStopped {
         unit: UnitName,
+        /// The run that was stopped, where it was known: a later one means that somebody started it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<InvocationId>,
     },
-    /// It is up again, by another hand.
+    /// It is up again, or was started and did not come up, by another hand.
     OperatorStopEnded {
         unit: UnitName,
     },

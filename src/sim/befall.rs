@@ -253,10 +253,12 @@ impl Run {
         match what {
             Weather::LostBus => self.hurry_reconciliation(5),
             Weather::FullDisk => {
-                self.feed(Input::LedgerDegraded(false));
+                // What the disk owes is on it before the engine hears that it takes records again.
                 if let Some((ticket, _)) = self.disk.waiting() {
                     self.disk.commit(ticket);
                 }
+                self.owed = false;
+                self.feed(Input::LedgerDegraded(false));
             }
             Weather::LossySignals
             | Weather::FailedReadings

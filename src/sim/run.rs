@@ -17,7 +17,7 @@ use super::hazard::{Hazard, Weather, Weights};
 use super::policy::{Wishes, policy};
 use super::rng::Rng;
 use super::told::Told;
-use super::transcript::{Transcript, effect_line, sample_line};
+use super::transcript::{Transcript, effect_line};
 use super::world::{Moment, Step, UnitIndex, World};
 
 /// One hour.
@@ -176,6 +176,8 @@ pub(super) struct Run {
     pub(super) disk: Disk,
     pub(super) told: Told,
     pub(super) weather: BTreeMap<Weather, Moment>,
+    /// The engine was told that records are kept which a full disk has not taken yet.
+    pub(super) owed: bool,
     pub(super) calm: bool,
     pub(super) policy: Arc<Policy>,
     pub(super) wishes: Wishes,
@@ -235,6 +237,7 @@ impl Run {
             disk: Disk::default(),
             told: Told::default(),
             weather: BTreeMap::new(),
+            owed: false,
             calm: false,
             policy: policy(&wishes, "sim-0"),
             wishes,
@@ -364,7 +367,7 @@ impl Run {
             policy: &self.policy,
             wishes: &self.wishes,
             disk: &self.disk,
-            full_disk: self.in_weather(Weather::FullDisk),
+            full_disk: self.in_weather(Weather::FullDisk) || self.owed,
         };
         if self.checkers.see(seen, &facts)
             && let Some(violation) = self.checkers.violations().last()
@@ -564,7 +567,9 @@ impl Run {
             }
             return;
         }
-        if !self.in_weather(Weather::FullDisk) {
+        if self.in_weather(Weather::FullDisk) {
+            self.owed = true;
+        } else {
             self.disk.commit(ticket);
         }
         if let Some(agent) = &mut self.agent {
@@ -586,7 +591,7 @@ impl Run {
             memory.recover(entry);
         }
         self.told = Told { started: Some(now.boot), ..Told::default() };
-        self.told.operator_stopped = self.remembered_stops();
+        self.remember_stops();
         self.life += 1;
         let setup = Setup {
             policy: Arc::clone(&self.policy),
@@ -619,21 +624,25 @@ impl Run {
     }
 
     /// Units that the surviving records of this boot say an operator stopped.
-    fn remembered_stops(&self) -> BTreeSet<crate::model::UnitName> {
+    fn remember_stops(&mut self) {
         let boot = self.boot_id();
         let mut stopped = BTreeSet::new();
+        let mut runs = BTreeMap::new();
         for entry in self.disk.entries().filter(|entry| entry.boot == boot) {
-            if let RecordBody::OperatorStopped { unit } = &entry.body {
+            if let RecordBody::OperatorStopped { unit, run } = &entry.body {
                 let kept_down = self.world.index_of(unit).is_some_and(|it| self.world.units[it].kept_down);
                 if kept_down {
                     stopped.insert(unit.clone());
+                    runs.extend(run.map(|run| (unit.clone(), run)));
                 }
             }
             if let RecordBody::OperatorStopEnded { unit } = &entry.body {
                 stopped.remove(unit);
+                runs.remove(unit);
             }
         }
-        stopped
+        self.told.operator_stopped = stopped;
+        self.told.stopped_runs = runs;
     }
 
     /// The engine's memory must be what its records say and nothing else.
@@ -672,6 +681,7 @@ impl Run {
         self.disk.crash(power, &mut rng);
         self.rng = rng;
         self.see(&Seen::Survived);
+        self.owed = false;
         if power {
             self.power_on();
         } else {
@@ -723,9 +733,8 @@ impl Run {
         if self.agent.is_none() {
             return;
         }
-        if let Some(line) = sample_line(&sample) {
-            self.say(|| format!("seen: {line}"));
-        }
+        let now = self.now();
+        self.transcript.say_seen(now, &sample);
         let world = &self.world;
         let kept_down = |name: &crate::model::UnitName| {
             world.index_of(name).is_some_and(|index| world.units[index].kept_down)

@@ -25,6 +25,26 @@ fn no_promise_is_broken_in_many_small_lives() {
     }
 }
 
+/// Seeds that once broke a promise: seed, hours, and what was wrong.
+const FOUND: [(u64, u64, &str); 8] = [
+    (4, 8, "an early defect of the engine"),
+    (7, 8, "an early defect of the engine"),
+    (203, 8, "an early defect of the engine"),
+    (415, 8, "an early defect of the engine"),
+    (433, 8, "an early defect of the engine"),
+    (434, 8, "a start by hand that failed at once left the note of the operator's stop standing"),
+    (436, 9, "an incident was paged twice"),
+    (1045, 8, "a rival that was coming up did not count as running"),
+];
+
+#[test]
+fn no_seed_that_broke_a_promise_breaks_it_again() {
+    for (seed, hours, what) in FOUND {
+        let outcome = run(Options::random(seed, hours));
+        assert!(outcome.violations.is_empty(), "seed {seed} ({what}): {:?}", outcome.violations);
+    }
+}
+
 #[test]
 fn one_seed_is_one_life() {
     let told = || {
@@ -215,6 +235,26 @@ fn what_an_operator_stops_stays_down_even_when_the_stop_ends_as_failed() {
         (180, killed(0)),
     ];
     insta::assert_snapshot!(tell(web(), Wishes::default(), 5, events));
+}
+
+/// The note of an operator's stop ends with the next start by another hand, whatever comes of it.
+#[test]
+fn a_start_by_hand_that_fails_at_once_is_repaired() {
+    let events = vec![
+        (60, Hazard::OperatorStop { unit: 0, fails: false }),
+        (120, broken(0, Some(20))),
+        (130, Hazard::OperatorStart { unit: 0 }),
+    ];
+    let told = tell(web(), Wishes::default(), 5, events);
+    assert!(told.contains("no longer kept down") && told.contains("resolved (Repaired)"), "{told}");
+}
+
+/// What was done to a unit that is gone for good is not remembered for ever.
+#[test]
+fn the_history_of_a_vanished_unit_is_dropped() {
+    let told =
+        tell(web(), Wishes::default(), 60, vec![(60, killed(0)), (120, Hazard::Vanish { unit: 0 })]);
+    assert!(told.contains("web.service has proven stable"), "{told}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActiveState, BootTime, HostActivity, JobOrigin, Reading, Sample, UnitName, UnitStatus, UnitsUpdate,
+    ActiveState, BootTime, HostActivity, InvocationId, JobOrigin, Reading, Sample, UnitName, UnitStatus, UnitsUpdate,
 };
 
 /// What the senses have delivered in this life of the agent.
@@ -12,6 +12,8 @@ pub(super) struct Told {
     pub(super) units: BTreeMap<UnitName, (BootTime, UnitStatus)>,
     /// Stopped by an operator, and the agent has been told of the stop.
     pub(super) operator_stopped: BTreeSet<UnitName>,
+    /// The runs in which they were stopped.
+    pub(super) stopped_runs: BTreeMap<UnitName, InvocationId>,
     /// The service manager was last heard then; `None` while it is lost.
     pub(super) heard: Option<BootTime>,
     pub(super) activity: Option<(BootTime, HostActivity)>,
@@ -46,6 +48,9 @@ impl Told {
             let stop = job.job.origin == JobOrigin::Other && job.stopped_the_unit();
             if stop && kept_down(&job.unit) && !self.is_up(&job.unit) {
                 self.operator_stopped.insert(job.unit.clone());
+                if let Reading::Value(run) = job.invocation_after {
+                    self.stopped_runs.insert(job.unit.clone(), run);
+                }
             }
         }
         if let Some(activity) = &sample.activity
@@ -59,8 +64,14 @@ impl Told {
         if self.units.get(&status.name).is_some_and(|(before, _)| *before > at) {
             return;
         }
-        if status.active.is_up() {
+        // In another run than the one that was stopped: somebody started it, whatever came of it.
+        let anew = match (self.stopped_runs.get(&status.name), status.invocation()) {
+            (Some(run), Reading::Value(now)) => *run != now,
+            (Some(_) | None, Reading::Value(_) | Reading::Absent(_) | Reading::Failed(_)) => false,
+        };
+        if anew || status.active.is_up() {
             self.operator_stopped.remove(&status.name);
+            self.stopped_runs.remove(&status.name);
         }
         self.units.insert(status.name.clone(), (at, status.clone()));
     }

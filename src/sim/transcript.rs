@@ -1,13 +1,13 @@
 //! What happened, one line each, for a person who has to understand a failing run.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use crate::engine::Effect;
 use crate::model::{Entry, Hold, Reading, RecordBody, Sample, Timestamp, UnitsUpdate};
 
 /// The last so many lines are kept: the end of a run is where it went wrong.
-const LINES_MAX: usize = 400;
+const LINES_MAX: usize = 1000;
 
 /// Lines, oldest first, bounded.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Transcript {
     lines: VecDeque<String>,
     dropped: u64,
     off: bool,
+    /// What was last seen of each topic, so that nothing is told twice.
+    seen: BTreeMap<String, String>,
 }
 
 impl Transcript {
@@ -44,6 +46,24 @@ impl Transcript {
         ));
     }
 
+    /// Adds what the senses told, unless the same was the last that they told of this topic.
+    pub(super) fn say_seen(&mut self, now: Timestamp, sample: &Sample) {
+        if self.off {
+            return;
+        }
+        let Some(line) = sample_line(sample) else { return };
+        let topic = match (&sample.units, sample.probes.first()) {
+            (Some(UnitsUpdate::Complete(_)), _) => Some(String::new()),
+            (None, Some(probe)) => Some(probe.unit.as_str().to_owned()),
+            (Some(_) | None, _) => None,
+        };
+        let repeated =
+            topic.is_some_and(|topic| self.seen.insert(topic, line.clone()).as_ref() == Some(&line));
+        if !repeated {
+            self.say(now, || format!("seen: {line}"));
+        }
+    }
+
     /// The whole text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -60,7 +80,7 @@ impl Transcript {
 
 /// A sample in one line; `None` when it tells nothing that a person would want to read.
 #[must_use]
-pub(super) fn sample_line(sample: &Sample) -> Option<String> {
+fn sample_line(sample: &Sample) -> Option<String> {
     let mut parts = Vec::new();
     match &sample.units {
         None | Some(UnitsUpdate::Alive) => {}
@@ -171,7 +191,7 @@ pub(super) fn record_line(entry: &Entry) -> String {
             Some(by) => format!("{pause} ended by {}", by.name),
             None => format!("{pause} is over"),
         },
-        RecordBody::OperatorStopped { unit } => format!("{unit} was stopped by an operator"),
+        RecordBody::OperatorStopped { unit, .. } => format!("{unit} was stopped by an operator"),
         RecordBody::OperatorStopEnded { unit } => format!("{unit} is no longer kept down by an operator"),
         RecordBody::StabilityProven { subject } => format!("{subject} has proven stable"),
         RecordBody::ClockStepped { forward, by } => {

@@ -78,7 +78,10 @@ pub fn judge(
         State::Missing(why) => Progress::Done(Verification::Refuted { why: with_act(applied, why) }),
         State::Blind(why) => Progress::Done(Verification::Inconclusive { why: with_act(applied, why) }),
         State::Holds { restarts } => {
-            let since = *watch.holds_since.get_or_insert(facts.read_at);
+            // Since the last of what has to hold was seen to hold.
+            let answered = facts.probe.as_ref().filter(|_| expectation.probed).map(|probe| probe.at);
+            let seen_at = answered.map_or(facts.read_at, |at| at.max(facts.read_at));
+            let since = *watch.holds_since.get_or_insert(seen_at);
             let counter = *watch.restarts.get_or_insert(restarts);
             if restarts > counter {
                 let why = format!("{unit} was restarted by its service manager while it settled");
