@@ -96,8 +96,7 @@ fn main() -> anyhow::Result<()> {
     println!(
         "{{\"record_bytes\":{bytes},\"written_per_s\":{one_written:.0},\"synced_per_s\":{one_synced:.0},\
          \"group\":{GROUP},\"grouped_synced_per_s\":{grouped:.0},\"bare_write_per_s\":{bare_written:.0},\
-         \"bare_fsync_per_s\":{bare_synced:.0},\"synced_to_bare_fsync\":{:.2},\"opened_records_per_s\":{opened:.0}}}",
-        ratio
+         \"bare_fsync_per_s\":{bare_synced:.0},\"synced_to_bare_fsync\":{ratio:.2},\"opened_records_per_s\":{opened:.0}}}",
     );
     Ok(())
 }
