@@ -229,7 +229,7 @@ fn incident(rule: &crate::policy::Rule) -> Incident {
 }
 
 /// How long a no is for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum For {
     AMoment,
     AChange,

@@ -14,7 +14,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    clippy::wildcard_enum_match_arm,
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
