@@ -105,22 +105,37 @@ impl Checker for EvidenceFirst {
         "evidence first"
     }
 
-    fn see(&mut self, seen: &Seen<'_>, _: &Facts<'_>) -> Result<(), String> {
-        if let Seen::Recorded { entry, .. } = seen {
-            match &entry.body {
-                RecordBody::IncidentOpened { incident, .. }
-                | RecordBody::IncidentReopened { incident, .. } => {
-                    self.taken.remove(incident);
-                }
-                RecordBody::EvidenceTaken { incident, .. } => {
-                    self.taken.insert(*incident);
-                }
-                RecordBody::Intended(intent) if !self.taken.contains(&intent.incident) => {
+    fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
+        match seen {
+            // What the power cut took was not recorded: neither the evidence nor what outdated it.
+            Seen::Survived => {
+                self.taken.clear();
+                facts.disk.entries().for_each(|entry| self.fold(&entry.body));
+            }
+            Seen::Recorded { entry, .. } => {
+                if let RecordBody::Intended(intent) = &entry.body
+                    && !self.taken.contains(&intent.incident)
+                {
                     return Err(format!("{} before any evidence of {}", intent.action, intent.incident));
                 }
-                _ => {}
+                self.fold(&entry.body);
             }
+            _ => {}
         }
         Ok(())
+    }
+}
+
+impl EvidenceFirst {
+    fn fold(&mut self, body: &RecordBody) {
+        match body {
+            RecordBody::IncidentOpened { incident, .. } | RecordBody::IncidentReopened { incident, .. } => {
+                self.taken.remove(incident);
+            }
+            RecordBody::EvidenceTaken { incident, .. } => {
+                self.taken.insert(*incident);
+            }
+            _ => {}
+        }
     }
 }
