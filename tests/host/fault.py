@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-PATIENCE_SECONDS = 100
+PATIENCE_SECONDS = 250  # thirty repairs, one after another, on an emulated processor
 ANSWER_SECONDS = 0.5
 LOOK_SECONDS = 0.01
 
