@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::assess::{advance, describe, read_field};
-use crate::model::{Condition, Finding, Reading, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName};
+use crate::model::{
+    Condition, Finding, Reading, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName,
+};
 use crate::policy::{Policy, Rule};
 
 use super::Engine;

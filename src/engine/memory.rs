@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::guard::{Attempts, Faults, History};
 use crate::model::{
     ActionId, Applied, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
-    Intent, InvocationId, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, Resolution, RuleName, Subject,
-    TIMELINE_MAX, TimelineEntry, Timestamp, Tried, UnitName, Verification,
+    Intent, InvocationId, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, Resolution,
+    RuleName, Subject, TIMELINE_MAX, TimelineEntry, Timestamp, Tried, UnitName, Verification,
 };
 
 /// Ended incidents kept in memory for the status page; the ledger has them all.
@@ -451,8 +451,10 @@ impl Memory {
             ("proposals", mine.proposals == theirs.proposals),
             ("denials", mine.denied == theirs.denied),
             ("pauses", mine.pauses == theirs.pauses),
-            ("operator's stops", mine.operator_stopped == theirs.operator_stopped
-                && mine.stopped_runs == theirs.stopped_runs),
+            (
+                "operator's stops",
+                mine.operator_stopped == theirs.operator_stopped && mine.stopped_runs == theirs.stopped_runs,
+            ),
             ("counts", mine.counts == theirs.counts),
         ];
         let names: Vec<&str> = differs.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();

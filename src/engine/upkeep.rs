@@ -79,7 +79,8 @@ impl Engine {
     /// A unit that has been gone for so long that nothing in its history would hold back an act on its return.
     fn forget_vanished(&mut self, subject: Subject) {
         let limits = &self.setup.policy.limits;
-        let nothing_holds = limits.stable_after.max(limits.attempts_per_subject.window).max(limits.backoff.cap);
+        let nothing_holds =
+            limits.stable_after.max(limits.attempts_per_subject.window).max(limits.backoff.cap);
         let since = *self.gone_since.entry(subject.clone()).or_insert(self.now.boot);
         let forgotten = since + nothing_holds + limits.backoff.cap.mul_f64(limits.backoff.jitter);
         if forgotten > self.now.boot {

@@ -252,8 +252,7 @@ fn a_start_by_hand_that_fails_at_once_is_repaired() {
 /// What was done to a unit that is gone for good is not remembered for ever.
 #[test]
 fn the_history_of_a_vanished_unit_is_dropped() {
-    let told =
-        tell(web(), Wishes::default(), 60, vec![(60, killed(0)), (120, Hazard::Vanish { unit: 0 })]);
+    let told = tell(web(), Wishes::default(), 60, vec![(60, killed(0)), (120, Hazard::Vanish { unit: 0 })]);
     assert!(told.contains("web.service has proven stable"), "{told}");
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActiveState, BootTime, HostActivity, InvocationId, JobOrigin, Reading, Sample, UnitName, UnitStatus, UnitsUpdate,
+    ActiveState, BootTime, HostActivity, InvocationId, JobOrigin, Reading, Sample, UnitName, UnitStatus,
+    UnitsUpdate,
 };
 
 /// What the senses have delivered in this life of the agent.
