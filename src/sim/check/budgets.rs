@@ -13,9 +13,6 @@ fn millis(duration: Duration) -> Moment {
     Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
 }
 
-/// The longest from an intent to its act: the lifetime of a permit, twice for the way to the actuator.
-const LATE: Moment = 20_000;
-
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
     intents: BTreeMap<ActionId, (RuleName, Subject)>,
@@ -23,9 +20,15 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    fn over(&self, budget: Budget, t: Moment, counts: impl Fn(&RuleName, &Subject) -> bool) -> bool {
-        // The engine counts from the intent; the act may follow as long as its permit lasts.
-        let from = t.saturating_sub(millis(budget.window).saturating_sub(LATE));
+    /// `late` is the longest from an intent, from which the engine counts, to its act: the lifetime of a permit.
+    fn over(
+        &self,
+        budget: Budget,
+        late: Moment,
+        t: Moment,
+        counts: impl Fn(&RuleName, &Subject) -> bool,
+    ) -> bool {
+        let from = t.saturating_sub(millis(budget.window).saturating_sub(late));
         let recent = self.acts.iter().filter(|(at, _, rule, subject)| *at > from && counts(rule, subject));
         recent.count() > usize::try_from(budget.count).unwrap_or(usize::MAX)
     }
@@ -51,15 +54,16 @@ impl Checker for Budgets {
                     return Err(format!("{action} began and was never intended"));
                 };
                 let longest = millis(limits.attempts_per_host.window);
+                let late = millis(limits.permit_lifetime);
                 self.acts.retain(|(at, ..)| at + longest > facts.t);
                 self.acts.push((facts.t, *action, rule.clone(), subject.clone()));
-                if self.over(limits.attempts_per_subject, facts.t, |_, it| *it == subject) {
+                if self.over(limits.attempts_per_subject, late, facts.t, |_, it| *it == subject) {
                     return Err(format!("{action}: too many attempts on {subject}"));
                 }
-                if self.over(limits.attempts_per_rule, facts.t, |it, _| *it == rule) {
+                if self.over(limits.attempts_per_rule, late, facts.t, |it, _| *it == rule) {
                     return Err(format!("{action}: too many attempts by {rule}"));
                 }
-                if self.over(limits.attempts_per_host, facts.t, |_, _| true) {
+                if self.over(limits.attempts_per_host, late, facts.t, |_, _| true) {
                     return Err(format!("{action}: too many attempts on the host"));
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Incident, RecordBody, RuleName, Subject};
+use crate::model::{Incident, IncidentId, RecordBody, RuleName, Subject};
 use crate::sim::world::Moment;
 
 use super::{Checker, Facts, Seen};
@@ -12,9 +12,9 @@ const SAME_FAULT: Moment = 600_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    incidents: BTreeMap<crate::model::IncidentId, (RuleName, Subject)>,
-    /// Told at; and when the fault was last known to be over.
-    told: BTreeMap<(RuleName, Subject), (Moment, Option<Moment>)>,
+    incidents: BTreeMap<IncidentId, (RuleName, Subject)>,
+    /// The incident that was told of, and when the fault was last known to be over.
+    told: BTreeMap<(RuleName, Subject), (IncidentId, Option<Moment>)>,
 }
 
 impl Checker for Pages {
@@ -41,7 +41,9 @@ impl Checker for Pages {
             RecordBody::PolicyLoaded { .. } => self.told.clear(),
             RecordBody::IncidentResolved { incident, .. } => {
                 if let Some(key) = self.incidents.get(incident)
-                    && let Some((_, over)) = self.told.get_mut(key)
+                    && let Some((told_of, over)) = self.told.get_mut(key)
+                    // Another incident of the same kind is another fault, and nobody was told of that one.
+                    && told_of == incident
                 {
                     *over = Some(facts.t);
                 }
@@ -56,7 +58,7 @@ impl Pages {
     fn told_of(&mut self, incident: &Incident, t: Moment) -> Result<(), String> {
         let key = (incident.rule.clone(), incident.subject.clone());
         // The record of it may take longer than the fault.
-        let before = self.told.insert(key, (t, incident.closed.map(|_| t)));
+        let before = self.told.insert(key, (incident.id, incident.closed.map(|_| t)));
         match before {
             Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => Err(format!(
                 "{} ({} on {}) was escalated again",
