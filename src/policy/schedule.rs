@@ -23,7 +23,7 @@ impl Schedule {
     ///
     /// A window lasts its length in elapsed time, whatever the wall clock does meanwhile. Where the clock skips
     /// the opening, it opens right after the gap; where the clock shows it twice, it opens once, at the first. One
-    /// search back from `now`: [`parse_cron`] took only expressions that come round within a few years.
+    /// search back from `now`: `parse_cron` took only expressions that come round within a few years.
     #[must_use]
     pub fn open_until(&self, now: WallTime) -> Option<WallTime> {
         let stamp = jiff::Timestamp::from_millisecond(now.unix_millis()).ok()?;

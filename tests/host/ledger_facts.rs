@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prunella::model::{
-    ActionId, Durability, Intent, Record, RecordBody, Subject, Timestamp, UnitName, Verification,
+    ActionId, Applied, Durability, Intent, Record, RecordBody, Subject, Timestamp, UnitName, Verification,
 };
 use serde_json::Value;
 
@@ -125,6 +125,16 @@ impl Facts {
             }
         }
         intents
+    }
+
+    /// How many acts on a unit were really begun: those that the last look withdrew did nothing.
+    pub(crate) fn acts(&self, unit: &str) -> usize {
+        let withdrawn = |action: ActionId| {
+            self.records.iter().any(|record| {
+                matches!(&record.entry.body, RecordBody::Applied { action: of, applied: Applied::Withdrawn { .. } } if *of == action)
+            })
+        };
+        self.intents(unit).into_iter().filter(|(_, intent)| !withdrawn(intent.action)).count()
     }
 
     /// The verdict on an action, and until when nothing further is tried.

@@ -35,7 +35,8 @@ impl Suite {
         self.add(Tier::Vm, false, name, body);
     }
 
-    /// Adds a trial on a VM that installs the package.
+    /// Adds a trial on a VM that installs the package. In an emulated VM each takes minutes, so that they run only when
+    /// `PRUNELLA_FULL_TESTS=1` asks for them.
     pub(crate) fn vm_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
         self.add(Tier::Vm, true, name, body);
     }
@@ -45,6 +46,10 @@ impl Suite {
         let lacking = self.need(tier.name(), || tier.check()).err().or_else(|| {
             let missing = || self::package().map(|_| ());
             if package { self.need("package", missing).err() } else { None }
+        });
+        let lacking = lacking.or_else(|| {
+            let long = tier == Tier::Vm && package;
+            long.then(|| self.need("the long VM trials", asked_for_in_full).err()).flatten()
         });
         let ignored = lacking.is_some() && !required(tier.name()) && !(package && required("package"));
         let runner = move || match lacking {
@@ -82,6 +87,13 @@ impl Suite {
         lacking
             .map(|(what, why)| format!("host tests: WITHOUT {what}, its trials are ignored: {why}\n"))
             .collect()
+    }
+}
+
+fn asked_for_in_full() -> Result<(), String> {
+    match std::env::var("PRUNELLA_FULL_TESTS") {
+        Ok(value) if value == "1" => Ok(()),
+        Ok(_) | Err(_) => Err("minutes each where VMs are emulated; PRUNELLA_FULL_TESTS=1 runs them".to_owned()),
     }
 }
 
