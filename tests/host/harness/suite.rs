@@ -93,7 +93,9 @@ impl Suite {
 fn asked_for_in_full() -> Result<(), String> {
     match std::env::var("PRUNELLA_FULL_TESTS") {
         Ok(value) if value == "1" => Ok(()),
-        Ok(_) | Err(_) => Err("minutes each where VMs are emulated; PRUNELLA_FULL_TESTS=1 runs them".to_owned()),
+        Ok(_) | Err(_) => {
+            Err("minutes each where VMs are emulated; PRUNELLA_FULL_TESTS=1 runs them".to_owned())
+        }
     }
 }
 
