@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, PauseScope, Reading,
-    Refusal, Risk, SystemState, Timestamp,
+    BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, PauseScope, Reading, Refusal, Risk,
+    SystemState, Timestamp,
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
@@ -283,15 +283,7 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 
 /// Whether a unit is up, on its way there, or has just been acted on and not been seen since.
 fn runs_or_will(unit: &crate::model::UnitName, c: &Circumstances<'_>) -> bool {
-    let down = c.view.unit(unit).is_none_or(|facts| match facts.status.active {
-        ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance => true,
-        ActiveState::Active
-        | ActiveState::Reloading
-        | ActiveState::Refreshing
-        | ActiveState::Activating
-        | ActiveState::Deactivating => false,
-    });
-    !down || c.in_flight.iter().any(|other| other.targets.contains(unit))
+    c.view.is_in_motion_or_up(unit) || c.in_flight.iter().any(|other| other.targets.contains(unit))
 }
 
 /// What is started along belongs to somebody as well.
