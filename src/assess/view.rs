@@ -321,6 +321,19 @@ impl View {
         self.units.get(name).is_some_and(|facts| facts.status.active.is_up())
     }
 
+    /// Whether the unit is up, coming up or going down, as far as is known: not at rest.
+    #[must_use]
+    pub fn is_in_motion_or_up(&self, name: &UnitName) -> bool {
+        self.units.get(name).is_some_and(|facts| match facts.status.active {
+            ActiveState::Active
+            | ActiveState::Reloading
+            | ActiveState::Refreshing
+            | ActiveState::Activating
+            | ActiveState::Deactivating => true,
+            ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance => false,
+        })
+    }
+
     /// Whether the unit is known to be failed.
     #[must_use]
     pub fn is_failed(&self, name: &UnitName) -> bool {

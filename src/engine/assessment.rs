@@ -189,6 +189,12 @@ impl Engine {
             return;
         }
         for job in &sample.jobs {
+            // A start that got nowhere because of a dependency leaves no new run behind, and is an order all the same.
+            let started = job.job.origin == crate::model::JobOrigin::Other && job.asked_for_a_start();
+            if started && self.memory.operator_stopped.contains(&job.unit) {
+                self.record(RecordBody::OperatorStopEnded { unit: job.unit.clone() });
+                self.touched.insert(Subject::Unit(job.unit.clone()));
+            }
             let by_hand = job.job.origin == crate::model::JobOrigin::Other && job.stopped_the_unit();
             // Only services are started by the agent, and one that is gone with its stop needs no note: sessions
             // and transient jobs come and go by the hundred.

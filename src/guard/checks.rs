@@ -284,15 +284,7 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 
 /// Whether a unit is up, on its way there, or has just been acted on and not been seen since.
 fn runs_or_will(unit: &crate::model::UnitName, c: &Circumstances<'_>) -> bool {
-    let down = c.view.unit(unit).is_none_or(|facts| match facts.status.active {
-        ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance => true,
-        ActiveState::Active
-        | ActiveState::Reloading
-        | ActiveState::Refreshing
-        | ActiveState::Activating
-        | ActiveState::Deactivating => false,
-    });
-    !down || c.in_flight.iter().any(|other| other.targets.contains(unit))
+    c.view.is_in_motion_or_up(unit) || c.in_flight.iter().any(|other| other.targets.contains(unit))
 }
 
 /// What is started along belongs to somebody as well.

@@ -11,14 +11,14 @@ use super::circumstances::{Circumstances, Request};
 /// host that people run has them.
 const REACH_MAX: usize = 512;
 
-/// Units that are up and are taken down along with the targets, because they require one of them
-/// (systemd.unit(5): `Requires=` hands an explicit stop or restart on). Without the targets themselves.
+/// Units that are up, or on their way there, and are taken down along with the targets, because they require one of
+/// them (systemd.unit(5): `Requires=` hands an explicit stop or restart on). Without the targets themselves.
 pub(super) fn taken_down(request: &Request<'_>, c: &Circumstances<'_>) -> Vec<UnitName> {
     if !request.remedy.takes_down() {
         return Vec::new();
     }
-    let up = request.targets.iter().filter(|target| c.view.is_up(target)).cloned().collect();
-    follow(up, c.view, |relations| relations.required_by.clone(), |unit| c.view.is_up(unit))
+    let up = request.targets.iter().filter(|target| c.view.is_in_motion_or_up(target)).cloned().collect();
+    follow(up, c.view, |relations| relations.required_by.clone(), |unit| c.view.is_in_motion_or_up(unit))
 }
 
 /// Units that are down and are started along with the targets (`Requires=`, `Wants=`). Without the targets.

@@ -314,6 +314,16 @@ fn a_protected_unit_may_only_be_started() {
         case.remedy = Remedy::Restart;
     });
     check_allowed(|case| case.policy.protected.push(pattern("web")));
+    // Nor is one that needs the unit taken down with it, up or on its way there.
+    for state in [ActiveState::Active, ActiveState::Activating] {
+        check(GuardName::Protected, For::Good, |case| {
+            case.policy.protected.push(pattern("shop"));
+            case.units.push(unit("shop", state));
+            case.units[0].active = ActiveState::Active;
+            case.details(0).relations.required_by.push(name("shop"));
+            case.remedy = Remedy::Restart;
+        });
+    }
 }
 
 #[test]

@@ -247,6 +247,23 @@ pub struct JobEvent {
 }
 
 impl JobEvent {
+    /// Whether somebody asked for the unit to be up: with success or not, but not taken back.
+    #[must_use]
+    pub fn asked_for_a_start(&self) -> bool {
+        match (self.job.kind, self.result) {
+            (_, JobResult::Canceled) | (JobKind::Stop | JobKind::Reload | JobKind::Other, _) => false,
+            (
+                JobKind::Start | JobKind::Restart,
+                JobResult::Done
+                | JobResult::Timeout
+                | JobResult::Failed
+                | JobResult::Dependency
+                | JobResult::Skipped
+                | JobResult::Other,
+            ) => true,
+        }
+    }
+
     /// Whether this job took the unit down on purpose.
     ///
     /// A stop job says so itself. A job that was too quick to be asked is a stop when it succeeded, left

@@ -59,7 +59,9 @@ impl Run {
     pub(super) fn begin_act(&mut self, action: ActionId) {
         let now = self.now().boot;
         let Some(running) = self.running(action) else { return };
-        if now > running.expires {
+        // Only [`Sabotage::SecondAct`] begins anything twice, and it asks no questions.
+        let again = running.begun;
+        if now > running.expires && !again {
             return self.finish(action, Applied::Withdrawn { why: "the permit expired".into() });
         }
         running.begun = true;
@@ -70,7 +72,7 @@ impl Run {
             return self.finish(action, Applied::Withdrawn { why: "it no longer exists".into() });
         };
         let unit = &self.world.units[subject];
-        if self.options.sabotage != Some(Sabotage::BlindActuator) {
+        if self.options.sabotage != Some(Sabotage::BlindActuator) && !again {
             if super::world::reading(unit.invocation) != judged {
                 let why = "it was started anew in between".to_owned();
                 return self.finish(action, Applied::Withdrawn { why });

@@ -85,7 +85,7 @@ impl Disk {
     }
 
     /// The records that survive a power cut at this moment.
-    pub(super) fn durable(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn durable(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         let last = self.stored.iter().rposition(|it| it.safety == Safety::Synced).map_or(0, |last| last + 1);
         self.stored.iter().take(last).map(|it| &it.entry)
     }

@@ -35,7 +35,7 @@ const CRASH_SHARE: u64 = 400;
 pub enum Sabotage {
     /// Says that a record is durable before it is.
     EarlyRecorded,
-    /// Carries out again after a crash what was under way.
+    /// Carries out again after a crash what was under way, without the last look: that alone would stop it.
     SecondAct,
     /// Does not look whether the subject is still in the run that was judged.
     BlindActuator,
@@ -630,11 +630,8 @@ impl Run {
         let mut runs = BTreeMap::new();
         for entry in self.disk.entries().filter(|entry| entry.boot == boot) {
             if let RecordBody::OperatorStopped { unit, run } = &entry.body {
-                let kept_down = self.world.index_of(unit).is_some_and(|it| self.world.units[it].kept_down);
-                if kept_down {
-                    stopped.insert(unit.clone());
-                    runs.extend(run.map(|run| (unit.clone(), run)));
-                }
+                stopped.insert(unit.clone());
+                runs.extend(run.map(|run| (unit.clone(), run)));
             }
             if let RecordBody::OperatorStopEnded { unit } = &entry.body {
                 stopped.remove(unit);

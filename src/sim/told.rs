@@ -46,6 +46,10 @@ impl Told {
             Some(UnitsUpdate::Lost { .. }) => self.heard = None,
         }
         for job in &sample.jobs {
+            if job.job.origin == JobOrigin::Other && job.asked_for_a_start() {
+                self.operator_stopped.remove(&job.unit);
+                self.stopped_runs.remove(&job.unit);
+            }
             let stop = job.job.origin == JobOrigin::Other && job.stopped_the_unit();
             if stop && kept_down(&job.unit) && !self.is_up(&job.unit) {
                 self.operator_stopped.insert(job.unit.clone());

@@ -234,15 +234,15 @@ impl Ledger {
         }
     }
 
-    /// The acts on a unit that changed something.
-    pub(crate) fn changes(&self, unit: &str) -> usize {
-        let of_unit = self.intents(unit);
-        let changed = |action: ActionId| {
+    /// The acts on a unit that were gone through with. One that was withdrawn when its conditions were looked at once
+    /// more, right before the order, touched nothing.
+    pub(crate) fn touches(&self, unit: &str) -> usize {
+        let withdrawn = |action: ActionId| {
             self.has(|body| {
-                matches!(body, RecordBody::Applied { action: done, applied } if *done == action && !matches!(applied, Applied::Withdrawn { .. }))
+                matches!(body, RecordBody::Applied { action: done, applied: Applied::Withdrawn { .. } } if *done == action)
             })
         };
-        of_unit.iter().filter(|(_, intent)| changed(intent.action)).count()
+        self.intents(unit).iter().filter(|(_, intent)| !withdrawn(intent.action)).count()
     }
 
     /// The incidents of a unit, with the times they were found at, recurrences included.

@@ -49,7 +49,7 @@ fn moment(agent: &Agent) -> u32 {
 fn assert_untouched(agent: &Agent, units: &[&str]) {
     let ledger = agent.check_ledger();
     for unit in units {
-        assert_eq!(ledger.intents(unit).len(), 0, "{unit} was touched");
+        assert_eq!(ledger.touches(unit), 0, "{unit} was touched");
     }
 }
 
@@ -62,7 +62,7 @@ fn held_until(agent: &Agent, unit: &str, guard: GuardName, says: &str, lift: imp
     agent.until_recorded(&format!("{guard} to hold {unit} back"), |it| it.was_held(unit, guard));
     agent.until_explained(unit, says);
     assert_eq!(agent.state(unit), "failed");
-    assert_eq!(agent.ledger().intents(unit).len(), 0);
+    assert_eq!(agent.ledger().touches(unit), 0);
     lift();
     agent.until_repaired(unit);
     agent.check_ledger();

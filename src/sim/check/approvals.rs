@@ -25,6 +25,15 @@ impl Checker for Approvals {
 
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
         match seen {
+            // An approval is used by an act, and an intent that was lost before it was released is none.
+            Seen::Survived => {
+                let intents = facts.disk.entries().filter_map(|entry| match &entry.body {
+                    RecordBody::Intended(intent) => intent.approval,
+                    _ => None,
+                });
+                let used: BTreeSet<ProposalId> = intents.collect();
+                self.used.retain(|id| used.contains(id));
+            }
             Seen::Asked { command: Command::Approve { proposal } } => {
                 self.asked.insert(*proposal);
             }
@@ -107,27 +116,19 @@ impl Checker for EvidenceFirst {
 
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
         match seen {
-            // What the power cut took was not recorded: neither the evidence nor what outdated it.
+            // What was not durable never was: the survivors tell.
             Seen::Survived => {
                 self.taken.clear();
-                facts.disk.entries().for_each(|entry| self.fold(&entry.body));
+                facts.disk.entries().try_for_each(|entry| self.fold(&entry.body))
             }
-            Seen::Recorded { entry, .. } => {
-                if let RecordBody::Intended(intent) = &entry.body
-                    && !self.taken.contains(&intent.incident)
-                {
-                    return Err(format!("{} before any evidence of {}", intent.action, intent.incident));
-                }
-                self.fold(&entry.body);
-            }
-            _ => {}
+            Seen::Recorded { entry, .. } => self.fold(&entry.body),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl EvidenceFirst {
-    fn fold(&mut self, body: &RecordBody) {
+    fn fold(&mut self, body: &RecordBody) -> Result<(), String> {
         match body {
             RecordBody::IncidentOpened { incident, .. } | RecordBody::IncidentReopened { incident, .. } => {
                 self.taken.remove(incident);
@@ -135,7 +136,11 @@ impl EvidenceFirst {
             RecordBody::EvidenceTaken { incident, .. } => {
                 self.taken.insert(*incident);
             }
+            RecordBody::Intended(intent) if !self.taken.contains(&intent.incident) => {
+                return Err(format!("{} before any evidence of {}", intent.action, intent.incident));
+            }
             _ => {}
         }
+        Ok(())
     }
 }

@@ -13,8 +13,27 @@ fn millis(duration: Duration) -> Moment {
     Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
 }
 
+/// Steps of the wall clock whose records were written. One that a power cut takes with it can't be told from time
+/// that has passed while the power was off.
+#[derive(Debug, Default)]
+struct Steps(usize);
+
+impl Steps {
+    fn count(&mut self, body: &RecordBody) {
+        self.0 += usize::from(matches!(body, RecordBody::ClockStepped { .. }));
+    }
+
+    /// Whether what the disk has kept does not tell all of them.
+    fn is_lost(&mut self, facts: &Facts<'_>) -> bool {
+        let steps = facts.disk.entries().filter(|it| matches!(it.body, RecordBody::ClockStepped { .. }));
+        let kept = steps.count();
+        std::mem::replace(&mut self.0, kept) > kept
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
+    steps: Steps,
     intents: BTreeMap<ActionId, (RuleName, Subject)>,
     acts: Vec<(Moment, ActionId, RuleName, Subject)>,
 }
@@ -43,8 +62,9 @@ impl Checker for Budgets {
         let limits = &facts.policy.limits;
         match seen {
             // What was done on a full disk may be forgotten with the agent.
-            Seen::Survived if facts.full_disk => self.acts.clear(),
+            Seen::Survived if self.steps.is_lost(facts) || facts.full_disk => self.acts.clear(),
             Seen::Recorded { entry, .. } => {
+                self.steps.count(&entry.body);
                 if let RecordBody::Intended(intent) = &entry.body {
                     self.intents.insert(intent.action, (intent.rule.clone(), intent.subject.clone()));
                 }
@@ -76,6 +96,7 @@ impl Checker for Budgets {
 /// Attempts on one subject come ever more slowly until it has proven stable.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
+    steps: Steps,
     subjects: BTreeMap<Subject, (u32, Moment)>,
     intents: BTreeMap<ActionId, Subject>,
     incidents: BTreeMap<IncidentId, Subject>,
@@ -90,7 +111,7 @@ impl Checker for Gaps {
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
         let backoff = &facts.policy.limits.backoff;
         match seen {
-            Seen::Survived if facts.full_disk => self.subjects.clear(),
+            Seen::Survived if self.steps.is_lost(facts) || facts.full_disk => self.subjects.clear(),
             Seen::Recorded { entry, .. } => match &entry.body {
                 RecordBody::Intended(intent) => {
                     self.intents.insert(intent.action, intent.subject.clone());
@@ -110,6 +131,7 @@ impl Checker for Gaps {
                         return Err(format!("{subject} is called stable too soon after an attempt"));
                     }
                 }
+                body @ RecordBody::ClockStepped { .. } => self.steps.count(body),
                 _ => {}
             },
             Seen::Began { action, remedy, .. } => {

@@ -25,7 +25,7 @@ impl Checker for Intents {
             Seen::Released { permit } => {
                 let action = permit.action();
                 let is_it = |body: &RecordBody| matches!(body, RecordBody::Intended(intent) if intent.action == action);
-                let durable = facts.disk.durable().any(|entry| is_it(&entry.body));
+                let durable = facts.disk.durable().rev().any(|entry| is_it(&entry.body));
                 if !durable {
                     self.undurable.insert(action);
                     if !facts.full_disk {
@@ -44,12 +44,12 @@ impl Checker for Intents {
                 Ok(())
             }
             Seen::Survived => {
-                let lost = |action: &&ActionId| {
-                    !facts.disk.entries().any(|entry| {
-                        matches!(&entry.body, RecordBody::Intended(intent) if intent.action == **action)
-                    })
-                };
-                match self.released.iter().filter(|it| !self.undurable.contains(it)).find(lost) {
+                let intents = facts.disk.entries().filter_map(|entry| match &entry.body {
+                    RecordBody::Intended(intent) => Some(intent.action),
+                    _ => None,
+                });
+                let kept: BTreeSet<ActionId> = intents.collect();
+                match self.released.difference(&kept).find(|it| !self.undurable.contains(it)) {
                     Some(action) => Err(format!("the intent of {action} was durable and is lost")),
                     None => Ok(()),
                 }

@@ -11,7 +11,7 @@ use super::{Checker, Facts, Seen};
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
     open: BTreeMap<IncidentId, (RuleName, Subject)>,
-    /// Somebody was told of it, or asked about it.
+    /// Somebody was told of it; if it comes back it is the same fault, and nobody is told twice.
     told: BTreeSet<IncidentId>,
     asked: BTreeSet<IncidentId>,
 }
@@ -52,14 +52,12 @@ impl Liveness {
             }
             RecordBody::IncidentResolved { incident, .. } => {
                 self.open.remove(incident);
-                self.told.remove(incident);
                 self.asked.remove(incident);
             }
             RecordBody::Escalated { incident, .. } => {
                 self.told.insert(*incident);
             }
             RecordBody::Proposed(proposal) => {
-                self.told.insert(proposal.incident);
                 self.asked.insert(proposal.incident);
             }
             _ => {}
@@ -89,6 +87,7 @@ impl Liveness {
         }
         for (incident, (rule, subject)) in &self.open {
             let excused = self.told.contains(incident)
+                || self.asked.contains(incident)
                 || subject
                     .unit()
                     .and_then(|unit| facts.world.index_of(unit))
