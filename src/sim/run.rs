@@ -168,6 +168,10 @@ pub(super) struct Run {
     boot_started: Moment,
     pub(super) boots: u32,
     wall_base: i64,
+    /// The wall clock was set while no agent ran.
+    set_unseen: bool,
+    /// The boot that the last agent lived in.
+    last_boot: u32,
     pub(super) world: World,
     queue: BTreeMap<(Moment, u64), Event>,
     queued: u64,
@@ -229,6 +233,8 @@ impl Run {
             boot_started: 0,
             boots: 0,
             wall_base: WALL_START,
+            set_unseen: false,
+            last_boot: 0,
             world,
             queue: BTreeMap::new(),
             queued: 0,
@@ -368,6 +374,7 @@ impl Run {
             wishes: &self.wishes,
             disk: &self.disk,
             full_disk: self.in_weather(Weather::FullDisk) || self.owed,
+            set_unseen: self.set_unseen,
         };
         if self.checkers.see(seen, &facts)
             && let Some(violation) = self.checkers.violations().last()
@@ -600,7 +607,9 @@ impl Run {
             version: "sim".into(),
         };
         self.say(|| "the agent starts".into());
+        self.set_unseen &= self.boots != self.last_boot;
         self.see(&Seen::Born);
+        self.set_unseen = false;
         let shadow = memory.clone();
         let (engine, effects) = Engine::start(setup, memory, now);
         let news_at = self.t;
@@ -663,6 +672,7 @@ impl Run {
         let down = self.restart_after;
         if agent.is_some() {
             self.stats.crashes += 1;
+            self.last_boot = self.boots;
             self.say(|| if power { "POWER CUT".into() } else { "the agent is KILLED".into() });
             self.see(&Seen::Died);
         }
@@ -711,6 +721,7 @@ impl Run {
     pub(super) fn step_wall(&mut self, forward: bool, by: Moment) {
         let by = i64::try_from(by).unwrap_or(0);
         self.wall_base += if forward { by } else { -by };
+        self.set_unseen |= self.agent.is_none();
         self.told.stepped = Some(self.now().boot);
         let by = std::time::Duration::from_millis(by.unsigned_abs());
         self.feed(Input::ClockStepped { forward, by });

@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_many_small_lives() {
 }
 
 /// Seeds that once broke a promise: seed, hours, and what was wrong.
-const FOUND: [(u64, u64, &str); 11] = [
+const FOUND: [(u64, u64, &str); 13] = [
     (4, 8, "an early defect of the engine"),
     (7, 8, "an early defect of the engine"),
     (203, 8, "a record that a power cut took counted for a checker"),
@@ -38,6 +38,8 @@ const FOUND: [(u64, u64, &str); 11] = [
     (434, 50, "a start by hand that failed at once left the note of the operator's stop standing"),
     (436, 9, "a page of an earlier fault counted for a later one"),
     (1045, 8, "a rival that was coming up did not count as running"),
+    (506, 41, "a clock that was set between power cut and start ended a pause"),
+    (618, 44, "a clock that was set between power cut and start shortened a backoff"),
 ];
 
 #[test]

@@ -7,28 +7,11 @@ use crate::model::{ActionId, GuardName, IncidentId, RecordBody, Remedy, RuleName
 use crate::policy::Budget;
 use crate::sim::world::Moment;
 
+use super::steps::Steps;
 use super::{Checker, Facts, Seen};
 
 fn millis(duration: Duration) -> Moment {
     Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
-}
-
-/// Steps of the wall clock whose records were written. One that a power cut takes with it can't be told from time
-/// that has passed while the power was off.
-#[derive(Debug, Default)]
-struct Steps(usize);
-
-impl Steps {
-    fn count(&mut self, body: &RecordBody) {
-        self.0 += usize::from(matches!(body, RecordBody::ClockStepped { .. }));
-    }
-
-    /// Whether what the disk has kept does not tell all of them.
-    fn is_lost(&mut self, facts: &Facts<'_>) -> bool {
-        let steps = facts.disk.entries().filter(|it| matches!(it.body, RecordBody::ClockStepped { .. }));
-        let kept = steps.count();
-        std::mem::replace(&mut self.0, kept) > kept
-    }
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +46,7 @@ impl Checker for Budgets {
         match seen {
             // What was done on a full disk may be forgotten with the agent.
             Seen::Survived if self.steps.is_lost(facts) || facts.full_disk => self.acts.clear(),
+            Seen::Born if facts.set_unseen => self.acts.clear(),
             Seen::Recorded { entry, .. } => {
                 self.steps.count(&entry.body);
                 if let RecordBody::Intended(intent) = &entry.body {
@@ -112,6 +96,7 @@ impl Checker for Gaps {
         let backoff = &facts.policy.limits.backoff;
         match seen {
             Seen::Survived if self.steps.is_lost(facts) || facts.full_disk => self.subjects.clear(),
+            Seen::Born if facts.set_unseen => self.subjects.clear(),
             Seen::Recorded { entry, .. } => match &entry.body {
                 RecordBody::Intended(intent) => {
                     self.intents.insert(intent.action, intent.subject.clone());

@@ -10,6 +10,7 @@ use crate::model::{
 use crate::sim::policy::WINDOW;
 use crate::sim::world::Moment;
 
+use super::steps::Steps;
 use super::{Checker, Facts, Seen};
 
 /// What others do must have been seen this recently.
@@ -188,6 +189,7 @@ fn leads_back(from: &UnitName, to: &UnitName, facts: &Facts<'_>) -> bool {
 /// What a person paused, by the answers that they got.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
+    steps: Steps,
     asked: Moment,
     /// What, until when, and whether it was promised on a full disk.
     pauses: Vec<(PauseScope, Moment, bool)>,
@@ -225,7 +227,24 @@ impl Checker for Pauses {
                 self.pauses.retain(|(_, _, full_disk)| !full_disk);
                 return Ok(());
             }
+            // Over a boot its end is told by the wall clock alone.
+            Seen::Survived => {
+                if self.steps.is_lost(facts) {
+                    self.pauses.clear();
+                }
+                return Ok(());
+            }
+            Seen::Born => {
+                if facts.set_unseen {
+                    self.pauses.clear();
+                }
+                return Ok(());
+            }
             Seen::Recorded { entry, .. } => match &entry.body {
+                body @ RecordBody::ClockStepped { .. } => {
+                    self.steps.count(body);
+                    return Ok(());
+                }
                 RecordBody::Intended(intent) => {
                     self.rules.insert(intent.action, intent.rule.clone());
                     (intent.action, intent.targets.as_slice())

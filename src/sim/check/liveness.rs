@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{IncidentId, LoadState, Mode, RecordBody, RuleName, Subject};
+use crate::model::{ActiveState, IncidentId, LoadState, Mode, RecordBody, RuleName, Subject};
 use crate::sim::world::{Ailment, UnitIndex};
 
 use super::holds::mode_of;
@@ -67,7 +67,7 @@ impl Liveness {
     fn at_the_end(&self, facts: &Facts<'_>) -> Result<(), String> {
         for index in 0..facts.world.units.len() {
             let unit = &facts.world.units[index];
-            let failed = unit.active == crate::model::ActiveState::Failed;
+            let failed = unit.active == ActiveState::Failed;
             let asked = |(incident, (_, subject)): (&IncidentId, &(RuleName, Subject))| {
                 self.asked.contains(incident) && subject.unit() == Some(&unit.name)
             };
@@ -116,7 +116,7 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
         || unit.hung_for_good
         || facts.told.operator_stopped.contains(&unit.name)
         || mode_of(&unit.name, facts) != Mode::Auto
-        || unit.hung && facts.wishes.protected.contains(&unit.name)
+        || unit.hung && takes_down_protected(index, facts)
         || !unit.probed && unit.hung
         || unit.conflicts.iter().any(|rival| facts.world.units[*rival].is_up());
     lasting
@@ -124,4 +124,22 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
             let other = &facts.world.units[*need];
             depth < 6 && !other.is_up() && (other.gone || hindered(*need, facts, depth + 1) || !other.is_up())
         })
+}
+
+/// Whether a restart would take down something protected: the unit itself, or what requires it. A person decides then.
+fn takes_down_protected(index: UnitIndex, facts: &Facts<'_>) -> bool {
+    let down = |state: ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
+    let mut reached = BTreeSet::from([index]);
+    let mut queue = vec![index];
+    while let Some(unit) = queue.pop() {
+        if facts.wishes.protected.contains(&facts.world.units[unit].name) {
+            return true;
+        }
+        for (dependant, it) in facts.world.units.iter().enumerate() {
+            if it.requires.contains(&unit) && !down(it.active) && reached.insert(dependant) {
+                queue.push(dependant);
+            }
+        }
+    }
+    false
 }

@@ -14,6 +14,7 @@ mod intents;
 mod liveness;
 mod overlap;
 mod pages;
+mod steps;
 mod touched;
 
 use std::fmt;
@@ -99,6 +100,9 @@ pub(super) struct Facts<'a> {
     pub wishes: &'a Wishes,
     pub disk: &'a Disk,
     pub full_disk: bool,
+    /// The wall clock was set after the last agent's end, and this is another boot: no agent can tell that from time
+    /// that has passed while the power was off.
+    pub set_unseen: bool,
 }
 
 impl Facts<'_> {
