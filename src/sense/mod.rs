@@ -5,8 +5,19 @@
 //! there is none.
 
 pub mod activity;
+pub mod cgroup;
 pub mod child;
+mod device;
+mod escaped;
 pub mod evidence;
 pub mod host;
+mod keyed;
+pub mod kmsg;
+mod malformed;
 pub mod probe;
 pub mod procfs;
+mod scan;
+
+pub use device::DeviceNumber;
+pub use escaped::{HexText, OctalText};
+pub use malformed::Malformed;

@@ -4,8 +4,9 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::process::read_stat;
-use super::text::{fields, number, read_bounded};
+use super::text::read_bounded;
 use crate::model::Reading;
+use crate::sense::scan::{fields, number};
 
 /// Most processes listed of one group: evidence, not an inventory.
 pub const PROCESSES_MAX: usize = 64;

@@ -1,6 +1,6 @@
 //! `/proc/locks`: only locks whose owner lives in this pid namespace are listed, and those of open files.
 
-use super::text::{fields, number};
+use crate::sense::scan::{fields, hex, number};
 
 /// The family of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ fn line(bytes: &[u8]) -> Option<LockLine> {
     let write = fields.next()? == b"WRITE";
     let pid = number(fields.next()?).and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0);
     let mut place = fields.next()?.split(|byte| *byte == b':');
-    let mut hex = || u32::from_str_radix(std::str::from_utf8(place.next()?).ok()?, 16).ok();
-    let device = (hex()?, hex()?);
+    let mut half = || u32::try_from(hex(place.next()?)?).ok();
+    let device = (half()?, half()?);
     let inode = number(place.next()?)?;
     Some(LockLine { kind, write, pid, device, inode })
 }

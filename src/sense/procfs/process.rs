@@ -5,13 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::PROCESSES_MAX;
-use super::text::{fields, number, read_bounded};
+use super::process_stat::StatRow;
+use super::text::read_bounded;
+use crate::sense::scan::{fields, hex, number};
 
 /// Longest `stat` or `status` that is read: the kernel's are far below.
 const STATUS_MAX: usize = 16 * 1024;
-
-/// `PF_KTHREAD` of the kernel's `include/linux/sched.h`.
-const KERNEL_THREAD: u64 = 0x0020_0000;
 
 /// What is used of `/proc/PID/stat` (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,42 +41,22 @@ impl ProcessStat {
     }
 }
 
-/// The name stands in parentheses and may itself hold parentheses, blanks and line ends: the last `)` closes it.
+/// The same as [`StatRow`], owned and shorter; `None` where it is not understood.
 #[must_use]
 pub fn parse_stat(bytes: &[u8]) -> Option<ProcessStat> {
-    let open = bytes.iter().position(|byte| *byte == b'(')?;
-    let close = bytes.iter().rposition(|byte| *byte == b')')?;
-    let comm = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
-    let pid = i32::try_from(number(bytes[..open].trim_ascii())?).ok()?;
-    // Counted from 3 in the manual: `rest` starts with the state.
-    let mut rest = fields(&bytes[close + 1..]);
-    let state = match rest.next()? {
-        [letter] => char::from(*letter),
-        _ => return None,
-    };
-    let parent = i32::try_from(number(rest.next()?)?).ok()?;
-    let session = i32::try_from(number(rest.nth(1)?)?).ok()?;
-    let flags = number(rest.nth(2)?)?;
-    let mut times = rest.by_ref().skip(4).take(4);
-    let mut cpu_ticks = 0_u64;
-    for _ in 0..4 {
-        cpu_ticks = cpu_ticks.checked_add(number(times.next()?)?)?;
-    }
-    let threads = number(rest.nth(2)?)?;
-    let start_ticks = number(rest.nth(1)?)?;
-    let resident_pages = number(rest.nth(1)?)?;
-    let kernel_thread = flags & KERNEL_THREAD != 0;
+    let row = StatRow::parse(bytes).ok()?;
+    let own = row.user.0.checked_add(row.system.0)?;
     Some(ProcessStat {
-        pid,
-        comm,
-        state,
-        parent,
-        session,
-        kernel_thread,
-        cpu_ticks,
-        threads,
-        start_ticks,
-        resident_pages,
+        pid: row.pid,
+        comm: String::from_utf8_lossy(row.comm).into_owned(),
+        state: row.state.letter(),
+        parent: row.parent,
+        session: row.session,
+        kernel_thread: row.kernel_thread,
+        cpu_ticks: own.checked_add(row.children_user.0)?.checked_add(row.children_system.0)?,
+        threads: row.threads,
+        start_ticks: row.start.0,
+        resident_pages: row.resident.0,
     })
 }
 
@@ -114,8 +93,7 @@ pub fn process_uid(proc: &Path, pid: i32) -> std::io::Result<u32> {
 #[must_use]
 pub fn catches_signal(status: &[u8], signal: u32) -> Option<bool> {
     let mask = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"SigCgt:"))?;
-    let mask = u64::from_str_radix(std::str::from_utf8(mask.trim_ascii()).ok()?, 16).ok()?;
-    Some(mask >> signal.checked_sub(1)? & 1 == 1)
+    Some(hex(mask.trim_ascii())?.checked_shr(signal.checked_sub(1)?)? & 1 == 1)
 }
 
 /// The children of a process's main thread (`CONFIG_PROC_CHILDREN`); empty where the kernel does not tell.

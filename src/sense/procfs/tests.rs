@@ -41,7 +41,14 @@ fn pressure() {
     let one = parse_pressure(format!("some {line}\n").as_bytes()).unwrap();
     assert_eq!(one.full, Reading::Absent(Absence::Unsupported));
     assert!(parse_pressure(format!("some {line} new=1\n").as_bytes()).is_some());
-    for bad in ["", "some\n", "some avg10=1\n", "other avg10=1 avg60=1 avg300=1 total=1\n", "full avg10"] {
+    for bad in [
+        "",
+        "some\n",
+        "some avg10=1\n",
+        "other avg10=1 avg60=1 avg300=1 total=1\n",
+        "full avg10",
+        "some avg10=1 avg60=1 avg300=1 total=1",
+    ] {
         assert_eq!(parse_pressure(bad.as_bytes()), None, "{bad:?}");
     }
 }
@@ -75,7 +82,7 @@ fn locks() {
 
 fn stat_line(comm: &str) -> String {
     format!(
-        "4711 ({comm}) S 1 4711 4711 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 7 0 987654 12345678 250 18446744073709551615 1 1"
+        "4711 ({comm}) S 1 4711 4711 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 7 0 987654 12345678 250 18446744073709551615 1 1\n"
     )
 }
 
@@ -94,7 +101,7 @@ fn processes() {
     // A main thread that ended before the others is not a dead process.
     assert!(!parse_stat(line.replace(") S", ") Z").as_bytes()).unwrap().is_dead());
     assert!(parse_stat(line.replace(") S", ") Z").replace(" 7 0 ", " 1 0 ").as_bytes()).unwrap().is_dead());
-    for bad in ["", "1", "1 (x", "1 (x)", "x (x) S 1", ")(", "1 (x) SS 1"] {
+    for bad in ["", "1", "1 (x", "1 (x)", "x (x) S 1", ")(", "1 (x) SS 1", "1 (x) S 1\n"] {
         assert_eq!(parse_stat(bad.as_bytes()), None, "{bad:?}");
     }
 }
