@@ -1,8 +1,8 @@
 //! Readings by the names that the rule language uses. The list of names is `model::field`.
 
 use crate::model::{
-    Absence, FieldValue, HostVitals, LoadAverage, MainExit, Memory, Pressure, PressureAverages, Reading,
-    ServiceDetails, Subject,
+    Absence, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit, Memory,
+    Pressure, PressureAverages, Reading, RoomAnswer, ServiceDetails, Subject, Usage,
 };
 
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
@@ -11,16 +11,22 @@ use super::view::{RESTARTS_WINDOW, UnitFacts, View};
 #[must_use]
 pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldValue> {
     match subject {
-        Subject::Host => match &view.vitals {
-            Reading::Value(vitals) => host_field(vitals, name),
-            Reading::Absent(reason) => Reading::Absent(reason.clone()),
-            Reading::Failed(error) => Reading::Failed(error.clone()),
+        Subject::Host => match (kernel_field(name), &view.vitals) {
+            (Some(trouble), _) => view.kernel.count(trouble).map(number),
+            (None, Reading::Value(vitals)) => host_field(vitals, name),
+            (None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
+            (None, Reading::Failed(error)) => Reading::Failed(error.clone()),
         },
         Subject::Agent => match name {
             "policy_rejected" => Reading::Value(FieldValue::Bool(view.agent.policy_error.is_some())),
             "ledger_degraded" => Reading::Value(FieldValue::Bool(view.agent.ledger_degraded)),
             "manager_lost" => Reading::Value(FieldValue::Bool(view.heard().is_err())),
             _ => unknown(name),
+        },
+        Subject::Filesystem(point) => match view.filesystem(point) {
+            Reading::Value(status) => filesystem_field(status, name),
+            Reading::Absent(reason) => Reading::Absent(reason),
+            Reading::Failed(error) => Reading::Failed(error),
         },
         Subject::Unit(unit) => match view.unit(unit) {
             Some(facts) if name == "unresponsive" => unresponsive(view, facts),
@@ -31,7 +37,8 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
 }
 
 /// Fields that choose whom a rule is about; what is wrong with the subject, they do not say.
-const SELECTORS: &[&str] = &["name", "kind", "load_state", "service_type", "probed"];
+const SELECTORS: &[&str] =
+    &["name", "kind", "load_state", "service_type", "probed", "mount_point", "source", "class", "fs_type"];
 
 /// What a rule saw, for people: the fields that it names, with how the last run of a failed unit ended.
 ///
@@ -52,6 +59,27 @@ pub fn describe(view: &View, subject: &Subject, names: &[&'static str]) -> Strin
         Reading::Value(FieldValue::Text(text)) => Some(format!("{name} {text}")),
     });
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// The trouble that a field of the host counts.
+fn kernel_field(name: &str) -> Option<KernelTrouble> {
+    Some(match name {
+        "oom_kills_10m" => KernelTrouble::OomKill,
+        "group_oom_kills_10m" => KernelTrouble::GroupOomKill,
+        "hung_tasks_10m" => KernelTrouble::HungTask,
+        "lockups_10m" => KernelTrouble::Lockup,
+        "kernel_faults_10m" => KernelTrouble::KernelFault,
+        "storage_errors_10m" => KernelTrouble::StorageError,
+        "filesystem_errors_10m" => KernelTrouble::FilesystemError,
+        "hardware_errors_10m" => KernelTrouble::HardwareError,
+        "corrected_memory_errors_10m" => KernelTrouble::CorrectedMemoryError,
+        "tables_full_10m" => KernelTrouble::TableFull,
+        "link_troubles_10m" => KernelTrouble::LinkTrouble,
+        "forks_refused_10m" => KernelTrouble::ForkRefused,
+        "segfaults_10m" => KernelTrouble::Segfault,
+        "overheated_10m" => KernelTrouble::Overheated,
+        _ => return None,
+    })
 }
 
 fn unknown(name: &str) -> Reading<FieldValue> {
@@ -131,6 +159,38 @@ fn host_field(vitals: &HostVitals, name: &str) -> Reading<FieldValue> {
         "memory_pressure_full_avg60" => pressure(&vitals.memory_pressure, |p| &p.full),
         "io_pressure_some_avg60" => pressure(&vitals.io_pressure, |p| &p.some),
         "io_pressure_full_avg60" => pressure(&vitals.io_pressure, |p| &p.full),
+        _ => unknown(name),
+    }
+}
+
+fn filesystem_field(status: &FilesystemStatus, name: &str) -> Reading<FieldValue> {
+    let flag = |value| Reading::Value(FieldValue::Bool(value));
+    match name {
+        "mount_point" => text(status.mount_point.as_str()),
+        "source" => text(&status.source),
+        "fs_type" => text(&status.fs_type),
+        "class" => text(status.class.as_str()),
+        "read_only" => flag(status.read_only),
+        "forced_read_only" => flag(status.forced_read_only),
+        "hangs" => match &status.room {
+            RoomAnswer::Hangs { .. } => flag(true),
+            RoomAnswer::Usage(_) => flag(false),
+            RoomAnswer::Failed(error) => Reading::Failed(error.clone()),
+        },
+        _ => match &status.room {
+            RoomAnswer::Usage(usage) => usage_field(usage, name),
+            RoomAnswer::Hangs { .. } => Reading::Failed("it does not answer".into()),
+            RoomAnswer::Failed(error) => Reading::Failed(error.clone()),
+        },
+    }
+}
+
+fn usage_field(usage: &Usage, name: &str) -> Reading<FieldValue> {
+    match name {
+        "used_percent" => Reading::Value(FieldValue::Float(usage.used().0)),
+        "inodes_used_percent" => usage.inodes_used().map(|used| FieldValue::Float(used.0)),
+        "available_bytes" => Reading::Value(number(usage.available.0)),
+        "total_bytes" => Reading::Value(number(usage.total.0)),
         _ => unknown(name),
     }
 }

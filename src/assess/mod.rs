@@ -4,10 +4,12 @@
 
 mod condition;
 mod fields;
+mod kernel_log;
 mod view;
 
 pub use condition::{Change, advance};
 pub use fields::{describe, read_field};
+pub use kernel_log::KernelLogFacts;
 pub use view::{AgentFacts, ProbeState, UnitFacts, View};
 
 #[cfg(test)]

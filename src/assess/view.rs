@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::kernel_log::KernelLogFacts;
 use crate::model::{
-    Absence, ActiveState, BootTime, Health, HostActivity, HostVitals, JobEvent, JobKind, JobResult,
-    ProbeResult, Reading, Sample, Subject, UnitName, UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostVitals,
+    JobEvent, JobKind, JobResult, MountPoint, ProbeResult, Reading, Sample, Subject, UnitName, UnitStatus,
+    UnitsUpdate,
 };
 
 /// The window of the field `restarts_10m`.
@@ -175,6 +177,10 @@ pub struct View {
     /// The service manager was last heard then; the reason when it is not heard, or was never.
     heard: Result<BootTime, String>,
     pub vitals: Reading<HostVitals>,
+    pub kernel: KernelLogFacts,
+    filesystems: BTreeMap<MountPoint, FilesystemStatus>,
+    /// When they were last listed, or why what is known of them can't be relied on.
+    filesystems_seen: Result<BootTime, String>,
     pub activity: Reading<HostActivity>,
     /// When the activity was read.
     pub activity_at: Option<BootTime>,
@@ -189,6 +195,9 @@ impl Default for View {
             units: BTreeMap::new(),
             heard: Err("the service manager was not heard yet".into()),
             vitals: Reading::Absent(Absence::NotObserved),
+            kernel: KernelLogFacts::default(),
+            filesystems: BTreeMap::new(),
+            filesystems_seen: Err("they were not looked at yet".into()),
             activity: Reading::Absent(Absence::NotObserved),
             activity_at: None,
             agent: AgentFacts::default(),
@@ -246,6 +255,14 @@ impl View {
             self.vitals = Reading::Value(vitals.clone());
             touched.insert(Subject::Host);
         }
+        self.kernel.pass_time(at);
+        if let Some(update) = &sample.kernel {
+            self.kernel.take(update);
+            touched.insert(Subject::Host);
+        }
+        if let Some(update) = &sample.filesystems {
+            self.take_filesystems(update, at, &mut touched);
+        }
         if let Some(activity) = &sample.activity
             && self.activity_at.is_none_or(|before| before <= at)
         {
@@ -280,6 +297,57 @@ impl View {
             }
             UnitsUpdate::Alive => self.hear(at),
             UnitsUpdate::Lost { why } => self.heard = Err(why.clone()),
+        }
+    }
+
+    fn take_filesystems(
+        &mut self,
+        update: &FilesystemsUpdate,
+        at: BootTime,
+        touched: &mut BTreeSet<Subject>,
+    ) {
+        let subject = |point: &MountPoint| Subject::Filesystem(point.clone());
+        match update {
+            FilesystemsUpdate::Complete(statuses) => {
+                let before = std::mem::take(&mut self.filesystems);
+                for status in statuses {
+                    if before.get(&status.mount_point) != Some(status) {
+                        touched.insert(subject(&status.mount_point));
+                    }
+                    self.filesystems.insert(status.mount_point.clone(), status.clone());
+                }
+                touched
+                    .extend(before.keys().filter(|point| !self.filesystems.contains_key(point)).map(subject));
+                if self.filesystems_seen.is_err() {
+                    touched.extend(self.filesystems.keys().map(subject));
+                }
+                self.filesystems_seen = Ok(at);
+            }
+            FilesystemsUpdate::Failed { why } => {
+                touched.extend(self.filesystems.keys().map(subject));
+                self.filesystems_seen = Err(why.clone());
+            }
+        }
+    }
+
+    /// One file system: failed when what is mounted can't be found out, absent when it is not mounted.
+    #[must_use]
+    pub fn filesystem(&self, point: &MountPoint) -> Reading<&FilesystemStatus> {
+        match (&self.filesystems_seen, self.filesystems.get(point)) {
+            (Err(why), _) => Reading::Failed(why.clone()),
+            (Ok(_), Some(status)) => Reading::Value(status),
+            (Ok(_), None) => Reading::Absent(Absence::NotObserved),
+        }
+    }
+
+    /// Every file system, by mount point; why there are none, when they could not be listed.
+    ///
+    /// # Errors
+    /// The sentence for people.
+    pub fn filesystems(&self) -> Result<impl Iterator<Item = &FilesystemStatus>, &str> {
+        match &self.filesystems_seen {
+            Ok(_) => Ok(self.filesystems.values()),
+            Err(why) => Err(why),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{IncidentId, PauseId, ProposalId, Seq, UnitKind, UnitName};
+use crate::model::{IncidentId, MountPoint, PauseId, ProposalId, Seq, UnitKind, UnitName};
 use crate::serve::parse_duration;
 
 use super::exit;
@@ -51,6 +51,9 @@ pub(super) enum Command {
     Status,
     /// Units that are not at rest or are left alone, with the reason
     Units,
+    /// File systems: how full, and whether they answer
+    #[command(visible_alias = "df")]
+    Filesystems,
     /// Incidents that are open
     Incidents {
         /// Those that ended lately, too
@@ -59,8 +62,8 @@ pub(super) enum Command {
     },
     /// Why the agent acted, or which guard said no and until when
     Explain {
-        /// An incident (inc-7) or a unit (nginx, data.mount)
-        #[arg(value_name = "INCIDENT|UNIT", value_parser = parse_topic)]
+        /// An incident (inc-7), a unit (nginx, data.mount) or the mount point of a file system (/data)
+        #[arg(value_name = "INCIDENT|UNIT|MOUNT POINT", value_parser = parse_topic)]
         topic: Topic,
     },
     /// Keep the agent, a rule or a unit from acting, for a time
@@ -146,6 +149,7 @@ pub(super) struct Length(pub(super) String);
 pub(super) enum Topic {
     Incident(IncidentId),
     Unit(UnitName),
+    Filesystem(MountPoint),
 }
 
 fn parse_length(text: &str) -> Result<Length, String> {
@@ -157,6 +161,11 @@ fn parse_length(text: &str) -> Result<Length, String> {
 }
 
 fn parse_topic(text: &str) -> Result<Topic, String> {
+    if text.starts_with('/') {
+        return MountPoint::from_bytes(text.as_bytes())
+            .map(Topic::Filesystem)
+            .map_err(|error| error.to_string());
+    }
     match IncidentId::parse(text) {
         Some(id) => Ok(Topic::Incident(id)),
         None => parse_unit(text).map(Topic::Unit),
@@ -204,6 +213,8 @@ mod tests {
         assert_eq!(parse_topic("nginx"), unit("nginx.service"));
         assert_eq!(parse_topic("data.mount"), unit("data.mount"));
         assert_eq!(parse_topic("my.app"), unit("my.app.service"));
+        let data = MountPoint::from_bytes(b"/data").map(Topic::Filesystem).map_err(|error| error.to_string());
+        assert_eq!(parse_topic("/data"), data);
         assert!(parse_topic("a b").is_err());
     }
 }

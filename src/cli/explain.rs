@@ -11,9 +11,9 @@ use super::page::{Page, Terminal, Tone, ago, ahead, clock, safe, subject};
 use super::sentence::{resolution, sentence};
 use super::status::{held_now, refusal, title, tried, word};
 
-/// The incident to show for a unit: the open one, or the latest that ended.
-pub(super) fn pick<'a>(unit: &UnitName, incidents: &'a [IncidentSummary]) -> Option<&'a IncidentSummary> {
-    let of = |incident: &&IncidentSummary| incident.subject.unit() == Some(unit);
+/// The incident to show for a subject: the open one, or the latest that ended.
+pub(super) fn pick<'a>(subject: &Subject, incidents: &'a [IncidentSummary]) -> Option<&'a IncidentSummary> {
+    let of = |incident: &&IncidentSummary| incident.subject == *subject;
     incidents.iter().filter(of).max_by_key(|incident| (is_open(&incident.state), incident.id))
 }
 

@@ -9,7 +9,7 @@ use crate::serve::{Incidents, Units};
 use super::page::{Page, Terminal, Tone, ago, safe, subject};
 use super::status::{severity, word};
 
-fn table(page: &Page, header: &[&str]) -> Table {
+pub(super) fn table(page: &Page, header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

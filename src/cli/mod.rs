@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod failure;
+mod filesystems;
 mod head;
 mod listing;
 mod offline;
@@ -27,8 +28,8 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
-use crate::model::{Seq, UnitName};
-use crate::serve::{Done, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
+use crate::model::{MountPoint, Seq, Subject, UnitName};
+use crate::serve::{Done, Filesystems, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
@@ -129,6 +130,11 @@ impl Session<'_> {
                 let units: Units = self.client.understand(&body)?;
                 self.answer(&body, &listing::units(&units, self.terminal))
             }
+            Command::Filesystems => {
+                let body = self.client.get("/v1/filesystems")?;
+                let filesystems: Filesystems = self.client.understand(&body)?;
+                self.answer(&body, &filesystems::page(&filesystems, self.terminal))
+            }
             Command::Incidents { all } => {
                 let state = if *all { "all" } else { "open" };
                 let body = self.client.get(&format!("/v1/incidents?state={state}"))?;
@@ -137,6 +143,7 @@ impl Session<'_> {
             }
             Command::Explain { topic: Topic::Incident(id) } => self.explain_incident(&id.to_string()),
             Command::Explain { topic: Topic::Unit(unit) } => self.explain_unit(unit),
+            Command::Explain { topic: Topic::Filesystem(point) } => self.explain_filesystem(point),
             Command::Pause(pause) => {
                 let scope = match (&pause.rule, &pause.unit) {
                     (Some(rule), _) => json!({ "rule": rule }),
@@ -200,7 +207,7 @@ impl Session<'_> {
     fn explain_unit(&mut self, unit: &UnitName) -> Result<Exit, Failure> {
         let body = self.client.get("/v1/incidents?state=all")?;
         let incidents: Incidents = self.client.understand(&body)?;
-        if let Some(incident) = explain::pick(unit, &incidents.incidents) {
+        if let Some(incident) = explain::pick(&Subject::Unit(unit.clone()), &incidents.incidents) {
             let id = incident.id.to_string();
             return self.explain_incident(&id);
         }
@@ -210,6 +217,20 @@ impl Session<'_> {
         let why = explain::why_alone(unit, &units, &status);
         let body = json!({ "unit": unit, "incident": null, "view": view, "left_alone": why }).to_string();
         self.answer(body.as_bytes(), &explain::unit(unit, &units, &status, self.terminal))
+    }
+
+    fn explain_filesystem(&mut self, point: &MountPoint) -> Result<Exit, Failure> {
+        let body = self.client.get("/v1/incidents?state=all")?;
+        let incidents: Incidents = self.client.understand(&body)?;
+        if let Some(incident) = explain::pick(&Subject::Filesystem(point.clone()), &incidents.incidents) {
+            let id = incident.id.to_string();
+            return self.explain_incident(&id);
+        }
+        let body = self.client.get("/v1/filesystems")?;
+        let filesystems: Filesystems = self.client.understand(&body)?;
+        let status = filesystems.filesystems.iter().find(|status| status.mount_point == *point);
+        let json = json!({ "filesystem": point, "incident": null, "status": status }).to_string();
+        self.answer(json.as_bytes(), &filesystems::explain(point, &filesystems, self.terminal))
     }
 
     /// A command to the agent.

@@ -51,6 +51,7 @@ pub(super) fn subject(subject: &Subject) -> String {
         Subject::Host => "this host".into(),
         Subject::Agent => "the agent itself".into(),
         Subject::Unit(name) => name.to_string(),
+        Subject::Filesystem(point) => point.to_string(),
     }
 }
 
@@ -67,6 +68,11 @@ pub(super) fn ahead(then: Timestamp, now: Timestamp) -> String {
     } else {
         format!("in {} ({})", Human(left), clock(then, now))
     }
+}
+
+/// `4m 10s`
+pub(super) fn lasting(length: std::time::Duration) -> String {
+    Human(whole(length)).to_string()
 }
 
 /// Seconds are enough for people; below one, milliseconds.

@@ -70,6 +70,14 @@ fn a_healthy_host() {
 }
 
 #[test]
+fn file_systems() {
+    insta::assert_snapshot!(transcript(
+        healthy(),
+        &[&["filesystems"], &["explain", "/"], &["explain", "/srv"], &["explain", "/nowhere"]]
+    ));
+}
+
+#[test]
 fn a_repair_under_way() {
     insta::assert_snapshot!(transcript(repairing(), &[&["status"], &["units"], &["explain", "api"]]));
 }

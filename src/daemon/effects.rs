@@ -132,7 +132,7 @@ impl Hands {
                 (Subject::Unit(unit), Ok(_slot)) => {
                     evidence::take(&*hands.manager, &hands.proc, unit, deadline).await
                 }
-                (Subject::Host | Subject::Agent, _) | (_, Err(_)) => {
+                (Subject::Host | Subject::Agent | Subject::Filesystem(_), _) | (_, Err(_)) => {
                     Evidence::missing("taken for units only")
                 }
             };
@@ -147,7 +147,8 @@ impl Hands {
             match subject {
                 Subject::Unit(unit) => hands.look_at_unit(unit).await,
                 Subject::Host => hands.look_at_host().await,
-                Subject::Agent => {}
+                // They are read at short intervals anyway.
+                Subject::Agent | Subject::Filesystem(_) => {}
             }
         });
     }

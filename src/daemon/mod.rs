@@ -3,8 +3,10 @@
 mod clock;
 mod core;
 mod effects;
+mod filesystems;
 mod hooks;
 mod housekeeping;
+mod kernel_log;
 mod log;
 mod notify;
 mod options;

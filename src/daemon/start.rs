@@ -127,6 +127,10 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let vital = |name, task| tokio::spawn(keep(name, tokio::spawn(task), inbox.clone()));
     vital("following the service manager", senses::follow_manager(hands.clone()).boxed());
     vital("reading the host", senses::read_host(hands.clone(), reader).boxed());
+    let watching = super::filesystems::watch_filesystems(hands.clone(), Path::new("/proc"));
+    vital("watching the file systems", watching.boxed());
+    let following = super::kernel_log::follow_kernel_log(hands.clone(), Path::new("/dev/kmsg"));
+    vital("following the kernel's log", following.boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
     vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
     vital("taking commands", forward_commands(command_requests, inbox.clone()).boxed());

@@ -16,7 +16,7 @@ fn applies(rule: &Rule, subject: &Subject) -> bool {
         return false;
     }
     match subject {
-        Subject::Host | Subject::Agent => true,
+        Subject::Host | Subject::Agent | Subject::Filesystem(_) => true,
         Subject::Unit(unit) => {
             let named = rule.units.is_empty() || rule.units.iter().any(|pattern| pattern.matches(unit));
             named && !rule.except.iter().any(|pattern| pattern.matches(unit))
@@ -64,6 +64,12 @@ impl Engine {
                 return;
             }
             Subject::Unit(unit) => self.note_operator_start(&unit.clone()),
+            Subject::Filesystem(point) => {
+                if let Reading::Absent(_) = self.view.filesystem(point) {
+                    self.subject_gone(subject, &format!("nothing is mounted at {point} any more"));
+                    return;
+                }
+            }
             Subject::Host | Subject::Agent => {}
         }
         for rule in policy.rules.iter().filter(|rule| applies(rule, subject)) {
@@ -135,7 +141,7 @@ impl Engine {
             let incident = self.memory.next_incident();
             let owner = match subject {
                 Subject::Unit(unit) => self.owner_of(unit).or_else(|| rule.owner.clone()),
-                Subject::Host | Subject::Agent => rule.owner.clone(),
+                Subject::Host | Subject::Agent | Subject::Filesystem(_) => rule.owner.clone(),
             };
             self.record(RecordBody::IncidentOpened {
                 incident,
@@ -260,6 +266,8 @@ impl Engine {
 
     fn touch_everything(&mut self) {
         self.touched.extend(self.view.units().map(|facts| Subject::Unit(facts.status.name.clone())));
+        let filesystems = self.view.filesystems().into_iter().flatten();
+        self.touched.extend(filesystems.map(|it| Subject::Filesystem(it.mount_point.clone())));
         self.touched.extend([Subject::Host, Subject::Agent]);
     }
 
@@ -281,6 +289,7 @@ impl Engine {
         !troubled
             && match subject {
                 Subject::Unit(unit) => self.view.heard().is_ok() && self.view.is_up(unit),
+                Subject::Filesystem(point) => self.view.filesystem(point).value().is_some(),
                 Subject::Host | Subject::Agent => true,
             }
     }

@@ -290,6 +290,7 @@ impl Engine {
             let answered = match subject {
                 Subject::Unit(unit) => read.contains(unit),
                 Subject::Host => sample.activity.is_some(),
+                Subject::Filesystem(_) => sample.filesystems.is_some(),
                 Subject::Agent => true,
             };
             if answered && at >= look.last {

@@ -7,8 +7,8 @@ use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState, Mode,
-    Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName,
+    Absence, ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState,
+    Mode, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName,
     Verification,
 };
 use crate::policy::Rule;
@@ -103,7 +103,13 @@ impl Engine {
                 self.look(Subject::Host);
                 self.effects.push(Effect::TakeEvidence { incident, subject });
             }
-            Subject::Host | Subject::Agent => {
+            Subject::Host => {
+                let log = self.view.kernel.last_lines();
+                let unit = Reading::Absent(Absence::NotApplicable);
+                let evidence = Evidence { unit, log, processes: Reading::Absent(Absence::NotApplicable) };
+                self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+            }
+            Subject::Agent | Subject::Filesystem(_) => {
                 // Their finding says what there is to say.
                 let evidence = Evidence::missing("taken for units only");
                 self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
@@ -242,13 +248,13 @@ impl Engine {
     }
 
     fn expectation(&self, rule: &Rule, unit: &UnitName) -> Expectation {
-        let absent = Reading::Absent(crate::model::Absence::NotObserved);
+        let absent = Reading::Absent(Absence::NotObserved);
         let status = self.view.unit(unit).map(|facts| &facts.status);
         Expectation {
             invocation_before: status.map_or(absent, crate::model::UnitStatus::invocation),
             restarts_before: match status.map(crate::model::UnitStatus::service) {
                 Some(service) => service.map(|service| service.restarts),
-                None => Reading::Absent(crate::model::Absence::NotObserved),
+                None => Reading::Absent(Absence::NotObserved),
             },
             settle: self.setup.policy.limits.settle,
             within: rule.verify_within,

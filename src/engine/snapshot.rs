@@ -89,6 +89,8 @@ impl Engine {
             units: self.unit_views(),
             operator_stopped: self.memory.operator_stopped.iter().cloned().collect(),
             host: self.view.vitals.clone(),
+            filesystems: self.view.filesystems().into_iter().flatten().cloned().collect(),
+            filesystems_lost: self.view.filesystems().err().map(str::to_owned),
             held: self.standing(),
             pauses: self.memory.pauses.values().cloned().collect(),
             proposals: self.memory.proposals.values().map(|(proposal, _)| proposal.clone()).collect(),

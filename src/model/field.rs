@@ -124,6 +124,72 @@ pub const HOST_FIELDS: &[FieldSpec] = &[
     field("memory_pressure_full_avg60", FieldType::Float, "PSI, percent of time"),
     field("io_pressure_some_avg60", FieldType::Float, "PSI, percent of time"),
     field("io_pressure_full_avg60", FieldType::Float, "PSI, percent of time"),
+    field(
+        "oom_kills_10m",
+        FieldType::Int,
+        "processes killed because the host ran out of memory, in ten minutes",
+    ),
+    field("group_oom_kills_10m", FieldType::Int, "processes killed at their control group's limit of memory"),
+    field("hung_tasks_10m", FieldType::Int, "messages of tasks that hang in the kernel, in ten minutes"),
+    field(
+        "lockups_10m",
+        FieldType::Int,
+        "messages of processors that are stuck in the kernel, in ten minutes",
+    ),
+    field("kernel_faults_10m", FieldType::Int, "faults of the kernel itself (BUG, oops), in ten minutes"),
+    field("storage_errors_10m", FieldType::Int, "failed requests and resets of disks, in ten minutes"),
+    field("filesystem_errors_10m", FieldType::Int, "damage that file systems found, in ten minutes"),
+    field(
+        "hardware_errors_10m",
+        FieldType::Int,
+        "machine checks and uncorrected memory errors, in ten minutes",
+    ),
+    field("corrected_memory_errors_10m", FieldType::Int, "memory errors that were corrected, in ten minutes"),
+    field(
+        "tables_full_10m",
+        FieldType::Int,
+        "messages of full kernel tables (conntrack, TCP memory, files), in ten minutes",
+    ),
+    field(
+        "link_troubles_10m",
+        FieldType::Int,
+        "network links lost, and transmissions that timed out, in ten minutes",
+    ),
+    field(
+        "forks_refused_10m",
+        FieldType::Int,
+        "control groups that reached their limit of tasks, in ten minutes",
+    ),
+    field("segfaults_10m", FieldType::Int, "programs that crashed, in ten minutes"),
+    field("overheated_10m", FieldType::Int, "messages of processors slowed by heat, in ten minutes"),
+];
+
+const FILESYSTEM_CLASSES: &[&str] = &["disk", "memory", "network", "fuse", "unknown"];
+
+/// Fields of a file system.
+pub const FILESYSTEM_FIELDS: &[FieldSpec] = &[
+    field("mount_point", FieldType::Text, "where it is mounted"),
+    field("source", FieldType::Text, "what is mounted: '/dev/vda1', 'server:/export' …"),
+    field("fs_type", FieldType::Text, "the kernel's name for its kind: 'ext4', 'xfs', 'nfs4', 'tmpfs' …"),
+    FieldSpec {
+        words: FILESYSTEM_CLASSES,
+        ..field("class", FieldType::Text, "where its bytes live: 'disk', 'memory', 'network' …")
+    },
+    field(
+        "used_percent",
+        FieldType::Float,
+        "space in use as df counts it: what is kept for root counts as used",
+    ),
+    field("available_bytes", FieldType::Int, "space that is free for everybody, bytes"),
+    field("total_bytes", FieldType::Int, "its size, bytes"),
+    field("inodes_used_percent", FieldType::Float, "inodes in use, where their number is fixed"),
+    field("read_only", FieldType::Bool, "nobody may write to it"),
+    field(
+        "forced_read_only",
+        FieldType::Bool,
+        "mounted to be written to, and made read-only by the kernel since: damage",
+    ),
+    field("hangs", FieldType::Bool, "it was asked for its room and has not answered since"),
 ];
 
 /// Fields of the agent itself.
@@ -140,5 +206,6 @@ pub const fn fields_of(kind: SubjectKind) -> &'static [FieldSpec] {
         SubjectKind::Unit => UNIT_FIELDS,
         SubjectKind::Host => HOST_FIELDS,
         SubjectKind::Agent => AGENT_FIELDS,
+        SubjectKind::Filesystem => FILESYSTEM_FIELDS,
     }
 }

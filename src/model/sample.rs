@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostActivity, HostVitals, JobEvent, ProbeResult, Timestamp, UnitName, UnitStatus};
+use super::{
+    FilesystemStatus, HostActivity, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, Timestamp, UnitName,
+    UnitStatus,
+};
 
 /// News of the units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +21,16 @@ pub enum UnitsUpdate {
     Lost { why: String },
 }
 
+/// News of the file systems.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilesystemsUpdate {
+    /// Every one that is mounted: what is not listed is not mounted.
+    Complete(Vec<FilesystemStatus>),
+    /// What is mounted could not be found out.
+    Failed { why: String },
+}
+
 /// One pass of the senses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -25,6 +38,8 @@ pub struct Sample {
     pub at: Timestamp,
     pub units: Option<UnitsUpdate>,
     pub host: Option<HostVitals>,
+    pub filesystems: Option<FilesystemsUpdate>,
+    pub kernel: Option<KernelLogUpdate>,
     pub activity: Option<HostActivity>,
     pub probes: Vec<ProbeResult>,
     /// Jobs that ended.
@@ -35,6 +50,15 @@ impl Sample {
     /// A pass that has read nothing yet.
     #[must_use]
     pub const fn empty(at: Timestamp) -> Self {
-        Self { at, units: None, host: None, activity: None, probes: Vec::new(), jobs: Vec::new() }
+        Self {
+            at,
+            units: None,
+            host: None,
+            filesystems: None,
+            kernel: None,
+            activity: None,
+            probes: Vec::new(),
+            jobs: Vec::new(),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal, RuleName, Subject,
-    Timestamp, UnitName, UnitStatus,
+    Condition, FilesystemStatus, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal,
+    RuleName, Subject, Timestamp, UnitName, UnitStatus,
 };
 
 /// A pause in force.
@@ -64,6 +64,11 @@ pub struct Snapshot {
     /// Every unit that an operator stopped on purpose.
     pub operator_stopped: Vec<UnitName>,
     pub host: Reading<HostVitals>,
+    #[serde(default)]
+    pub filesystems: Vec<FilesystemStatus>,
+    /// Why nothing is known of file systems, when nothing is.
+    #[serde(default)]
+    pub filesystems_lost: Option<String>,
     /// A no that holds for every unit at present (paused, warming up, shutting down …).
     pub held: Option<Refusal>,
     pub pauses: Vec<Pause>,

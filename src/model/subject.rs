@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{MountPoint, UnitName};
 
 /// One thing that can be healthy or not. Ordered and hashed by its identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum Subject {
     Agent,
     /// A unit of the service manager.
     Unit(UnitName),
+    /// A file system, by where it is mounted.
+    Filesystem(MountPoint),
 }
 
 impl Subject {
@@ -26,6 +28,7 @@ impl Subject {
             Self::Host => SubjectKind::Host,
             Self::Agent => SubjectKind::Agent,
             Self::Unit(_) => SubjectKind::Unit,
+            Self::Filesystem(_) => SubjectKind::Filesystem,
         }
     }
 
@@ -34,7 +37,7 @@ impl Subject {
     pub const fn unit(&self) -> Option<&UnitName> {
         match self {
             Self::Unit(name) => Some(name),
-            Self::Host | Self::Agent => None,
+            Self::Host | Self::Agent | Self::Filesystem(_) => None,
         }
     }
 }
@@ -45,6 +48,7 @@ impl fmt::Display for Subject {
             Self::Host => f.write_str("host"),
             Self::Agent => f.write_str("agent"),
             Self::Unit(name) => name.fmt(f),
+            Self::Filesystem(point) => point.fmt(f),
         }
     }
 }
@@ -56,4 +60,10 @@ pub enum SubjectKind {
     Host,
     Agent,
     Unit,
+    Filesystem,
+}
+
+impl SubjectKind {
+    /// Every one, as the documentation lists them.
+    pub const ALL: [Self; 4] = [Self::Unit, Self::Filesystem, Self::Host, Self::Agent];
 }

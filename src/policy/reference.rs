@@ -11,7 +11,7 @@ use super::predicate::{describe, subject_word};
 #[must_use]
 pub fn reference() -> String {
     let mut page = String::from("# Rules: fields and remedies\n");
-    for kind in [SubjectKind::Unit, SubjectKind::Host, SubjectKind::Agent] {
+    for kind in SubjectKind::ALL {
         let mut table = format!(
             "\n## Fields of the subject `{}`\n\n| field | type | meaning |\n|---|---|---|\n",
             subject_word(kind)

@@ -10,13 +10,16 @@ pub mod child;
 mod device;
 mod escaped;
 pub mod evidence;
+pub mod filesystem;
 pub mod host;
+pub mod kernel_log;
 mod keyed;
 pub mod kmsg;
 mod malformed;
 pub mod probe;
 pub mod procfs;
 mod scan;
+mod watch;
 
 pub use device::DeviceNumber;
 pub use escaped::{HexText, OctalText};

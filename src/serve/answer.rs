@@ -19,7 +19,8 @@ use super::people::Directory;
 use super::records::RecordSource;
 use super::request::{ENDPOINTS, RecordsQuery, Request, Which};
 use super::view::{
-    AgentInfo, Done, IncidentDetail, IncidentSummary, Incidents, Reloaded, Status, Units, is_open,
+    AgentInfo, Done, Filesystems, IncidentDetail, IncidentSummary, Incidents, Reloaded, Status, Units,
+    is_open,
 };
 
 /// A command on its way to the engine. The peer's right to give it has been checked.
@@ -101,6 +102,7 @@ impl Answerer {
             Request::Index => json(index(&agent)),
             Request::Status => self.render(move || json(Status::of(&snapshot, &agent, now))).await,
             Request::Units => self.render(move || json(Units::of(&snapshot, now))).await,
+            Request::Filesystems => self.render(move || json(Filesystems::of(&snapshot, now))).await,
             Request::Incidents(which) => self.render(move || json(incidents(&snapshot, which, now))).await,
             Request::Incident(id) => self.incident(&snapshot, id, now).await,
             Request::Records(query) => self.page(query).await,

@@ -51,6 +51,8 @@ pub(crate) fn healthy() -> Snapshot {
         units: vec![],
         operator_stopped: vec![],
         host: Reading::Failed("/proc/loadavg: permission denied".into()),
+        filesystems: filesystems(),
+        filesystems_lost: None,
         held: None,
         pauses: vec![],
         proposals: vec![],
@@ -378,4 +380,38 @@ pub(crate) fn some_records() -> Vec<Record> {
             },
         ),
     ]
+}
+
+fn filesystems() -> Vec<FilesystemStatus> {
+    let usage = |total, free, inodes| {
+        RoomAnswer::Usage(Usage { total: Bytes(total), free: Bytes(free), available: Bytes(free), inodes })
+    };
+    let disk = FilesystemStatus {
+        mount_point: MountPoint::from_bytes(b"/").unwrap(),
+        device: DeviceNumber { major: 254, minor: 1 },
+        fs_type: "ext4".into(),
+        source: "/dev/vda1".into(),
+        class: FilesystemClass::Disk,
+        read_only: false,
+        forced_read_only: false,
+        room: usage(42 << 30, 11 << 30, Reading::Value(Inodes { total: 2_800_000, free: 1_400_000 })),
+    };
+    let server = FilesystemStatus {
+        mount_point: MountPoint::from_bytes(b"/mnt/build cache\n").unwrap(),
+        device: DeviceNumber { major: 0, minor: 51 },
+        fs_type: "nfs4".into(),
+        source: "files:/cache".into(),
+        class: FilesystemClass::Network,
+        room: RoomAnswer::Hangs { since: ago(250).boot },
+        ..disk
+    };
+    let damaged = FilesystemStatus {
+        mount_point: MountPoint::from_bytes(b"/srv").unwrap(),
+        fs_type: "btrfs".into(),
+        read_only: true,
+        forced_read_only: true,
+        room: usage(8 << 40, 1 << 40, Reading::Absent(Absence::NotApplicable)),
+        ..disk.clone()
+    };
+    vec![disk, server, damaged]
 }

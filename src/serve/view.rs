@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ConditionView, Counts, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause, Proposal,
-    ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity, Snapshot, Subject, Timestamp, Tried,
-    UnitName, UnitView,
+    ConditionView, Counts, FilesystemStatus, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause,
+    Proposal, ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity, Snapshot, Subject, Timestamp,
+    Tried, UnitName, UnitView,
 };
 
 /// The agent that answers.
@@ -50,6 +50,16 @@ pub struct Units {
     pub units_lost: Option<String>,
     pub units: Vec<UnitView>,
     pub operator_stopped: Vec<UnitName>,
+}
+
+/// `GET /v1/filesystems`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Filesystems {
+    pub now: Timestamp,
+    pub at: Timestamp,
+    /// Why nothing is known of them, when nothing is.
+    pub filesystems_lost: Option<String>,
+    pub filesystems: Vec<FilesystemStatus>,
 }
 
 /// `GET /v1/incidents`
@@ -180,6 +190,19 @@ impl Status {
             incidents: open.map(IncidentSummary::from).collect(),
             counts: snapshot.counts,
             host: snapshot.host.clone(),
+        }
+    }
+}
+
+impl Filesystems {
+    /// Of a snapshot.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
+        Self {
+            now,
+            at: snapshot.at,
+            filesystems_lost: snapshot.filesystems_lost.clone(),
+            filesystems: snapshot.filesystems.clone(),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Run {
                 };
                 sample.units = Some(UnitsUpdate::Changed { statuses, removed });
             }
-            Subject::Agent => return,
+            Subject::Agent | Subject::Filesystem(_) => return,
         }
         self.send_later(sample, 10);
     }

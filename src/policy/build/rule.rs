@@ -27,8 +27,12 @@ const KEYS: &[&str] = &[
     "attempts", "verify", "severity", "mode", "owner",
 ];
 
-const SUBJECTS: &[(&str, SubjectKind)] =
-    &[("unit", SubjectKind::Unit), ("host", SubjectKind::Host), ("agent", SubjectKind::Agent)];
+const SUBJECTS: &[(&str, SubjectKind)] = &[
+    ("unit", SubjectKind::Unit),
+    ("filesystem", SubjectKind::Filesystem),
+    ("host", SubjectKind::Host),
+    ("agent", SubjectKind::Agent),
+];
 
 /// A rule; `None` when it is wrong (reported) or switched off.
 pub(super) fn rule(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<Rule> {
@@ -97,7 +101,7 @@ fn check_selection(
 ) {
     match subject {
         SubjectKind::Unit => {}
-        SubjectKind::Host | SubjectKind::Agent => {
+        SubjectKind::Host | SubjectKind::Agent | SubjectKind::Filesystem => {
             for key in ["units", "except"].into_iter().filter(|key| section.has(key)) {
                 let what = format!("`{key}` selects units, and this rule is not about units");
                 report.error(&section.place_of(key), what, "leave it out, or write subject = \"unit\"");
@@ -215,7 +219,7 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
         }
     }
     match subject {
-        Some(SubjectKind::Host | SubjectKind::Agent) if !ladder.is_empty() => {
+        Some(SubjectKind::Host | SubjectKind::Agent | SubjectKind::Filesystem) if !ladder.is_empty() => {
             let help = "leave `ladder` out: the rule then only tells people";
             report.error(
                 &section.place_of("ladder"),

@@ -122,7 +122,7 @@ impl Checker<'_> {
     }
 
     fn other_subject(&self, name: &str) -> Option<&'static str> {
-        [SubjectKind::Host, SubjectKind::Agent, SubjectKind::Unit]
+        SubjectKind::ALL
             .into_iter()
             .filter(|kind| *kind != self.kind)
             .find(|kind| fields_of(*kind).iter().any(|spec| spec.name == name))
@@ -445,5 +445,6 @@ pub(in crate::policy) const fn subject_word(kind: SubjectKind) -> &'static str {
         SubjectKind::Host => "host",
         SubjectKind::Agent => "agent",
         SubjectKind::Unit => "unit",
+        SubjectKind::Filesystem => "filesystem",
     }
 }

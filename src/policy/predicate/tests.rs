@@ -330,7 +330,7 @@ proptest! {
 
 #[test]
 fn every_field_can_be_named() {
-    for kind in [SubjectKind::Host, SubjectKind::Agent, SubjectKind::Unit] {
+    for kind in SubjectKind::ALL {
         for FieldSpec { name, field_type, .. } in fields_of(kind) {
             let source = match field_type {
                 FieldType::Bool => (*name).to_owned(),

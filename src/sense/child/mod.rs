@@ -23,9 +23,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use thiserror::Error;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::procfs::{members_of, read_stat};
+use super::watch::watch;
 
 pub use output::{Captured, open_log};
 pub use place::{ServiceCgroup, service_cgroup};
@@ -390,7 +392,7 @@ async fn bury(mut pid: Option<Pid>, mut scope: Option<place::Scope>) {
 pub fn pidfd(pid: Pid) -> std::io::Result<Arc<AsyncFd<OwnedFd>>> {
     let descriptor = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK)
         .or_else(|_| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()))?;
-    Ok(Arc::new(raw::watch(descriptor)?))
+    Ok(Arc::new(watch(descriptor, Interest::READABLE)?))
 }
 
 /// The file that would be executed for this name.

@@ -1,4 +1,4 @@
-//! What needs `unsafe`: between fork and exec, descriptors without an owner, and watching one.
+//! What needs `unsafe`: between fork and exec, and descriptors without an owner.
 #![expect(clippy::disallowed_methods, reason = "children are made here and nowhere else")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -8,8 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use rustix::fs::{Mode, OFlags};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::place::{Scope, ServiceCgroup};
 use super::{CHILD_PATH, ChildError, Home, Job, open_log, resolve};
@@ -154,13 +152,4 @@ fn keep_inherited_descriptors_from_children() {
             }
         }
     });
-}
-
-/// Registers a descriptor with the runtime, to wait until it is readable.
-pub(super) fn watch(descriptor: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor that its type can't show")]
-    // SAFETY: the `AsyncFd` owns the descriptor, an `OwnedFd` always shows the same number and closes it only
-    // when the `AsyncFd` is dropped.
-    let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
-    Ok(watched?)
 }

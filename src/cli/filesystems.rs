@@ -1,0 +1,77 @@
+//! `prunella filesystems`, and `prunella explain` of one that has no incident.
+
+use comfy_table::CellAlignment;
+
+use crate::model::{FilesystemStatus, MountPoint, RoomAnswer};
+use crate::serve::Filesystems;
+
+use super::listing::table;
+use super::page::{Page, Terminal, Tone, ago, lasting, safe};
+
+/// Every file system.
+pub(super) fn page(filesystems: &Filesystems, terminal: Terminal) -> String {
+    let mut page = Page::new(terminal);
+    if let Some(why) = &filesystems.filesystems_lost {
+        page.labelled(Tone::Bad, "IMPAIRED", &format!("nothing is known of file systems: {}", safe(why)));
+        return page.finish();
+    }
+    let mut table = table(&page, &["MOUNTED ON", "TYPE", "SIZE", "FREE", "USED", "INODES", "STATE"]);
+    for column in 2..=5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for status in &filesystems.filesystems {
+        let [size, free, used, inodes] = room(status);
+        let point = safe(status.mount_point.as_str());
+        table.add_row([point, safe(&status.fs_type), size, free, used, inodes, state(status, filesystems)]);
+    }
+    page.block(&table.to_string());
+    page.blank();
+    page.line(Tone::Faint, &format!("As the agent knew it {}.", ago(filesystems.at, filesystems.now)));
+    page.finish()
+}
+
+/// One that no incident is known of.
+pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: Terminal) -> String {
+    let mut page = Page::new(terminal);
+    page.line(Tone::Strong, &safe(point.as_str()));
+    let status = filesystems.filesystems.iter().find(|status| status.mount_point == *point);
+    match (status, &filesystems.filesystems_lost) {
+        (_, Some(why)) => page.labelled(Tone::Bad, "IMPAIRED", &safe(why)),
+        (None, None) => page.line(
+            Tone::Plain,
+            "No file system is known by this mount point. One that is mounted in several places goes by one of \
+             them: prunella filesystems",
+        ),
+        (Some(status), None) => {
+            let what = format!("{} on {} ({})", safe(&status.fs_type), safe(&status.source), status.class.as_str());
+            page.labelled(Tone::Faint, "what", &what);
+            let [size, free, used, inodes] = room(status);
+            page.labelled(Tone::Faint, "room", &format!("{free} of {size} free, {used} used, inodes {inodes}"));
+            page.labelled(Tone::Faint, "state", &state(status, filesystems));
+            page.labelled(Tone::Faint, "incidents", "none, open or recent");
+        }
+    }
+    page.finish()
+}
+
+/// Size, free, used, inodes used.
+fn room(status: &FilesystemStatus) -> [String; 4] {
+    let RoomAnswer::Usage(usage) = &status.room else { return ["?", "?", "?", "?"].map(str::to_owned) };
+    let inodes =
+        usage.inodes_used().value().map_or_else(|| "-".to_owned(), |used| format!("{:.0} %", used.0));
+    [usage.total.to_string(), usage.available.to_string(), format!("{:.0} %", usage.used().0), inodes]
+}
+
+fn state(status: &FilesystemStatus, filesystems: &Filesystems) -> String {
+    match &status.room {
+        RoomAnswer::Hangs { since } => {
+            format!("has not answered for {}", lasting(filesystems.now.boot.since(*since)))
+        }
+        RoomAnswer::Failed(error) => safe(error),
+        RoomAnswer::Usage(_) if status.forced_read_only => "made read-only by the kernel: damage".into(),
+        RoomAnswer::Usage(_) if status.read_only => "read-only".into(),
+        RoomAnswer::Usage(_) => String::new(),
+    }
+}

@@ -1,0 +1,12 @@
+//! What is mounted, and how much room there is.
+//!
+//! Owns the selection of the mounts that count, each file system once, and asking them without ever being blocked by
+//! one. Must not judge what full is.
+
+mod reader;
+mod room;
+mod table;
+
+pub use reader::{FilesystemReader, MountsSeenFrom};
+pub use room::{DEADLINE, HANGING_MAX, MountId, Question, RoomAsker};
+pub use table::{FILESYSTEMS_MAX, MountTable, Mounted, read_table};

@@ -1,0 +1,156 @@
+//! The mount table kept, read anew when the kernel says that it has changed, and the room on what it lists.
+#![expect(clippy::disallowed_methods, reason = "opens the mount table, and spaces its readings")]
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+
+use crate::model::{BootTime, FilesystemStatus, FilesystemsUpdate};
+
+use crate::sense::watch::watch;
+
+use super::room::RoomAsker;
+use super::table::{MountTable, read_table};
+
+/// Longest mount table that is read: ten thousand mounts with long paths.
+const TABLE_MAX: usize = 4 * 1024 * 1024;
+/// The buffer begins with this and doubles when a table does not fit.
+const TABLE_USUAL: usize = 32 * 1024;
+/// A host of containers mounts all the time: the table is read again at most this often.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// Whose mounts are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountsSeenFrom {
+    /// Those of PID 1: the host's own.
+    Host,
+    /// Those of the agent, whose sandbox may hide some; with the reason.
+    Agent { why: String },
+}
+
+/// Reads what is mounted, and how full it is.
+#[derive(Debug)]
+pub struct FilesystemReader {
+    table: AsyncFd<OwnedFd>,
+    seen_from: MountsSeenFrom,
+    asker: RoomAsker,
+    buffer: Vec<u8>,
+    known: Option<MountTable>,
+    /// When the table was read.
+    read: Option<Instant>,
+}
+
+impl FilesystemReader {
+    /// Needs a tokio runtime with its I/O driver.
+    ///
+    /// # Errors
+    /// When not even the agent's own mounts can be listed.
+    pub fn new(proc: &Path) -> io::Result<Self> {
+        let (table, root, seen_from) = match open(proc, "1") {
+            Ok((table, root)) => (table, root, MountsSeenFrom::Host),
+            Err(error) => {
+                let (table, root) = open(proc, "self")?;
+                (table, root, MountsSeenFrom::Agent { why: error.to_string() })
+            }
+        };
+        Ok(Self {
+            // The kernel tells of a change as an exceptional condition (proc_pid_mountinfo(5)).
+            table: watch(table, Interest::PRIORITY)?,
+            seen_from,
+            asker: RoomAsker::new(root),
+            buffer: vec![0; TABLE_USUAL],
+            known: None,
+            read: None,
+        })
+    }
+
+    /// Whose mounts these are.
+    #[must_use]
+    pub const fn seen_from(&self) -> &MountsSeenFrom {
+        &self.seen_from
+    }
+
+    /// Waits until something was mounted or unmounted, and a moment more where that happens all the time.
+    pub async fn changed(&mut self) {
+        match self.table.ready(Interest::PRIORITY).await {
+            Ok(mut ready) => ready.clear_ready(),
+            // The driver is gone: the agent is ending.
+            Err(_) => std::future::pending().await,
+        }
+        if let Some(read) = self.read {
+            tokio::time::sleep_until(read + READ_AGAIN).await;
+        }
+        self.known = None;
+    }
+
+    /// One pass. Bounded in time: see [`RoomAsker::ask`].
+    pub async fn read(&mut self, now: BootTime) -> FilesystemsUpdate {
+        if self.known.is_none() {
+            match self.read_table() {
+                Ok(table) => {
+                    if table.left_out > 0 {
+                        tracing::warn!(left_out = table.left_out, "some mounts could not be understood");
+                    }
+                    self.known = Some(table);
+                    self.read = Some(Instant::now());
+                }
+                Err(error) => {
+                    return FilesystemsUpdate::Failed { why: format!("the mount table: {error}") };
+                }
+            }
+        }
+        let Some(table) = &self.known else {
+            return FilesystemsUpdate::Failed { why: "the mount table was not read".into() };
+        };
+        let questions: Vec<_> = table.filesystems.iter().map(|it| it.question.clone()).collect();
+        let rooms = self.asker.ask(&questions, now).await;
+        let told = table.filesystems.iter().zip(rooms).map(|(it, room)| FilesystemStatus {
+            mount_point: it.mount_point.clone(),
+            device: it.device,
+            fs_type: it.fs_type.clone(),
+            source: it.source.clone(),
+            class: it.class,
+            read_only: it.read_only,
+            forced_read_only: it.forced_read_only,
+            room,
+        });
+        FilesystemsUpdate::Complete(told.collect())
+    }
+
+    fn read_table(&mut self) -> io::Result<MountTable> {
+        loop {
+            let mut length = 0;
+            while length < self.buffer.len() {
+                let free = &mut self.buffer[length..];
+                match rustix::io::retry_on_intr(|| {
+                    rustix::io::pread(self.table.get_ref(), &mut *free, length as u64)
+                })? {
+                    0 => return Ok(read_table(&self.buffer[..length])),
+                    more => length += more,
+                }
+            }
+            if self.buffer.len() >= TABLE_MAX {
+                return Err(io::Error::other(format!("it is longer than {TABLE_MAX} bytes")));
+            }
+            let doubled = self.buffer.len() * 2;
+            self.buffer.resize(doubled, 0);
+        }
+    }
+}
+
+/// The table and the root of one process's mounts.
+fn open(proc: &Path, process: &str) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let place = proc.join(process);
+    let table = OFlags::RDONLY | OFlags::CLOEXEC;
+    let root = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok((
+        rustix::fs::open(place.join("mountinfo"), table, Mode::empty())?,
+        rustix::fs::open(place.join("root"), root, Mode::empty())?,
+    ))
+}
