@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, and reads files"
 )]
 
+mod allocation;
+
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
 use std::path::{Path, PathBuf};
