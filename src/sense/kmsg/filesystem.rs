@@ -2,6 +2,7 @@
 
 use super::meaning::Meaning;
 use super::text::{after_any, is_name, name_before};
+use crate::sense::HexText;
 use crate::sense::scan::{find, find_text, split_text};
 
 /// Whose message it is.
@@ -34,7 +35,7 @@ pub(super) fn meaning(text: &[u8]) -> Option<Meaning<'_>> {
         b'E' => ext4(text),
         b'A' => {
             let device = text.strip_prefix(b"Aborting journal on device ")?.strip_suffix(b".")?;
-            told(FilesystemKind::Journal, device, FilesystemTrouble::Error)
+            told(FilesystemKind::Journal, HexText::new(device), FilesystemTrouble::Error)
         }
         b'X' => xfs(text),
         b'B' => btrfs(text),
@@ -52,12 +53,12 @@ pub(super) fn meaning(text: &[u8]) -> Option<Meaning<'_>> {
     }
 }
 
-fn told(kind: FilesystemKind, device: &[u8], trouble: FilesystemTrouble) -> Option<Meaning<'_>> {
-    is_name(device).then_some(Meaning::Filesystem { kind, device, trouble })
+fn told(kind: FilesystemKind, device: HexText<'_>, trouble: FilesystemTrouble) -> Option<Meaning<'_>> {
+    is_name(device.written()).then_some(Meaning::Filesystem { kind, device, trouble })
 }
 
 /// `sda1): MESSAGE`.
-fn named(text: &[u8]) -> Option<(&[u8], &[u8])> {
+fn named(text: &[u8]) -> Option<(HexText<'_>, &[u8])> {
     name_before(text, b"): ")
 }
 
@@ -68,7 +69,7 @@ fn ext4(text: &[u8]) -> Option<Meaning<'_>> {
     if let Some(rest) = rest.strip_prefix(b"error (device ") {
         let (device, rest) = split_text(rest, b")")?;
         let known = rest.starts_with(b": ") || rest.starts_with(b" in ");
-        return known.then(|| told(FilesystemKind::Ext4, device, FilesystemTrouble::Error))?;
+        return known.then(|| told(FilesystemKind::Ext4, HexText::new(device), FilesystemTrouble::Error))?;
     }
     let (device, rest) = named(rest.strip_prefix(b"(")?)?;
     let trouble = if rest.starts_with(b"Remounting filesystem read-only")
@@ -126,5 +127,5 @@ fn btrfs(text: &[u8]) -> Option<Meaning<'_>> {
         b"warning" if message.starts_with(b": csum failed ") => FilesystemTrouble::Corruption,
         _ => return None,
     };
-    told(FilesystemKind::Btrfs, device, trouble)
+    told(FilesystemKind::Btrfs, HexText::new(device), trouble)
 }

@@ -70,15 +70,15 @@ pub enum Meaning<'a> {
     },
     /// A device failed a request.
     IoError {
-        device: &'a [u8],
+        device: HexText<'a>,
         kind: IoErrorKind,
         sector: Option<u64>,
-        operation: Option<&'a [u8]>,
+        operation: Option<HexText<'a>>,
     },
     /// A filesystem found itself in trouble.
     Filesystem {
         kind: FilesystemKind,
-        device: &'a [u8],
+        device: HexText<'a>,
         trouble: FilesystemTrouble,
     },
     /// A machine check.
@@ -97,22 +97,22 @@ pub enum Meaning<'a> {
         frame: u64,
     },
     Nvme {
-        device: &'a [u8],
+        device: HexText<'a>,
         trouble: NvmeTrouble,
     },
     /// By port (`ata1`) or device on it (`ata1.00`).
     Ata {
-        port: &'a [u8],
+        port: HexText<'a>,
         trouble: AtaTrouble,
     },
     /// An interface lost or found its carrier.
     Link {
-        interface: &'a [u8],
+        interface: HexText<'a>,
         up: bool,
     },
     /// A network device did not send what it was given.
     TransmitTimeout {
-        interface: &'a [u8],
+        interface: HexText<'a>,
     },
     /// A table of the kernel is full.
     TableFull(TableFull),
@@ -133,7 +133,7 @@ pub enum Meaning<'a> {
     },
     /// A zone is so hot that the host shuts down.
     ThermalCritical {
-        zone: &'a [u8],
+        zone: HexText<'a>,
     },
     /// The kernel itself failed.
     Kernel(KernelFault),

@@ -52,19 +52,20 @@ pub(super) fn of_interface(text: &[u8]) -> Option<Meaning<'_>> {
     bond(text).or_else(|| mlx4(text)).or_else(|| old_intel(text)).or_else(|| netdev(text))
 }
 
-/// `DRIVER ADDRESS INTERFACE: MESSAGE`. The address has colons and no blanks.
+/// `DRIVER ADDRESS INTERFACE: MESSAGE`. The address has colons, but none at its end: what a USB device says of itself
+/// follows `usb 1-1: Product: `.
 fn netdev(text: &[u8]) -> Option<Meaning<'_>> {
     let mut blanks = text.iter().enumerate().filter(|(_, byte)| **byte == b' ').map(|(at, _)| at);
     let (first, second) = (blanks.next()?, blanks.next()?);
     let (driver, address) = (&text[..first], &text[first + 1..second]);
     let (interface, message) = name_before(&text[second + 1..], b": ")?;
-    if !is_name(driver) || driver.contains(&b':') || !is_name(address) {
+    if !is_name(driver) || driver.contains(&b':') || !is_name(address) || address.ends_with(b":") {
         return None;
     }
     // igb says `igb: eno1 NIC Link is Up …` there.
     let message =
         message.strip_prefix(driver).and_then(|rest| rest.strip_prefix(b": ")).map_or(message, |rest| {
-            rest.strip_prefix(interface).and_then(|rest| rest.strip_prefix(b" ")).unwrap_or(rest)
+            rest.strip_prefix(interface.written()).and_then(|rest| rest.strip_prefix(b" ")).unwrap_or(rest)
         });
     if message.starts_with(b"NETDEV WATCHDOG: ") {
         split_text(message, b" timed out")?;

@@ -2,6 +2,7 @@
 
 use super::meaning::Meaning;
 use super::text::{after_any, is_name, leading, leading_u32, name_before};
+use crate::sense::HexText;
 use crate::sense::scan::{find_text, split_text};
 
 /// What a device answered.
@@ -93,8 +94,9 @@ fn request(text: &[u8]) -> Option<Meaning<'_>> {
         .find_map(|(name, kind)| Some((*kind, rest.strip_prefix(*name)?.strip_prefix(b" error, dev ")?)))?;
     let (device, rest) = name_before(rest, b", sector ")?;
     let (sector, rest) = leading(rest)?;
-    let operation =
-        split_text(rest, b":(").and_then(|(_, rest)| split_text(rest, b")")).map(|(name, _)| name);
+    let operation = split_text(rest, b":(")
+        .and_then(|(_, rest)| split_text(rest, b")"))
+        .map(|(name, _)| HexText::new(name));
     let ends = rest.is_empty() || rest.starts_with(b" ");
     ends.then_some(Meaning::IoError { device, kind, sector: Some(sector), operation })
 }
@@ -147,7 +149,7 @@ fn ata(text: &[u8]) -> Option<Meaning<'_>> {
         (b"disable device", AtaTrouble::Disabled),
     ];
     let (port, rest) = name_before(text, b": ")?;
-    let digits = port.strip_prefix(b"ata")?;
+    let digits = port.written().strip_prefix(b"ata")?;
     let numbered = is_name(digits) && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     let trouble = STARTS.iter().find(|(start, _)| rest.starts_with(start)).map(|(_, trouble)| *trouble);
     // `cmd 60/…\x0a         res 40/… Emask 0x10 (ATA bus error)`.

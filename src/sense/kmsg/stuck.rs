@@ -159,12 +159,12 @@ fn named_pid(front: &[u8]) -> Option<(&[u8], i32)> {
 /// `COMM[PID]: segfault at …`, `traps: COMM[PID] general protection fault ip:…`, `traps: COMM[PID] trap invalid
 /// opcode ip:…`. The first place that fits is the kernel's: a name is too short to hold such a text with a pid.
 pub(super) fn of_process(text: &[u8]) -> Option<Meaning<'_>> {
-    let (text, marks): (&[u8], &[&[u8]]) = match text.strip_prefix(b"traps: ") {
-        Some(rest) => (rest, &[b"] general protection", b"] trap "]),
-        None => (text, &[b"]: segfault at "]),
-    };
-    let end = marks.iter().find_map(|mark| find_text(text, mark))?;
-    let (comm, pid) = named_pid(&text[..end])?;
+    let trap = text.strip_prefix(b"traps: ").and_then(|rest| {
+        let end = find_text(rest, b"] general protection").or_else(|| find_text(rest, b"] trap "))?;
+        Some(&rest[..end])
+    });
+    let front = trap.or_else(|| Some(&text[..find_text(text, b"]: segfault at ")?]))?;
+    let (comm, pid) = named_pid(front)?;
     let comm = HexText::new(comm);
     (comm.bytes().count() <= COMM_MAX).then_some(Meaning::Segfault { pid, comm })
 }

@@ -1,6 +1,7 @@
 //! Pieces of messages: a number, a name, a word.
 
-use crate::sense::scan::number;
+use crate::sense::HexText;
+use crate::sense::scan::{number, split_text};
 
 /// The number at the start, and what follows it.
 pub(super) fn leading(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -16,9 +17,9 @@ pub(super) fn leading_u32(text: &[u8]) -> Option<(u32, &[u8])> {
 
 /// `NAME` and what follows the first place of `end`; the name is one of a device or an interface: without blanks
 /// and, as the record writes it, printable.
-pub(super) fn name_before<'a>(text: &'a [u8], end: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let (name, rest) = crate::sense::scan::split_text(text, end)?;
-    is_name(name).then_some((name, rest))
+pub(super) fn name_before<'a>(text: &'a [u8], end: &[u8]) -> Option<(HexText<'a>, &'a [u8])> {
+    let (name, rest) = split_text(text, end)?;
+    is_name(name).then_some((HexText::new(name), rest))
 }
 
 /// Longest name of a device: a filesystem may be named by up to 32 bytes (`s_id`), an interface by 15.

@@ -1,8 +1,12 @@
 //! Where control groups are mounted, and the processes of one.
 #![expect(clippy::disallowed_methods, reason = "reads the control-group file systems")]
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::membership::Memberships;
+use super::mountinfo::{has_option, mounts};
 use super::process::read_stat;
 use super::text::read_bounded;
 use crate::model::Reading;
@@ -35,28 +39,17 @@ impl CgroupMounts {
             .map_or_else(|_| Self::default(), |bytes| Self::parse(&bytes))
     }
 
-    /// proc_pid_mountinfo(5): `ID PARENT MAJ:MIN ROOT POINT OPTIONS [OPTIONAL…] - TYPE SOURCE SUPER`. A mount
-    /// point with an escaped blank is not looked for.
+    /// The first of each kind; a row that is not understood is passed over.
     #[must_use]
     pub fn parse(mountinfo: &[u8]) -> Self {
         let mut found = Self::default();
-        for line in mountinfo.split(|byte| *byte == b'\n') {
-            let mut fields = fields(line);
-            let Some(point) = fields.nth(4).and_then(|point| std::str::from_utf8(point).ok()) else {
-                continue;
+        for mount in mounts(mountinfo).filter_map(Result::ok) {
+            let place = match mount.fstype {
+                b"cgroup2" => &mut found.unified,
+                b"cgroup" if has_option(mount.super_options, b"name=systemd") => &mut found.named_systemd,
+                _ => continue,
             };
-            let mut after = fields.skip_while(|field| *field != b"-").skip(1);
-            let kind = after.next();
-            let options = after.nth(1).unwrap_or_default();
-            match kind {
-                Some(b"cgroup2") => {
-                    found.unified.get_or_insert_with(|| PathBuf::from(point));
-                }
-                Some(b"cgroup") if options.split(|byte| *byte == b',').any(|o| o == b"name=systemd") => {
-                    found.named_systemd.get_or_insert_with(|| PathBuf::from(point));
-                }
-                Some(_) | None => {}
-            }
+            place.get_or_insert_with(|| OsString::from_vec(mount.point.bytes().collect()).into());
         }
         found
     }
@@ -113,8 +106,8 @@ impl CgroupMounts {
 #[must_use]
 pub fn own_cgroup(proc: &Path) -> Option<String> {
     let bytes = read_bounded(&proc.join("self/cgroup"), MOUNTINFO_MAX).ok()?;
-    let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
-    Some(String::from_utf8_lossy(line).into_owned())
+    let unified = Memberships::parse(&bytes).ok()?.unified?;
+    Some(String::from_utf8_lossy(unified.path).into_owned())
 }
 
 /// `PID COMM STATE` for each; those that went away meanwhile are left out. Control characters in names are not

@@ -1,5 +1,7 @@
 //! `/proc/locks`: only locks whose owner lives in this pid namespace are listed, and those of open files.
 
+use super::mountinfo::mounts;
+use crate::sense::DeviceNumber;
 use crate::sense::scan::{fields, hex, number};
 
 /// The family of a lock.
@@ -35,8 +37,8 @@ pub fn parse_locks(bytes: &[u8]) -> impl Iterator<Item = LockLine> {
 /// The numbers that btrfs gives to its subvolumes are not.
 #[must_use]
 pub fn is_mounted(mountinfo: &[u8], device: (u32, u32)) -> bool {
-    let number = format!("{}:{}", device.0, device.1);
-    mountinfo.split(|byte| *byte == b'\n').any(|line| fields(line).nth(2) == Some(number.as_bytes()))
+    let device = DeviceNumber { major: device.0, minor: device.1 };
+    mounts(mountinfo).filter_map(Result::ok).any(|mount| mount.device == device)
 }
 
 /// `1: POSIX  ADVISORY  WRITE 708 fd:01:2888508 0 EOF`.

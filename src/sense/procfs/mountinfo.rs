@@ -60,7 +60,8 @@ impl MountRow<'_> {
     }
 }
 
-fn has_option(options: &[u8], wanted: &[u8]) -> bool {
+/// Of a list like `rw,relatime`.
+pub(super) fn has_option(options: &[u8], wanted: &[u8]) -> bool {
     options.split(|byte| *byte == b',').any(|option| option == wanted)
 }
 

@@ -140,6 +140,8 @@ fn mounts_of_control_groups() {
     assert_eq!(hybrid.named_systemd.as_deref(), Some(Path::new("/sys/fs/cgroup/systemd")));
     let unified = CgroupMounts::parse(b"30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     assert_eq!((unified.unified.is_some(), unified.named_systemd), (true, None));
+    let odd = CgroupMounts::parse(b"30 24 0:26 / /sys/fs/c\\040g rw - cgroup2  rw\n");
+    assert_eq!(odd.unified.as_deref(), Some(Path::new("/sys/fs/c g")));
     assert_eq!(CgroupMounts::parse(b"garbage\n\n1 2 3"), CgroupMounts::default());
 }
 

@@ -1,0 +1,106 @@
+//! No parser allocates: not for what it understands, and not for what it does not.
+#![expect(unsafe_code, reason = "an allocator that counts can't be written without")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::path::Path;
+
+use prunella::sense::Malformed;
+use prunella::sense::cgroup::{
+    CpuMax, CpuStat, GroupCounts, GroupEvents, GroupKind, GroupPath, MemoryEvents, MemoryStat, PidsEvents,
+    io_stat, limit,
+};
+use prunella::sense::kmsg::{Meaning, Record};
+use prunella::sense::procfs::{
+    Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, PressureLines, ProcessIo,
+    ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters, VmStat, cpus,
+    disks, interfaces, memberships, mounts, parse_loadavg, parse_meminfo, parse_uptime, single, swaps,
+    wait_channel,
+};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: hands every request on to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above, which is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// All rows, looked at and forgotten.
+fn drain<T>(rows: impl Iterator<Item = Result<T, Malformed>>) {
+    rows.for_each(|row| {
+        let _row = black_box(row);
+    });
+}
+
+/// Each parser on these bytes, whatever they are.
+fn parse_all(bytes: &[u8]) {
+    drain(disks(bytes));
+    drain(interfaces(bytes));
+    drain(mounts(bytes).inspect(|row| {
+        let _class = black_box(row.map(|row| (row.class(), row.point.bytes().count())));
+    }));
+    drain(swaps(bytes));
+    drain(cpus(bytes));
+    drain(memberships(bytes));
+    drain(io_stat(bytes));
+    let _host = black_box((HostStat::parse(bytes), MemInfo::parse(bytes), VmStat::parse(bytes)));
+    let _load = black_box((parse_loadavg(bytes), parse_uptime(bytes), TaskCounts::parse(bytes)));
+    let _memory = black_box((parse_meminfo(bytes), PressureLines::parse(bytes), TcpCounters::parse(bytes)));
+    let _net = black_box((Sockets::parse(bytes), Sockets6::parse(bytes), FileHandles::parse(bytes)));
+    let _one = black_box((single(bytes), limit(bytes), CpuMax::parse(bytes), GroupKind::parse(bytes)));
+    let _process = black_box((StatRow::parse(bytes), StatusRow::parse(bytes), MemoryPages::parse(bytes)));
+    let _small = black_box((ProcessIo::parse(bytes), Schedule::parse(bytes), ProcessLimits::parse(bytes)));
+    let _place = black_box((Memberships::parse(bytes), wait_channel(bytes), Executable::parse(bytes)));
+    let _group = black_box((GroupEvents::parse(bytes), GroupCounts::parse(bytes), GroupPath::parse(bytes)));
+    let _usage = black_box((CpuStat::parse(bytes), MemoryEvents::parse(bytes), MemoryStat::parse(bytes)));
+    let _pids = black_box(PidsEvents::parse(bytes));
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if let Ok(record) = black_box(Record::parse(line)) {
+            let _meaning = black_box((Meaning::of(&record), record.detail("DEVICE")));
+        }
+    }
+}
+
+#[test]
+fn no_parser_allocates() {
+    let mut files = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((path.clone(), std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    assert!(files.len() > 200, "only {} files", files.len());
+    // The counter counts.
+    let before = COUNT.get();
+    let _vector = black_box(vec![0_u8; 9]);
+    assert_eq!(COUNT.get(), before + 1);
+    for (path, bytes) in &files {
+        let before = COUNT.get();
+        parse_all(bytes);
+        parse_all(&bytes[..bytes.len() * 2 / 3]);
+        assert_eq!(COUNT.get(), before, "{}", path.display());
+    }
+}
