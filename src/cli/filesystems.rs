@@ -39,11 +39,10 @@ pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: T
     let status = filesystems.filesystems.iter().find(|status| status.mount_point == *point);
     match (status, &filesystems.filesystems_lost) {
         (_, Some(why)) => page.labelled(Tone::Bad, "IMPAIRED", &safe(why)),
-        (None, None) => page.line(
-            Tone::Plain,
-            "No file system is known by this mount point. One that is mounted in several places goes by one of \
-             them: prunella filesystems",
-        ),
+        (None, None) => {
+            page.line(Tone::Plain, "No file system is known by this mount point.");
+            page.next("prunella filesystems");
+        }
         (Some(status), None) => {
             let what = format!("{} on {} ({})", safe(&status.fs_type), safe(&status.source), status.class.as_str());
             page.labelled(Tone::Faint, "what", &what);

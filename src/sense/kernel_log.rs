@@ -170,9 +170,9 @@ fn event_of(record: &Record<'_>, suspended: Duration) -> Option<KernelEvent> {
 
 /// `None` for what is the second line of a story, or good news.
 fn trouble_of(meaning: &Meaning<'_>) -> Option<(KernelTrouble, KernelSubject)> {
-    let device = |name: &[u8]| KernelSubject::Device(String::from_utf8_lossy(name).into_owned());
-    let interface = |name: &[u8]| KernelSubject::Interface(String::from_utf8_lossy(name).into_owned());
     let text = |name: &HexText<'_>| String::from_utf8_lossy(name.written()).into_owned();
+    let device = |name: &HexText<'_>| KernelSubject::Device(text(name));
+    let interface = |name: &HexText<'_>| KernelSubject::Interface(text(name));
     let process = |pid: i32, comm: &HexText<'_>| KernelSubject::Process { pid, comm: text(comm) };
     Some(match meaning {
         Meaning::OomKill { pid, comm, scope, .. } => {
