@@ -85,6 +85,16 @@ fn decode(written: &[u8], escape: Escape) -> impl Iterator<Item = u8> {
     })
 }
 
+/// As written; what a record of the kernel's never holds unescaped is escaped here, so that it is safe to show.
+impl fmt::Display for HexText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            b' '..=b'~' => write!(f, "{}", char::from(*byte)),
+            other => write!(f, "\\x{other:02x}"),
+        })
+    }
+}
+
 /// As written, where that is text.
 impl fmt::Debug for OctalText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,5 +123,6 @@ mod tests {
             |text: &str, meant: &str| assert!(HexText::new(text.as_bytes()).is(meant.as_bytes()), "{text}");
         hex("a\\x0ab\\x5c", "a\nb\\");
         hex("\\xg0\\x4", "\\xg0\\x4");
+        assert_eq!(HexText::new(b"a\\x0ab\x1b[1m\xff").to_string(), "a\\x0ab\\x1b[1m\\xff");
     }
 }

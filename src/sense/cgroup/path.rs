@@ -46,24 +46,40 @@ impl<'a> GroupPath<'a> {
     #[must_use]
     pub fn parse(path: &'a [u8]) -> Self {
         let mut found = Self::default();
+        let mut whose = Whose::System;
         for part in path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
             let part = part.strip_prefix(b"_").unwrap_or(part);
             found.pod = pod(part).or(found.pod);
-            if let Some(container) = container(part, found.pod.is_some() || is_engine_root(path)) {
-                found.container = Some(container);
-            }
-            if found.unit.is_none() {
-                if part.ends_with(b".slice") {
+            found.container =
+                container(part, found.pod.is_some() || is_engine_root(path)).or(found.container);
+            whose = match whose {
+                Whose::System if part.ends_with(b".slice") => {
                     found.slice = Some(part);
-                } else if is_unit(part) {
-                    found.unit = Some(part);
+                    Whose::System
                 }
-            } else if found.user_unit.is_none() && found.unit.is_some_and(is_user_manager) && is_unit(part) {
-                found.user_unit = Some(part);
-            }
+                Whose::System if is_unit(part) => {
+                    found.unit = Some(part);
+                    if is_user_manager(part) { Whose::User } else { Whose::Nobody }
+                }
+                Whose::User if part.ends_with(b".slice") => Whose::User,
+                Whose::User if is_unit(part) => {
+                    found.user_unit = Some(part);
+                    Whose::Nobody
+                }
+                Whose::System | Whose::User | Whose::Nobody => Whose::Nobody,
+            };
         }
         found
     }
+}
+
+/// Whose manager names the next part: slices, then one unit. What follows anything else is named by its owner: a
+/// systemd inside of a container has a `system.slice` of its own.
+#[derive(Clone, Copy)]
+enum Whose {
+    System,
+    User,
+    Nobody,
 }
 
 /// Has systemd give it processes: a service or a scope, and the helpers of mounts, swaps and sockets.

@@ -44,8 +44,11 @@ fn paths_name_slices_units_and_users() {
     // A user's group can't pass for a unit of the system.
     check(
         "/user.slice/user-1000.slice/user@1000.service/x/system.slice/sshd.service",
-        "user-1000.slice user@1000.service sshd.service - -",
+        "user-1000.slice user@1000.service - - -",
     );
+    // Nor can one of a systemd inside of a container.
+    check("/lxc.payload.web/system.slice/sshd.service", "- - - - -");
+    check("/system.slice/box.service/system.slice/sshd.service", "system.slice box.service - - -");
     check("/.service/x", "- - - - -");
 }
 
@@ -67,6 +70,7 @@ fn paths_name_pods_and_containers() {
     check(format!("/kubepods/burstable/pod{POD}/{ID}"), &format!("- - - {POD} Unnamed"));
     check(format!("/kubepods/besteffort/pod{POD}"), &format!("- - - {POD} -"));
     check(format!("/docker/{ID}"), "- - - - Unnamed");
+    check(format!("/docker/{ID}/system.slice/sshd.service"), "- - - - Unnamed");
     let scope = format!("docker-{ID}.scope");
     check(format!("/system.slice/{scope}"), &format!("system.slice {scope} - - Docker"));
     let scope = format!("libpod-{ID}.scope");

@@ -33,7 +33,7 @@ pub enum IoErrorKind {
 /// What befell an NVMe controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NvmeTrouble {
-    /// A request took too long; none for the one before 4.18 to 6.x's forms without a queue.
+    /// A request took too long; the queue is none where the line does not tell it.
     Timeout { queue: Option<u32> },
     /// The controller stopped and is reset.
     Reset,
