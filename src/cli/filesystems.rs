@@ -71,6 +71,6 @@ fn state(status: &FilesystemStatus, filesystems: &Filesystems) -> String {
         RoomAnswer::Failed(error) => safe(error),
         RoomAnswer::Usage(_) if status.forced_read_only => "made read-only by the kernel: damage".into(),
         RoomAnswer::Usage(_) if status.read_only => "read-only".into(),
-        RoomAnswer::Usage(_) => String::new(),
+        RoomAnswer::Usage(_) => "writable".into(),
     }
 }
