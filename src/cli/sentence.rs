@@ -1,7 +1,8 @@
 //! A record as one sentence. Every kind has its own: a new kind does not compile without one.
 
 use crate::model::{
-    Applied, Evidence, Human, PauseScope, Peer, Reading, RecordBody, Resolution, Verification,
+    Applied, Delivery, Evidence, Human, NoticeId, PauseScope, Peer, Reading, RecordBody, Resolution,
+    Verification,
 };
 
 use super::page::{safe, subject};
@@ -55,6 +56,7 @@ fn raw(body: &RecordBody) -> String {
             let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
             format!("{incident} escalated: {why}; tried {tried}")
         }
+        RecordBody::Told { notice, delivery } => told(*notice, delivery),
         RecordBody::Acknowledged { incident, by } => format!("{incident} acknowledged by {}", who(by)),
         RecordBody::IncidentResolved { incident, how, why } => {
             format!("{incident} over, {}: {why}", resolution(*how))
@@ -84,6 +86,20 @@ fn raw(body: &RecordBody) -> String {
         }
         RecordBody::Pruned { through, records } => {
             format!("{records} old records dropped, through {through}")
+        }
+    }
+}
+
+fn told(notice: NoticeId, delivery: &Delivery) -> String {
+    let what = match notice {
+        NoticeId::Escalation { incident, .. } => format!("the escalation of {incident}"),
+        NoticeId::Proposal { proposal, .. } => format!("the question {proposal}"),
+    };
+    match delivery {
+        Delivery::Taken => format!("people were told of {what}"),
+        Delivery::NoChannel => format!("no [escalation] hook is set to tell people of {what}"),
+        Delivery::Undeliverable { tries, why } => {
+            format!("nobody could be told of {what} in {tries} tries: {why}")
         }
     }
 }

@@ -13,6 +13,7 @@ mod io;
 mod memory;
 mod repair;
 mod snapshot;
+mod telling;
 mod upkeep;
 mod verification;
 
@@ -26,8 +27,8 @@ use std::time::Duration;
 use crate::assess::View;
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, Reply, RuleName, Sample,
-    Subject, Timestamp, UnitName, UnitsUpdate,
+    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, NoticeId, RecordBody, Reply, RuleName,
+    Sample, Subject, Timestamp, UnitName, UnitsUpdate,
 };
 use crate::policy::Policy;
 use crate::verify::Watch;
@@ -64,8 +65,8 @@ pub struct Engine {
     watches: BTreeMap<ActionId, Watch>,
     /// Permits whose intent is not durable yet.
     permits: BTreeMap<RecordTicket, Permit>,
-    /// Escalations whose record is not durable yet.
-    escalations: BTreeMap<RecordTicket, IncidentId>,
+    /// What people are being told.
+    tellings: BTreeMap<NoticeId, telling::Telling>,
     /// Answers to commands whose record is not durable yet: what a person was told must not be forgotten.
     replies: BTreeMap<RecordTicket, (CommandTicket, Reply)>,
     /// Evidence that was asked for, and until when it is waited for.
@@ -103,7 +104,7 @@ impl Engine {
             sought: BTreeMap::new(),
             watches: BTreeMap::new(),
             permits: BTreeMap::new(),
-            escalations: BTreeMap::new(),
+            tellings: BTreeMap::new(),
             replies: BTreeMap::new(),
             evidence: BTreeMap::new(),
             looks: BTreeMap::new(),
@@ -116,11 +117,12 @@ impl Engine {
             setup,
         };
         engine.note_probe_limits();
-        engine.record(RecordBody::AgentStarted {
+        let started = engine.record(RecordBody::AgentStarted {
             version: engine.setup.version.clone(),
             boot: engine.setup.boot,
             policy: engine.setup.policy.digest.clone(),
         });
+        engine.take_up_untold(started);
         engine.take_up_open_actions();
         engine.take_up_open_conditions();
         engine.settle();
@@ -142,13 +144,14 @@ impl Engine {
                     let why = "its intent could not be recorded".to_owned();
                     self.acted(permit.action(), Applied::Withdrawn { why });
                 }
-                self.escalations.remove(&ticket);
+                self.tell_unrecorded(ticket);
                 if let Some((command, _)) = self.replies.remove(&ticket) {
                     let reply = Reply::Refused("it could not be recorded".into());
                     self.effects.push(Effect::Reply { ticket: command, reply });
                 }
             }
             Input::Acted { action, applied } => self.acted(action, applied),
+            Input::Told { notice, failed } => self.told(notice, &failed),
             Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
             Input::Command { ticket, by, command } => {
                 let before = self.next_ticket;
@@ -199,6 +202,7 @@ impl Engine {
         self.verify();
         self.advance_incidents();
         self.prove_stability();
+        self.tell_again();
     }
 
     /// Wants to be called at `moment`, or before.
@@ -246,12 +250,7 @@ impl Engine {
         for (ticket, reply) in std::mem::replace(&mut self.replies, waiting).into_values() {
             self.effects.push(Effect::Reply { ticket, reply });
         }
-        let waiting = self.escalations.split_off(&later);
-        for incident in std::mem::replace(&mut self.escalations, waiting).into_values() {
-            if let Some(incident) = self.memory.incidents.get(&incident) {
-                self.effects.push(Effect::Escalate(Box::new(incident.clone())));
-            }
-        }
+        self.tell_what_is_recorded(ticket);
     }
 
     fn withdraw_permits(&mut self, why: &str) {

@@ -8,8 +8,8 @@ use crate::guard::{
 };
 use crate::model::{
     ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState, Mode,
-    Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName,
-    Verification,
+    NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject,
+    UnitName, Verification,
 };
 use crate::policy::Rule;
 
@@ -18,6 +18,9 @@ use super::{Effect, Engine};
 
 /// A unit that can't be found for so long, in several looks, is gone.
 const SEEK_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A person is told once about an incident, also when it comes back: the first is the last.
+const ESCALATIONS_PER_INCIDENT: u32 = 1;
 
 impl Engine {
     pub(super) fn advance_incidents(&mut self) {
@@ -156,8 +159,10 @@ impl Engine {
             severity: incident.severity,
             why,
             tried,
+            count: ESCALATIONS_PER_INCIDENT,
         });
-        self.escalations.insert(ticket, incident.id);
+        let notice = NoticeId::Escalation { incident: incident.id, count: ESCALATIONS_PER_INCIDENT };
+        self.owe(notice, ticket);
     }
 
     fn effective_mode(&self, incident: &Incident) -> Mode {
@@ -340,7 +345,9 @@ impl Engine {
             self.record(RecordBody::ProposalExpired { proposal });
         }
         self.wake_at(proposal.expires.boot);
-        self.record(RecordBody::Proposed(proposal));
+        let notice = NoticeId::Proposal { incident: incident.id, proposal: proposal.id };
+        let ticket = self.record(RecordBody::Proposed(proposal));
+        self.owe(notice, ticket);
     }
 
     /// Gathers what the guards look at and hands it to `body`.

@@ -20,7 +20,7 @@ pub struct Sizes {
     pub histories: usize,
     pub conditions: usize,
     pub looks: usize,
-    /// Watches, permits, escalations, replies and evidence that wait for something.
+    /// Watches, permits, what people are being told, replies and evidence that wait for something.
     pub waiting: usize,
 }
 
@@ -33,8 +33,10 @@ impl Engine {
             WallTime::from_unix_millis(self.now.wall.unix_millis().saturating_sub(millis))
         };
         let incidents = self.memory.incidents.values();
-        let current =
-            incidents.filter(|it| it.closed.is_none() || self.memory.histories.contains_key(&it.subject));
+        let untold = |id| self.memory.untold.iter().any(|notice| notice.incident() == id);
+        let current = incidents.filter(|it| {
+            it.closed.is_none() || self.memory.histories.contains_key(&it.subject) || untold(it.id)
+        });
         let mut moments: Vec<WallTime> = current.map(|it| it.opened.wall).collect();
         let attempts = self.memory.histories.values().filter_map(|history| history.attempts.first());
         moments.extend(attempts.map(|at| back(self.now.boot.since(at))));
@@ -58,7 +60,7 @@ impl Engine {
             waiting: self.sought.len()
                 + self.watches.len()
                 + self.permits.len()
-                + self.escalations.len()
+                + self.tellings.len()
                 + self.replies.len()
                 + self.evidence.len(),
         }

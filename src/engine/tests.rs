@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Effect, Engine, Input, Memory, Setup};
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Entry, RecordBody, Sample, Subject, Timestamp, UnitName, UnitStatus,
-    UnitsUpdate, WallTime,
+    ActionId, Applied, BootId, BootTime, Delivery, Entry, RecordBody, Sample, Subject, Timestamp, UnitName,
+    UnitStatus, UnitsUpdate, WallTime,
 };
 use crate::policy::Policy;
 
@@ -169,4 +169,22 @@ fn nobody_is_told_about_a_unit_before_it_was_seen() {
     }
     let told = life.records.iter().any(|it| matches!(it, RecordBody::Escalated { .. }));
     assert!(!told && !life.resolved(), "{:?}", life.records);
+}
+
+/// Ledgers from before tellings were recorded: who was told then is not told again.
+#[test]
+fn an_old_escalation_counts_as_told_and_a_new_one_does_not() {
+    let told_again = |count: Option<u32>| {
+        let mut memory = cut_short();
+        let mut escalated =
+            json!({"record": "escalated", "incident": "inc-1", "severity": "page", "why": "it", "tried": []});
+        if let Some(count) = count {
+            escalated["count"] = json!(count);
+        }
+        memory.recover(&Entry { at: at(0), boot: boot(), body: body(escalated) });
+        let life = Life::start(memory);
+        life.records.iter().any(|it| matches!(it, RecordBody::Told { delivery: Delivery::NoChannel, .. }))
+    };
+    assert!(!told_again(None));
+    assert!(told_again(Some(1)));
 }

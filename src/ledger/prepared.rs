@@ -1,6 +1,8 @@
 //! An entry in its stored form: canonical JSON, and the columns by which it is found.
 
-use crate::model::{ActionId, Durability, Entry, IncidentId, Intent, Proposal, ProposalId, RecordBody};
+use crate::model::{
+    ActionId, Durability, Entry, IncidentId, Intent, NoticeId, Proposal, ProposalId, RecordBody,
+};
 
 use super::Unwritable;
 
@@ -87,6 +89,10 @@ impl Keys {
             RecordBody::Applied { action, .. } => ("applied", Some(*action), None),
             RecordBody::Verified { action, .. } => ("verified", Some(*action), None),
             RecordBody::Escalated { .. } => ("escalated", None, None),
+            RecordBody::Told { notice: NoticeId::Proposal { proposal, .. }, .. } => {
+                ("told", None, Some(*proposal))
+            }
+            RecordBody::Told { notice: NoticeId::Escalation { .. }, .. } => ("told", None, None),
             RecordBody::Acknowledged { .. } => ("acknowledged", None, None),
             RecordBody::IncidentResolved { .. } => ("incident-resolved", None, None),
             RecordBody::Paused { .. } => ("paused", None, None),

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionId, Applied, BootId, Evidence, Finding, IncidentId, InvocationId, Mode, PauseId, PauseScope, Peer,
-    Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq, Severity, Subject, Timestamp,
-    UnitName, Verification,
+    ActionId, Applied, BootId, Delivery, Evidence, Finding, IncidentId, InvocationId, Mode, NoticeId,
+    PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq,
+    Severity, Subject, Timestamp, UnitName, Verification,
 };
 
 /// Version of the record's JSON form. A reader refuses a newer one and keeps the file.
@@ -132,6 +132,15 @@ pub enum RecordBody {
         severity: Severity,
         why: String,
         tried: Vec<String>,
+        /// Which escalation of the incident it is, from 1. 0 in ledgers from before [`RecordBody::Told`] was recorded:
+        /// these count as told.
+        #[serde(default)]
+        count: u32,
+    },
+    /// A person was told of an escalation or a proposal, or could not be.
+    Told {
+        notice: NoticeId,
+        delivery: Delivery,
     },
     Acknowledged {
         incident: IncidentId,
@@ -210,6 +219,8 @@ impl RecordBody {
     pub const fn durability(&self) -> Durability {
         match self {
             Self::ChainStarted { .. }
+            // What is taken up from the life before is acted on: it must be as safe as it was asked to be.
+            | Self::AgentStarted { .. }
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::Intended(_)
@@ -218,22 +229,24 @@ impl RecordBody {
             | Self::Escalated { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
+            // A person is told its number: it must never mean another proposal.
+            | Self::Proposed(_)
             | Self::OperatorStopped { .. }
             | Self::OperatorStopEnded { .. }
             // Without it, recovery would take the step for time that has passed.
             | Self::ClockStepped { .. }
             | Self::LedgerRecovered { .. }
             | Self::Pruned { .. } => Durability::Synced,
-            Self::AgentStarted { .. }
-            | Self::AgentStopping { .. }
+            Self::AgentStopping { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRejected { .. }
             | Self::IncidentOpened { .. }
             | Self::IncidentReopened { .. }
             | Self::EvidenceTaken { .. }
             | Self::Held { .. }
-            | Self::Proposed(_)
             | Self::ProposalExpired { .. }
+            // Lost with the power, it is told once more.
+            | Self::Told { .. }
             | Self::Acknowledged { .. }
             | Self::IncidentResolved { .. }
             | Self::StabilityProven { .. } => Durability::Written,
@@ -253,6 +266,7 @@ impl RecordBody {
             | Self::IncidentResolved { incident, .. }
             | Self::Proposed(Proposal { incident, .. })
             | Self::Intended(Intent { incident, .. }) => Some(*incident),
+            Self::Told { notice, .. } => Some(notice.incident()),
             Self::ChainStarted { .. }
             | Self::AgentStarted { .. }
             | Self::AgentStopping { .. }

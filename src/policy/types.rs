@@ -109,12 +109,12 @@ pub struct UnitTuning {
     pub depends_on: Vec<UnitName>,
 }
 
-/// Where an escalation goes besides the ledger.
+/// How people are told of escalations and proposals besides the ledger; [`crate::model::Notice`] is what they get.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EscalationHooks {
-    /// A command that gets the escalation as JSON on its standard input.
+    /// A command that gets the notice as JSON on its standard input.
     pub exec: Option<Vec<String>>,
-    /// A file that gets one JSON line an escalation.
+    /// A file that gets one JSON line a notice.
     pub file: Option<PathBuf>,
 }
 

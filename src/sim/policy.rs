@@ -68,6 +68,7 @@ pub fn policy(wishes: &Wishes, digest: &str) -> Arc<Policy> {
             length: Duration::from_hours(WINDOW.1),
         },
     };
+    policy.escalation.exec = Some(vec!["/usr/local/bin/page".into()]);
     policy.digest = digest.to_owned();
     policy.protected.extend(patterns(&wishes.protected));
     policy.maintenance = wishes.window.iter().map(window).collect();

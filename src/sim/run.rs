@@ -121,6 +121,7 @@ pub(super) enum Event {
     Overdue(u32, ActionId),
     Report(u32, ActionId, Applied),
     Evidence(u32, IncidentId),
+    Hook(super::hook::Call),
     Answer(ProposalId, bool),
     Hazard(Box<Hazard>),
     NextHazard,
@@ -196,7 +197,7 @@ pub(super) struct Run {
     next_command: u64,
     checkers: Checkers,
     pub(super) transcript: Transcript,
-    stats: Stats,
+    pub(super) stats: Stats,
     /// Acts that an agent had under way when it died; only for [`Sabotage::SecondAct`].
     pub(super) unfinished: Vec<Running>,
 }
@@ -280,6 +281,9 @@ impl Run {
         while self.checkers.violations().is_empty() && self.turn() {}
         if self.checkers.violations().is_empty() && self.calm {
             self.see(&Seen::TheEnd);
+        }
+        if self.checkers.violations().is_empty() {
+            self.see(&Seen::Over);
         }
         self.check_fold();
         self.stats.simulated = self.t;
@@ -408,6 +412,7 @@ impl Run {
             | Event::Overdue(..)
             | Event::Report(..)
             | Event::Evidence(..) => {}
+            Event::Hook(call) => self.hook_ends(call),
             Event::Answer(proposal, yes) => {
                 let reason = "not now".to_owned();
                 let command =
@@ -501,10 +506,7 @@ impl Run {
                 self.later(wait, Event::Evidence(self.life, incident));
             }
             Effect::Look(subject) => self.look(subject),
-            Effect::Escalate(incident) => {
-                self.stats.pages += 1;
-                self.see(&Seen::Escalated { incident: &incident });
-            }
+            Effect::Tell { notice, .. } => self.call_hook(notice),
             Effect::Reply { ticket, reply } => {
                 if let Some(command) = self.commands.remove(&ticket) {
                     self.see(&Seen::Replied { command: &command, reply: &reply });

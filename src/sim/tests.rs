@@ -310,15 +310,13 @@ fn a_lost_bus_holds_everything_until_all_is_listed_again() {
     insta::assert_snapshot!(tell(web(), Wishes::default(), 3, vec![(60, lost), (70, killed(0))]));
 }
 
-/// Every effect boundary of one repair is survived: by a kill, and by a power cut.
-#[test]
-fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
+/// Every effect boundary of a story is survived: by a kill, and by a power cut.
+fn check_every_boundary(wishes: &Wishes, minutes: u64, event: &(u64, Hazard)) {
     let options = |crash_at| {
         let mut world = World::default();
         world.units = web();
-        let events = vec![(60_000, broken(0, Some(20)))];
-        let script = Some(Script { world, wishes: Wishes::default(), events });
-        Options { length: 20 * 60_000, crash_at, transcript: true, script, ..Options::random(1, 0) }
+        let script = Some(Script { world, wishes: wishes.clone(), events: vec![event.clone()] });
+        Options { length: minutes * 60_000, crash_at, transcript: true, script, ..Options::random(1, 0) }
     };
     let boundaries = run(options(None)).boundaries;
     assert!(boundaries > 20, "{boundaries}");
@@ -328,4 +326,31 @@ fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
             assert!(outcome.violations.is_empty(), "boundary {boundary}: {}", story(&outcome));
         }
     }
+}
+
+#[test]
+fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
+    check_every_boundary(&Wishes::default(), 20, &(60_000, broken(0, Some(20))));
+}
+
+/// Between the record of an escalation and the hook there is an instant, and after the hook another.
+#[test]
+fn a_crash_at_any_boundary_of_an_escalation_loses_no_page() {
+    check_every_boundary(&Wishes::default(), 40, &(60_000, broken(0, None)));
+}
+
+#[test]
+fn a_crash_at_any_boundary_of_a_proposal_loses_no_question() {
+    let wishes = Wishes { approved: vec![unit_name("web")], ..Wishes::default() };
+    check_every_boundary(&wishes, 20, &(60_000, killed(0)));
+}
+
+#[test]
+fn a_hook_that_fails_is_tried_again_and_given_up() {
+    let deaf = |minutes: u64| Hazard::Weather { what: Weather::DeafHook, length: minutes * 60_000 };
+    let told = |minutes| tell(web(), Wishes::default(), 60, vec![(50, deaf(minutes)), (60, broken(0, None))]);
+    let late = told(4);
+    assert!(late.matches("page ").count() > 1 && late.contains("told of the escalation: Taken"), "{late}");
+    let never = told(60);
+    assert!(never.contains("told of the escalation: Undeliverable { tries: 6"), "{never}");
 }

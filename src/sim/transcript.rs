@@ -182,6 +182,9 @@ pub(super) fn record_line(entry: &Entry) -> String {
         RecordBody::Escalated { incident, severity, why, .. } => {
             format!("{incident} escalated ({severity:?}): {why}")
         }
+        RecordBody::Told { notice, delivery } => {
+            format!("{} told of the {}: {delivery:?}", notice.incident(), notice.kind())
+        }
         RecordBody::Acknowledged { incident, by } => format!("{incident} acknowledged by {}", by.name),
         RecordBody::IncidentResolved { incident, how, why } => {
             format!("{incident} resolved ({how:?}): {why}")
@@ -213,7 +216,13 @@ pub(super) fn effect_line(effect: &Effect) -> Option<String> {
             let targets: Vec<String> = permit.targets().iter().map(ToString::to_string).collect();
             Some(format!("  act     {} {} {}", permit.action(), permit.remedy(), targets.join(", ")))
         }
-        Effect::Escalate(incident) => Some(format!("  page    {} about {}", incident.id, incident.subject)),
+        Effect::Tell { notice, .. } => {
+            let what = match notice.id.kind() {
+                "proposal" => "ask",
+                _ => "page",
+            };
+            Some(format!("  {what:<7} {} about {}", notice.incident.id, notice.incident.subject))
+        }
         Effect::Reply { reply, .. } => Some(format!("  reply   {reply:?}")),
         Effect::TakeEvidence { .. } | Effect::Look(_) => None,
     }
