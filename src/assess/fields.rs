@@ -1,8 +1,8 @@
 //! Readings by the names that the rule language uses. The list of names is `model::field`.
 
 use crate::model::{
-    Absence, FieldValue, HostVitals, LoadAverage, MainExit, Memory, Pressure, PressureAverages, Reading,
-    ServiceDetails, Subject,
+    Absence, FieldValue, HostVitals, LoadAverage, MainExit, Memory, Owed, Pressure, PressureAverages,
+    Reading, ServiceDetails, Subject,
 };
 
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
@@ -24,6 +24,15 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
         },
         Subject::Unit(unit) => match view.unit(unit) {
             Some(facts) if name == "unresponsive" => unresponsive(view, facts),
+            Some(_) if name == "dependency_failed" => {
+                let given_up = view.owed.get(unit) == Some(&Owed::StartGivenUp);
+                Reading::Value(FieldValue::Bool(given_up))
+            }
+            Some(_) if name == "left_behind" => {
+                let left =
+                    matches!(view.owed.get(unit), Some(Owed::StoppedAlong { with }) if view.is_up(with));
+                Reading::Value(FieldValue::Bool(left))
+            }
             Some(facts) => unit_field(facts, name),
             None => Reading::Absent(Absence::NotObserved),
         },
@@ -74,7 +83,6 @@ fn unit_field(facts: &UnitFacts, name: &str) -> Reading<FieldValue> {
         "load_state" => text(status.load.as_str()),
         "active_state" => text(status.active.as_str()),
         "sub_state" => text(&status.sub),
-        "dependency_failed" => Reading::Value(FieldValue::Bool(facts.dependency_failed)),
         "restarts_10m" => {
             let recent = |at: &&crate::model::BootTime| facts.read_at.since(**at) <= RESTARTS_WINDOW;
             Reading::Value(number(facts.restarts.iter().filter(recent).count() as u64))

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::model::{
-    Absence, ActiveState, BootTime, Health, HostActivity, HostVitals, JobEvent, JobKind, JobResult,
-    ProbeResult, Reading, Sample, Subject, UnitName, UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, Health, HostActivity, HostVitals, JobEvent, MainExit, Owed, ProbeResult,
+    Reading, Sample, ServiceResult, Subject, UnitName, UnitStatus, UnitsUpdate,
 };
 
 /// The window of the field `restarts_10m`.
@@ -31,8 +31,12 @@ pub struct UnitFacts {
     /// When the status was read. The view as a whole says whether it is still true.
     pub read_at: BootTime,
     pub probe: Option<ProbeState>,
-    /// Its last start was given up because of a dependency.
-    pub dependency_failed: bool,
+    /// systemd has unloaded it since: what is known of it is from before, and has to be read again.
+    pub unloaded: bool,
+    /// When it was last seen to leave the state of being up.
+    pub went_down: Option<BootTime>,
+    /// The last job that stopped it, and when its end was told.
+    pub stop_job: Option<(BootTime, u32)>,
     /// When the service manager restarted it by itself, oldest first.
     pub(super) restarts: VecDeque<BootTime>,
     /// CPU time at an earlier reading, and the use since.
@@ -46,7 +50,9 @@ impl UnitFacts {
             status,
             read_at,
             probe: None,
-            dependency_failed: false,
+            unloaded: false,
+            went_down: None,
+            stop_job: None,
             restarts: VecDeque::new(),
             cpu_before: None,
             cpu_percent: Reading::Absent(Absence::TooEarly),
@@ -61,11 +67,12 @@ impl UnitFacts {
             // Failures in a row are those of one run: a new one is not judged by the end of the one before.
             probe.failures = 0;
         }
+        if self.status.active.is_up() && !status.active.is_up() {
+            self.went_down = Some(at);
+        }
         self.status = status;
         self.read_at = at;
-        if self.status.active.is_up() {
-            self.dependency_failed = false;
-        }
+        self.unloaded = false;
         if let (Some(before), Some(after)) = (before, self.restart_counter()) {
             let new =
                 usize::try_from(after.saturating_sub(before)).unwrap_or(RESTARTS_KEPT).min(RESTARTS_KEPT);
@@ -125,7 +132,7 @@ impl UnitFacts {
 
     /// The end of a stop is told before the unit is read again, and one that is unloaded with its stop is never read
     /// again: the run that was known as up is over. A run that began since stays.
-    fn take_stop(&mut self, job: &JobEvent) {
+    fn take_stop(&mut self, job: &JobEvent, at: BootTime) {
         let Reading::Value(after) = job.active_after else { return };
         if !job.stopped_the_unit() || after.is_up() || !self.status.active.is_up() {
             return;
@@ -136,27 +143,31 @@ impl UnitFacts {
         {
             return;
         }
+        self.went_down = Some(at);
         self.status.active = after;
         after.as_str().clone_into(&mut self.status.sub);
     }
 
-    fn take_job(&mut self, job: &JobEvent) {
-        self.take_stop(job);
-        match (job.job.kind, job.result) {
-            (JobKind::Start | JobKind::Restart | JobKind::Other, JobResult::Dependency) => {
-                self.dependency_failed = true;
+    fn take_job(&mut self, job: &JobEvent, at: BootTime) {
+        if job.stopped_the_unit() {
+            self.stop_job = Some((at, job.job.id));
+        }
+        self.take_stop(job, at);
+    }
+
+    /// systemd has unloaded it: it is at rest, and what was of its last run is forgotten.
+    fn unload(&mut self) {
+        self.unloaded = true;
+        self.status.active = ActiveState::Inactive;
+        "dead".clone_into(&mut self.status.sub);
+        self.status.job = Reading::Absent(Absence::NotApplicable);
+        if let Reading::Value(details) = &mut self.status.details {
+            details.invocation = Reading::Absent(Absence::NotApplicable);
+            if let Reading::Value(service) = &mut details.service {
+                service.result = ServiceResult::Success;
+                service.exit = MainExit::None;
+                service.restarts = 0;
             }
-            (JobKind::Stop, JobResult::Done) => self.dependency_failed = false,
-            (
-                JobKind::Start | JobKind::Stop | JobKind::Restart | JobKind::Reload | JobKind::Other,
-                JobResult::Done
-                | JobResult::Canceled
-                | JobResult::Timeout
-                | JobResult::Failed
-                | JobResult::Dependency
-                | JobResult::Skipped
-                | JobResult::Other,
-            ) => {}
         }
     }
 }
@@ -181,6 +192,8 @@ pub struct View {
     pub agent: AgentFacts,
     /// Failures in a row that make a probed unit unresponsive, from the policy in force.
     pub probe_limits: BTreeMap<UnitName, u32>,
+    /// Units that should be up. They are kept in view when systemd unloads them: at rest, and not gone.
+    pub owed: BTreeMap<UnitName, Owed>,
 }
 
 impl Default for View {
@@ -193,6 +206,7 @@ impl Default for View {
             activity_at: None,
             agent: AgentFacts::default(),
             probe_limits: BTreeMap::new(),
+            owed: BTreeMap::new(),
         }
     }
 }
@@ -232,7 +246,7 @@ impl View {
         }
         for job in &sample.jobs {
             if let Some(facts) = self.units.get_mut(&job.unit) {
-                facts.take_job(job);
+                facts.take_job(job, at);
             }
             touched.insert(Subject::Unit(job.unit.clone()));
         }
@@ -278,6 +292,12 @@ impl View {
                 self.forget(removed, touched);
                 self.hear(at);
             }
+            UnitsUpdate::NoSuchUnit(name) => {
+                if self.units.remove(name).is_some() {
+                    touched.insert(Subject::Unit(name.clone()));
+                }
+                self.hear(at);
+            }
             UnitsUpdate::Alive => self.hear(at),
             UnitsUpdate::Lost { why } => self.heard = Err(why.clone()),
         }
@@ -309,7 +329,12 @@ impl View {
 
     fn forget(&mut self, gone: &[UnitName], touched: &mut BTreeSet<Subject>) {
         for name in gone {
-            if self.units.remove(name).is_some() {
+            if self.owed.contains_key(name) {
+                if let Some(facts) = self.units.get_mut(name) {
+                    facts.unload();
+                    touched.insert(Subject::Unit(name.clone()));
+                }
+            } else if self.units.remove(name).is_some() {
                 touched.insert(Subject::Unit(name.clone()));
             }
         }

@@ -1,7 +1,7 @@
 //! A record as one sentence. Every kind has its own: a new kind does not compile without one.
 
 use crate::model::{
-    Applied, Delivery, Evidence, Human, NoticeId, PauseScope, Peer, Reading, RecordBody, Resolution,
+    Applied, Delivery, Evidence, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody, Resolution,
     Verification,
 };
 
@@ -75,6 +75,15 @@ fn raw(body: &RecordBody) -> String {
             format!("{unit} was stopped on purpose; it is left alone")
         }
         RecordBody::OperatorStopEnded { unit } => format!("{unit} was started again; it is watched"),
+        RecordBody::StartOwed { unit, because: Owed::StoppedAlong { with } } => {
+            format!("{unit} was stopped along with {with}; it is started when that is back")
+        }
+        RecordBody::StartOwed { unit, because: Owed::StartGivenUp } => {
+            format!(
+                "the start of {unit} was given up because of a dependency; it is started when that is back"
+            )
+        }
+        RecordBody::StartNoLongerOwed { unit } => format!("{unit} is no longer waited for"),
         RecordBody::StabilityProven { subject: of } => {
             format!("{} has been well for long enough; its attempts are forgotten", subject(of))
         }

@@ -156,15 +156,15 @@ impl Hands {
     async fn look_at_unit(&self, unit: UnitName) {
         self.probes.probe_now(&unit);
         let mut sample = Sample::empty(clock::now());
-        let (statuses, removed) = match self.manager.look(&unit).await {
-            Ok(status) => (vec![status], Vec::new()),
-            Err(ManagerError::NoSuchUnit(unit)) => (Vec::new(), vec![unit]),
+        let units = match self.manager.look(&unit).await {
+            Ok(status) => UnitsUpdate::Changed { statuses: vec![status], removed: Vec::new() },
+            Err(ManagerError::NoSuchUnit(unit)) => UnitsUpdate::NoSuchUnit(unit),
             Err(error) => {
                 tracing::debug!(%unit, %error, "a unit could not be looked at");
                 return;
             }
         };
-        sample.units = Some(UnitsUpdate::Changed { statuses, removed });
+        sample.units = Some(units);
         self.tell(Input::Sample(sample)).await;
     }
 

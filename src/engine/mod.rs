@@ -13,6 +13,7 @@ mod io;
 mod memory;
 mod repair;
 mod snapshot;
+mod stops;
 mod telling;
 mod upkeep;
 mod verification;
@@ -63,6 +64,10 @@ pub struct Engine {
     sought: BTreeMap<IncidentId, BootTime>,
     /// Verifications under way.
     watches: BTreeMap<ActionId, Watch>,
+    /// Stops that were noted as an operator's and may have another cause.
+    stops: BTreeMap<UnitName, stops::UnexplainedStop>,
+    /// Units that a look did not find, in this call.
+    gone_for_good: BTreeSet<UnitName>,
     /// Permits whose intent is not durable yet.
     permits: BTreeMap<RecordTicket, Permit>,
     /// What people are being told.
@@ -103,6 +108,8 @@ impl Engine {
             conditions: BTreeMap::new(),
             sought: BTreeMap::new(),
             watches: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            gone_for_good: BTreeSet::new(),
             permits: BTreeMap::new(),
             tellings: BTreeMap::new(),
             replies: BTreeMap::new(),
@@ -198,6 +205,8 @@ impl Engine {
     fn settle(&mut self) {
         self.deadline = None;
         self.expire();
+        self.explain_stops();
+        self.settle_what_is_owed();
         self.assess();
         self.verify();
         self.advance_incidents();
@@ -232,6 +241,10 @@ impl Engine {
             self.touched.extend(self.conditions.keys().map(|(_, subject)| subject.clone()));
             self.touched.extend(self.memory.operator_stopped.iter().cloned().map(Subject::Unit));
         }
+        if let Some(UnitsUpdate::NoSuchUnit(unit)) = &sample.units {
+            self.gone_for_good.insert(unit.clone());
+        }
+        self.touch_owed(&touched);
         self.touched.extend(touched);
         self.note_operator_stops(sample);
     }
@@ -283,6 +296,7 @@ impl Engine {
             Some(UnitsUpdate::Changed { statuses, removed }) => {
                 statuses.iter().map(|it| &it.name).chain(removed).collect()
             }
+            Some(UnitsUpdate::NoSuchUnit(unit)) => BTreeSet::from([unit]),
             Some(UnitsUpdate::Alive | UnitsUpdate::Lost { .. }) | None => BTreeSet::new(),
         };
         for (subject, look) in &mut self.looks {

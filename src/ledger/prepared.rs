@@ -99,6 +99,8 @@ impl Keys {
             RecordBody::Resumed { .. } => ("resumed", None, None),
             RecordBody::OperatorStopped { .. } => ("operator-stopped", None, None),
             RecordBody::OperatorStopEnded { .. } => ("operator-stop-ended", None, None),
+            RecordBody::StartOwed { .. } => ("start-owed", None, None),
+            RecordBody::StartNoLongerOwed { .. } => ("start-no-longer-owed", None, None),
             RecordBody::StabilityProven { .. } => ("stability-proven", None, None),
             RecordBody::ClockStepped { .. } => ("clock-stepped", None, None),
             RecordBody::LedgerRecovered { .. } => ("ledger-recovered", None, None),

@@ -173,6 +173,16 @@ pub enum RecordBody {
     OperatorStopEnded {
         unit: UnitName,
     },
+    /// The unit is down through no fault of its own and by nobody's order: it is to be started when its time comes. Ends
+    /// the note of an operator's stop, when it was taken for one.
+    StartOwed {
+        unit: UnitName,
+        because: Owed,
+    },
+    /// It is up, was stopped on purpose, or is gone.
+    StartNoLongerOwed {
+        unit: UnitName,
+    },
     /// The unit has been well for long enough: its backoff and attempts are forgotten.
     StabilityProven {
         subject: Subject,
@@ -192,6 +202,16 @@ pub enum RecordBody {
         through: Seq,
         records: u64,
     },
+}
+
+/// Why a unit should be up that is down, without a fault of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "why")]
+pub enum Owed {
+    /// The service manager stopped it along with this one (`BindsTo=`, `PartOf=`, `Requires=`).
+    StoppedAlong { with: UnitName },
+    /// A start was asked for, and given up because something that it requires did not come up.
+    StartGivenUp,
 }
 
 /// A ledger that could not be read to its end, kept under another name.
@@ -233,6 +253,8 @@ impl RecordBody {
             | Self::Proposed(_)
             | Self::OperatorStopped { .. }
             | Self::OperatorStopEnded { .. }
+            // It ends what forbids to act.
+            | Self::StartOwed { .. }
             // Without it, recovery would take the step for time that has passed.
             | Self::ClockStepped { .. }
             | Self::LedgerRecovered { .. }
@@ -249,6 +271,7 @@ impl RecordBody {
             | Self::Told { .. }
             | Self::Acknowledged { .. }
             | Self::IncidentResolved { .. }
+            | Self::StartNoLongerOwed { .. }
             | Self::StabilityProven { .. } => Durability::Written,
         }
     }
@@ -281,6 +304,8 @@ impl RecordBody {
             | Self::Resumed { .. }
             | Self::OperatorStopped { .. }
             | Self::OperatorStopEnded { .. }
+            | Self::StartOwed { .. }
+            | Self::StartNoLongerOwed { .. }
             | Self::StabilityProven { .. }
             | Self::ClockStepped { .. }
             | Self::LedgerRecovered { .. }

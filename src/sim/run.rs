@@ -635,7 +635,7 @@ impl Run {
                 stopped.insert(unit.clone());
                 runs.extend(run.map(|run| (unit.clone(), run)));
             }
-            if let RecordBody::OperatorStopEnded { unit } = &entry.body {
+            if let RecordBody::OperatorStopEnded { unit } | RecordBody::StartOwed { unit, .. } = &entry.body {
                 stopped.remove(unit);
                 runs.remove(unit);
             }

@@ -60,8 +60,16 @@ fn relate(unit: &mut Unit, index: UnitIndex, rng: &mut Rng) {
     if rng.per_mille(250) {
         unit.wants.push(rng.index(index));
     }
+    if rng.per_mille(100) {
+        unit.binds_to.push(rng.index(index));
+    }
+    if rng.per_mille(100) {
+        unit.part_of.push(rng.index(index));
+    }
+    unit.unloads = rng.per_mille(150);
     let other = rng.index(index);
-    if rng.per_mille(40) && !unit.requires.contains(&other) && !unit.wants.contains(&other) {
+    let related = [&unit.binds_to, &unit.part_of].iter().any(|list| list.contains(&other));
+    if !related && rng.per_mille(40) && !unit.requires.contains(&other) && !unit.wants.contains(&other) {
         unit.conflicts.push(other);
     }
 }

@@ -252,6 +252,63 @@ fn a_start_by_hand_that_fails_at_once_is_repaired() {
     assert!(told.contains("no longer kept down") && told.contains("resolved (Repaired)"), "{told}");
 }
 
+/// `app` hangs on `db` by this relation.
+fn pair(relate: impl Fn(&mut Unit)) -> Vec<Unit> {
+    let mut units = vec![Unit::new(unit_name("db")), Unit::new(unit_name("app"))];
+    relate(&mut units[1]);
+    units
+}
+
+const fn stop(unit: UnitIndex) -> Hazard {
+    Hazard::OperatorStop { unit, fails: false }
+}
+
+const fn start(unit: UnitIndex) -> Hazard {
+    Hazard::OperatorStart { unit }
+}
+
+fn started_again(units: Vec<Unit>, events: Vec<(u64, Hazard)>) -> bool {
+    let told = tell(units, Wishes::default(), 10, events);
+    told.contains("unit-left-behind on app.service") && told.contains("start app.service")
+}
+
+#[test]
+fn what_was_stopped_along_is_started_when_its_cause_is_back() {
+    let part_of = || pair(|app| app.part_of.push(0));
+    let requires = || pair(|app| app.requires.push(0));
+    let binds_to = || pair(|app| app.binds_to.push(0));
+    for units in [part_of(), requires(), binds_to()] {
+        assert!(started_again(units, vec![(60, stop(0)), (120, start(0))]));
+    }
+    assert!(started_again(binds_to(), vec![(60, killed(0))]), "its cause was repaired");
+    let unloaded = pair(|app| {
+        app.part_of.push(0);
+        app.unloads = true;
+    });
+    assert!(started_again(unloaded, vec![(60, stop(0)), (120, start(0))]), "systemd forgot it meanwhile");
+}
+
+#[test]
+fn what_was_stopped_by_hand_is_not_started_with_another() {
+    let part_of = || pair(|app| app.part_of.push(0));
+    assert!(!started_again(part_of(), vec![(60, stop(1)), (61, stop(0)), (120, start(0))]), "before");
+    assert!(!started_again(part_of(), vec![(60, stop(0)), (80, stop(1)), (120, start(0))]), "after");
+    assert!(!started_again(part_of(), vec![(60, stop(1)), (80, killed(0))]), "its cause fell later");
+    let wants = pair(|app| app.wants.push(0));
+    assert!(!started_again(wants, vec![(60, stop(0)), (61, stop(1)), (120, start(0))]), "not related so");
+}
+
+/// A unit that is not enabled is unloaded as soon as its start is given up.
+#[test]
+fn a_start_that_was_given_up_is_made_up_for_when_the_dependency_is_back() {
+    let units = pair(|app| {
+        app.requires.push(0);
+        app.unloads = true;
+    });
+    let events = vec![(60, stop(1)), (70, broken(0, Some(60))), (80, start(1))];
+    insta::assert_snapshot!(tell(units, Wishes::default(), 10, events));
+}
+
 /// What was done to a unit that is gone for good is not remembered for ever.
 #[test]
 fn the_history_of_a_vanished_unit_is_dropped() {

@@ -96,6 +96,7 @@ fn sample_line(sample: &Sample) -> Option<String> {
             parts.extend(statuses.iter().map(unit_words));
             parts.extend(removed.iter().map(|name| format!("{name} is gone")));
         }
+        Some(UnitsUpdate::NoSuchUnit(name)) => parts.push(format!("there is no unit {name}")),
         Some(UnitsUpdate::Lost { why }) => parts.push(format!("the service manager is lost: {why}")),
     }
     for job in &sample.jobs {
@@ -196,6 +197,8 @@ pub(super) fn record_line(entry: &Entry) -> String {
         },
         RecordBody::OperatorStopped { unit, .. } => format!("{unit} was stopped by an operator"),
         RecordBody::OperatorStopEnded { unit } => format!("{unit} is no longer kept down by an operator"),
+        RecordBody::StartOwed { unit, because } => format!("{unit} is owed a start: {because:?}"),
+        RecordBody::StartNoLongerOwed { unit } => format!("{unit} is no longer owed a start"),
         RecordBody::StabilityProven { subject } => format!("{subject} has proven stable"),
         RecordBody::ClockStepped { forward, by } => {
             format!("clock stepped {} by {}s", if *forward { "forward" } else { "back" }, by.as_secs())

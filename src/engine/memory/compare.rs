@@ -40,6 +40,7 @@ impl Memory {
                 "operator's stops",
                 mine.operator_stopped == theirs.operator_stopped && mine.stopped_runs == theirs.stopped_runs,
             ),
+            ("starts owed", mine.owed == theirs.owed),
             ("acts left half done", mine.half_done == theirs.half_done),
             ("what is to be told", mine.untold == theirs.untold),
             ("counts", mine.counts == theirs.counts),

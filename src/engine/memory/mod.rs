@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::guard::{Attempts, Faults, History};
 use crate::model::{
     ActionId, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
-    InvocationId, NoticeId, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, RuleName,
-    Subject, Timestamp, UnitName,
+    InvocationId, NoticeId, Owed, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy,
+    RuleName, Subject, Timestamp, UnitName,
 };
 
 use acts::Action;
@@ -52,6 +52,8 @@ pub struct Memory {
     /// Incidents whose last act was a reset and a start that may have got no further than the reset: the unit then is
     /// at rest, and its fault is out of sight and not over.
     pub(super) half_done: BTreeSet<IncidentId>,
+    /// Units that should be up, and since when that is noted.
+    pub(super) owed: BTreeMap<UnitName, (Owed, BootTime)>,
     /// Recorded, and not known to have reached anybody.
     pub(super) untold: BTreeSet<NoticeId>,
 }
@@ -81,6 +83,7 @@ impl Memory {
         // The next boot starts what is enabled: a stop by hand does not outlive it.
         self.operator_stopped.clear();
         self.stopped_runs.clear();
+        self.owed.clear();
         self.shift(by);
     }
 
@@ -225,7 +228,16 @@ impl Memory {
             RecordBody::Resumed { pause, .. } => {
                 self.pauses.remove(pause);
             }
+            RecordBody::StartOwed { unit, because } => {
+                self.operator_stopped.remove(unit);
+                self.stopped_runs.remove(unit);
+                self.owed.insert(unit.clone(), (because.clone(), at.boot));
+            }
+            RecordBody::StartNoLongerOwed { unit } => {
+                self.owed.remove(unit);
+            }
             RecordBody::OperatorStopped { unit, run } => {
+                self.owed.remove(unit);
                 self.operator_stopped.insert(unit.clone());
                 if let Some(run) = run {
                     self.stopped_runs.insert(unit.clone(), (*run, at.boot));

@@ -120,7 +120,7 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
         || !unit.probed && unit.hung
         || unit.conflicts.iter().any(|rival| facts.world.units[*rival].is_up());
     lasting
-        || unit.requires.iter().chain(&unit.wants).any(|need| {
+        || [&unit.requires, &unit.wants, &unit.binds_to, &unit.part_of].into_iter().flatten().any(|need| {
             let other = &facts.world.units[*need];
             depth < 6 && !other.is_up() && (other.gone || hindered(*need, facts, depth + 1) || !other.is_up())
         })
