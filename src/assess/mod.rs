@@ -8,7 +8,7 @@ mod view;
 
 pub use condition::{Change, advance};
 pub use fields::{describe, read_field};
-pub use view::{AgentFacts, ProbeState, UnitFacts, View};
+pub use view::{AgentFacts, ProbeLimits, ProbeState, UnitFacts, View};
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,17 @@ pub struct ProbeState {
     /// The latest answer, and when it came; a probe that could not run is a failed reading.
     pub latest: Reading<Health>,
     pub at: BootTime,
+    /// It was healthy at least once in the present run.
+    pub answered: bool,
+}
+
+/// What the policy says of a unit's probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeLimits {
+    /// Failures in a row that make the unit unresponsive.
+    pub failures: u32,
+    /// So long after its start a unit need not answer.
+    pub grace: Duration,
 }
 
 /// One unit, with what only time can tell.
@@ -31,10 +42,15 @@ pub struct UnitFacts {
     /// When the status was read. The view as a whole says whether it is still true.
     pub read_at: BootTime,
     pub probe: Option<ProbeState>,
+    /// When the present run was first seen: no earlier than it began.
+    pub run_since: BootTime,
     /// systemd has unloaded it since: what is known of it is from before, and has to be read again.
     pub unloaded: bool,
     /// When it was last seen to leave the state of being up.
     pub went_down: Option<BootTime>,
+    /// Since when it is being stopped, or was; none when it went down by itself. A unit that has failed and is then told
+    /// to stop was not taken down by that.
+    pub stopping_since: Option<BootTime>,
     /// The last job that stopped it, and when its end was told.
     pub stop_job: Option<(BootTime, u32)>,
     /// When the service manager restarted it by itself, oldest first.
@@ -50,8 +66,10 @@ impl UnitFacts {
             status,
             read_at,
             probe: None,
+            run_since: read_at,
             unloaded: false,
             went_down: None,
+            stopping_since: None,
             stop_job: None,
             restarts: VecDeque::new(),
             cpu_before: None,
@@ -61,14 +79,23 @@ impl UnitFacts {
 
     fn take(&mut self, status: UnitStatus, at: BootTime) {
         let before = self.restart_counter();
+        let another = status.invocation() != self.status.invocation();
+        if another {
+            self.run_since = at;
+        }
         if let Some(probe) = &mut self.probe
-            && (!status.active.is_up() || status.invocation() != self.status.invocation())
+            && (!status.active.is_up() || another)
         {
             // Failures in a row are those of one run: a new one is not judged by the end of the one before.
             probe.failures = 0;
+            probe.answered = false;
         }
         if self.status.active.is_up() && !status.active.is_up() {
             self.went_down = Some(at);
+            self.stopping_since = (status.active == ActiveState::Deactivating).then_some(at);
+        }
+        if status.active.is_up() || status.active == ActiveState::Activating {
+            self.stopping_since = None;
         }
         self.status = status;
         self.read_at = at;
@@ -127,7 +154,13 @@ impl UnitFacts {
             // It could not run: that says nothing about the unit, neither way.
             Reading::Absent(_) | Reading::Failed(_) => failures,
         };
-        self.probe = Some(ProbeState { failures, latest: health, at });
+        let answered = match &health {
+            Reading::Value(Health::Healthy { .. }) => true,
+            Reading::Value(Health::Unhealthy { .. }) | Reading::Absent(_) | Reading::Failed(_) => {
+                self.probe.as_ref().is_some_and(|probe| probe.answered)
+            }
+        };
+        self.probe = Some(ProbeState { failures, latest: health, at, answered });
     }
 
     /// The end of a stop is told before the unit is read again, and one that is unloaded with its stop is never read
@@ -144,6 +177,7 @@ impl UnitFacts {
             return;
         }
         self.went_down = Some(at);
+        self.stopping_since = Some(at);
         self.status.active = after;
         after.as_str().clone_into(&mut self.status.sub);
     }
@@ -190,8 +224,8 @@ pub struct View {
     /// When the activity was read.
     pub activity_at: Option<BootTime>,
     pub agent: AgentFacts,
-    /// Failures in a row that make a probed unit unresponsive, from the policy in force.
-    pub probe_limits: BTreeMap<UnitName, u32>,
+    /// What the policy in force says of probed units.
+    pub probe_limits: BTreeMap<UnitName, ProbeLimits>,
     /// Units that should be up. They are kept in view when systemd unloads them: at rest, and not gone.
     pub owed: BTreeMap<UnitName, Owed>,
 }

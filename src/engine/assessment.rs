@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::assess::{advance, describe, read_field};
+use crate::assess::{ProbeLimits, advance, describe, read_field};
 use crate::model::{Condition, Finding, RecordBody, Resolution, Subject, UnitName};
 use crate::policy::{Policy, Rule};
 
@@ -198,7 +198,12 @@ impl Engine {
 
     pub(super) fn note_probe_limits(&mut self) {
         let probes = self.setup.policy.probes.iter();
-        self.view.probe_limits = probes.map(|probe| (probe.unit.clone(), probe.failures)).collect();
+        self.view.probe_limits = probes
+            .map(|probe| {
+                let limits = ProbeLimits { failures: probe.failures, grace: probe.grace };
+                (probe.unit.clone(), limits)
+            })
+            .collect();
     }
 
     fn touch_everything(&mut self) {

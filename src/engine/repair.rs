@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::policy::Rule;
 
-use super::memory::{Answer, OpenFaults};
+use super::memory::{Answer, CAME_BACK, OpenFaults};
 use super::{Effect, Engine};
 
 /// A unit that can't be found for so long, in several looks, is gone.
@@ -249,6 +249,7 @@ impl Engine {
     fn expectation(&self, rule: &Rule, unit: &UnitName) -> Expectation {
         let absent = Reading::Absent(crate::model::Absence::NotObserved);
         let status = self.view.unit(unit).map(|facts| &facts.status);
+        let probe = self.setup.policy.probe_of(unit);
         Expectation {
             invocation_before: status.map_or(absent, crate::model::UnitStatus::invocation),
             restarts_before: match status.map(crate::model::UnitStatus::service) {
@@ -256,8 +257,9 @@ impl Engine {
                 None => Reading::Absent(crate::model::Absence::NotObserved),
             },
             settle: self.setup.policy.limits.settle,
-            within: rule.verify_within,
-            probed: self.setup.policy.probe_of(unit).is_some(),
+            // What may take long to answer after a start is not judged before.
+            within: probe.map_or(rule.verify_within, |probe| rule.verify_within.max(probe.grace)),
+            probed: probe.is_some(),
         }
     }
 
@@ -393,7 +395,9 @@ impl Engine {
 }
 
 fn how_it_ended(incident: &Incident) -> (Resolution, &'static str) {
-    let last = incident.timeline.iter().rev().find_map(|entry| entry.tried.as_ref());
+    // What was tried before it came back has not ended this.
+    let since = incident.timeline.iter().rev().take_while(|entry| entry.what != CAME_BACK);
+    let last = since.filter_map(|entry| entry.tried.as_ref()).next();
     match last.and_then(|tried| tried.verification.as_ref()) {
         Some(Verification::Confirmed { .. }) => (Resolution::Repaired, "repaired, and verified"),
         Some(Verification::Refuted { .. } | Verification::Inconclusive { .. }) | None => {

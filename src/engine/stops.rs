@@ -17,6 +17,8 @@ use super::Engine;
 /// What is not explained by then stays an operator's order.
 const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
 
+/// A stop that takes longer than this (TimeoutStopSec= is 90 s by default) explains nothing.
+const STOP_TAKES: Duration = Duration::from_mins(2);
 /// Units that are owed a start at one time: on a host with more, somebody is at work on all of it.
 const OWED_MAX: usize = 1000;
 
@@ -26,8 +28,8 @@ pub(super) struct UnexplainedStop {
     at: BootTime,
     /// systemd numbers the jobs of a transaction in the order in which they are made: what causes, before what is caused.
     job: u32,
-    /// When the unit was seen to go down. Once it is unloaded, nobody knows any more.
-    went_down: Option<BootTime>,
+    /// Since when the unit was seen to be stopped. Once it is unloaded, nobody knows any more.
+    since: Option<BootTime>,
 }
 
 impl Engine {
@@ -55,8 +57,8 @@ impl Engine {
             if !self.memory.operator_stopped.contains(&job.unit) {
                 // What was stopped along and is stopped once more, is stopped on purpose.
                 if !self.memory.owed.contains_key(&job.unit) {
-                    let went_down = self.view.unit(&job.unit).and_then(|facts| facts.went_down);
-                    let stop = UnexplainedStop { at: sample.at.boot, job: job.job.id, went_down };
+                    let since = self.view.unit(&job.unit).and_then(|facts| facts.stopping_since);
+                    let stop = UnexplainedStop { at: sample.at.boot, job: job.job.id, since };
                     self.stops.insert(job.unit.clone(), stop);
                 }
                 let run = job.invocation_after.value().copied();
@@ -142,8 +144,8 @@ impl Engine {
     /// same time, by a job that systemd made before, and the relation between them hands that on.
     fn handed_on_by(&self, unit: &UnitName, stop: UnexplainedStop) -> Option<UnitName> {
         let relations = &self.view.unit(unit)?.status.details.value()?.relations;
-        let went_down = stop.went_down?;
-        let around = |at: BootTime| at + EXPLAIN_WITHIN >= went_down && stop.at + EXPLAIN_WITHIN >= at;
+        let since = stop.since.filter(|since| stop.at.since(*since) <= STOP_TAKES)?;
+        let around = |at: BootTime| at + EXPLAIN_WITHIN >= since && stop.at + EXPLAIN_WITHIN >= at;
         let by_order = relations.requires.iter().chain(&relations.part_of).chain(&relations.binds_to);
         let ordered = by_order.filter_map(|other| {
             let cause = self.view.unit(other)?;

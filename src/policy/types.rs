@@ -77,6 +77,8 @@ pub struct Probe {
     pub timeout: Duration,
     /// Failures in a row that make the unit unresponsive: the default of `probe_failures` in rules.
     pub failures: u32,
+    /// For so long after a start, failures say nothing, until the first healthy answer of that run.
+    pub grace: Duration,
 }
 
 /// A service of the second manager: how it is started, stopped and known to be alive.

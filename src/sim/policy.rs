@@ -58,6 +58,7 @@ pub fn policy(wishes: &Wishes, digest: &str) -> Arc<Policy> {
         interval: PROBE_INTERVAL,
         timeout: Duration::from_secs(2),
         failures: 3,
+        grace: Duration::from_secs(60),
     };
     let window = |units: &Vec<UnitName>| Maintenance {
         name: "nightly".into(),

@@ -27,6 +27,9 @@ pub(super) fn host(rng: &mut Rng) -> (World, Wishes) {
         unit.stop_takes = rng.range(5, 1500);
         unit.can_reload = rng.per_mille(300);
         unit.probed = rng.per_mille(350);
+        if unit.probed && rng.per_mille(300) {
+            unit.answers_after = rng.range(1000, 50_000);
+        }
         unit.restart_prevented = rng.per_mille(30);
         unit.fails_on_stop = rng.per_mille(200);
         if rng.per_mille(300) {

@@ -165,7 +165,7 @@ impl Run {
             Reading::Failed("no file descriptors left".into())
         } else if found.hung {
             Reading::Value(Health::Unhealthy { why: "no answer within 2s".into() })
-        } else if up {
+        } else if up && self.t >= found.began + found.answers_after {
             Reading::Value(Health::Healthy { latency: std::time::Duration::from_millis(1) })
         } else {
             Reading::Value(Health::Unhealthy { why: "connection refused".into() })

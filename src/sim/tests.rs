@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_many_small_lives() {
 }
 
 /// Seeds that once broke a promise: seed, hours, and what was wrong.
-const FOUND: [(u64, u64, &str); 11] = [
+const FOUND: [(u64, u64, &str); 12] = [
     (4, 8, "an early defect of the engine"),
     (7, 8, "an early defect of the engine"),
     (203, 8, "a record that a power cut took counted for a checker"),
@@ -37,6 +37,11 @@ const FOUND: [(u64, u64, &str); 11] = [
     (277, 14, "a dependant that was coming up was taken down along"),
     (434, 50, "a start by hand that failed at once left the note of the operator's stop standing"),
     (436, 9, "a page of an earlier fault counted for a later one"),
+    (
+        65,
+        6,
+        "a stop by hand of a unit that had failed long before passed for one that another unit handed on",
+    ),
     (1045, 8, "a rival that was coming up did not count as running"),
 ];
 
@@ -216,6 +221,21 @@ fn a_hung_service_is_restarted_when_its_probe_says_so() {
     insta::assert_snapshot!(tell(units, wishes, 3, vec![(60, Hazard::Hang { unit: 0, for_good: false })]));
 }
 
+/// It answers forty seconds after each start, and its probe fails all the while.
+#[test]
+fn a_service_that_starts_slowly_is_not_restarted_for_it() {
+    let mut units = web();
+    units[0].probed = true;
+    units[0].answers_after = 40_000;
+    let wishes = Wishes { probed: vec![unit_name("web")], ..Wishes::default() };
+    let told = tell(units.clone(), wishes.clone(), 10, vec![(60, killed(0)), (200, start(0))]);
+    assert!(!told.contains("unit-unresponsive"), "{told}");
+    assert!(told.contains("resolved (Repaired)"), "{told}");
+    let told = tell(units, wishes, 10, vec![(60, Hazard::Hang { unit: 0, for_good: false })]);
+    assert_eq!(told.matches("act-").count(), told.matches("act-1").count(), "once: {told}");
+    assert!(told.contains("resolved (Repaired)"), "{told}");
+}
+
 #[test]
 fn a_permanent_breakage_ends_in_one_page_and_slow_retries() {
     insta::assert_snapshot!(tell(web(), Wishes::default(), 60, vec![(60, broken(0, None))]));
@@ -294,6 +314,9 @@ fn what_was_stopped_by_hand_is_not_started_with_another() {
     assert!(!started_again(part_of(), vec![(60, stop(1)), (61, stop(0)), (120, start(0))]), "before");
     assert!(!started_again(part_of(), vec![(60, stop(0)), (80, stop(1)), (120, start(0))]), "after");
     assert!(!started_again(part_of(), vec![(60, stop(1)), (80, killed(0))]), "its cause fell later");
+    let events = vec![(60, broken(1, None)), (70, stop(0)), (110, stop(1)), (170, start(0))];
+    let told = tell(part_of(), Wishes::default(), 10, events);
+    assert!(!told.contains("app.service is owed"), "it had failed before: {told}");
     let wants = pair(|app| app.wants.push(0));
     assert!(!started_again(wants, vec![(60, stop(0)), (61, stop(1)), (120, start(0))]), "not related so");
 }

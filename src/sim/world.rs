@@ -81,6 +81,10 @@ pub struct Unit {
     pub restarts: u32,
     pub can_reload: bool,
     pub probed: bool,
+    /// It answers its probe so long after its run began.
+    pub answers_after: Moment,
+    /// When its run began.
+    pub began: Moment,
     pub start_takes: Moment,
     pub stop_takes: Moment,
     pub restart_wait: Moment,
@@ -129,6 +133,8 @@ impl Unit {
             restarts: 0,
             can_reload: false,
             probed: false,
+            answers_after: 0,
+            began: 0,
             start_takes: 300,
             stop_takes: 200,
             restart_wait: 100,
@@ -606,6 +612,7 @@ impl World {
         let takes = unit.start_takes;
         let needed_is_down = |other: UnitIndex, world: &Self| !world.units[other].is_up();
         self.units[index].invocation = Some(self.fresh_invocation());
+        self.units[index].began = now;
         self.set(index, ActiveState::Activating, "start");
         match self.units[index].ailment_at(now) {
             Ailment::None | Ailment::FallsOver { .. } => self.schedule(index, takes, Step::Started),

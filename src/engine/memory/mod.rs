@@ -18,6 +18,9 @@ use crate::model::{
 
 use acts::Action;
 
+/// What the timeline says where an incident opens again: what was tried before is of an earlier fault.
+pub(super) const CAME_BACK: &str = "the fault came back";
+
 /// The answer to a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -131,7 +134,7 @@ impl Memory {
         match &entry.body {
             RecordBody::IncidentOpened { incident, .. } => self.open(*incident, &entry.body, at),
             RecordBody::IncidentReopened { incident, finding } => {
-                self.change(*incident, at, "the fault came back", |it| {
+                self.change(*incident, at, CAME_BACK, |it| {
                     it.state = IncidentState::Open;
                     it.finding = finding.clone();
                     it.closed = None;

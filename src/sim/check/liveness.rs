@@ -118,10 +118,28 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
         || mode_of(&unit.name, facts) != Mode::Auto
         || unit.hung && facts.wishes.protected.contains(&unit.name)
         || !unit.probed && unit.hung
+        || unit.hung && takes_down_protected(index, facts)
         || unit.conflicts.iter().any(|rival| facts.world.units[*rival].is_up());
     lasting
         || [&unit.requires, &unit.wants, &unit.binds_to, &unit.part_of].into_iter().flatten().any(|need| {
             let other = &facts.world.units[*need];
             depth < 6 && !other.is_up() && (other.gone || hindered(*need, facts, depth + 1) || !other.is_up())
         })
+}
+
+/// Whether a restart would take a protected unit down along.
+fn takes_down_protected(index: UnitIndex, facts: &Facts<'_>) -> bool {
+    let mut seen = BTreeSet::from([index]);
+    let mut queue = vec![index];
+    while let Some(unit) = queue.pop() {
+        for other in facts.world.dependants(unit) {
+            if facts.world.units[other].is_up() && seen.insert(other) {
+                if facts.wishes.protected.contains(facts.name(other)) {
+                    return true;
+                }
+                queue.push(other);
+            }
+        }
+    }
+    false
 }
