@@ -225,9 +225,8 @@ fn a_fault_that_came_back_and_went_by_itself_was_not_repaired() {
     }
     let mut life = Life::start(memory);
     life.see(UnitsUpdate::Complete(vec![status("active")]), 2);
-    let how = life.records.iter().find_map(|record| match record {
-        RecordBody::IncidentResolved { how, .. } => Some(*how),
-        _ => None,
-    });
-    assert_eq!(how, Some(crate::model::Resolution::ClearedByItself), "{:?}", life.records);
+    let by_itself = |record: &RecordBody| {
+        matches!(record, RecordBody::IncidentResolved { how: crate::model::Resolution::ClearedByItself, .. })
+    };
+    assert!(life.records.iter().any(by_itself), "{:?}", life.records);
 }
