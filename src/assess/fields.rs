@@ -1,8 +1,9 @@
 //! Readings by the names that the rule language uses. The list of names is `model::field`.
 
 use crate::model::{
-    Absence, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit, Memory,
-    Pressure, PressureAverages, Reading, RoomAnswer, ServiceDetails, Subject, Usage,
+    Absence, ActiveState, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit,
+    Memory, Owed, Pressure, PressureAverages, Reading, RestartSetting, RoomAnswer, ServiceDetails, Subject,
+    Usage,
 };
 
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
@@ -30,6 +31,15 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
         },
         Subject::Unit(unit) => match view.unit(unit) {
             Some(facts) if name == "unresponsive" => unresponsive(view, facts),
+            Some(_) if name == "dependency_failed" => {
+                let given_up = view.owed.get(unit) == Some(&Owed::StartGivenUp);
+                Reading::Value(FieldValue::Bool(given_up))
+            }
+            Some(_) if name == "left_behind" => {
+                let left =
+                    matches!(view.owed.get(unit), Some(Owed::StoppedAlong { with }) if view.is_up(with));
+                Reading::Value(FieldValue::Bool(left))
+            }
             Some(facts) => unit_field(facts, name),
             None => Reading::Absent(Absence::NotObserved),
         },
@@ -58,7 +68,26 @@ pub fn describe(view: &View, subject: &Subject, names: &[&'static str]) -> Strin
         Reading::Value(FieldValue::Float(number)) => Some(format!("{name} {number:.1}")),
         Reading::Value(FieldValue::Text(text)) => Some(format!("{name} {text}")),
     });
-    parts.collect::<Vec<_>>().join(", ")
+    let mut parts: Vec<String> = parts.collect();
+    parts.extend(gave_up(view, subject).map(str::to_owned));
+    parts.join(", ")
+}
+
+/// systemd 252 keeps the result of the last exit when a `Restart=` loop runs into the start limit: that it has given
+/// up shows only in that the unit is failed although its setting would have it restarted once more.
+fn gave_up(view: &View, subject: &Subject) -> Option<&'static str> {
+    let status = &view.unit(subject.unit()?)?.status;
+    let Reading::Value(service) = status.service() else { return None };
+    let would_restart = match service.restart {
+        RestartSetting::Always | RestartSetting::OnFailure => !service.restart_prevented,
+        RestartSetting::No
+        | RestartSetting::OnSuccess
+        | RestartSetting::OnAbnormal
+        | RestartSetting::OnAbort
+        | RestartSetting::OnWatchdog => false,
+    };
+    let gave_up = status.active == ActiveState::Failed && would_restart && service.restarts > 0;
+    gave_up.then_some("the service manager gave up restarting it (start limit)")
 }
 
 /// The trouble that a field of the host counts.
@@ -102,7 +131,6 @@ fn unit_field(facts: &UnitFacts, name: &str) -> Reading<FieldValue> {
         "load_state" => text(status.load.as_str()),
         "active_state" => text(status.active.as_str()),
         "sub_state" => text(&status.sub),
-        "dependency_failed" => Reading::Value(FieldValue::Bool(facts.dependency_failed)),
         "restarts_10m" => {
             let recent = |at: &&crate::model::BootTime| facts.read_at.since(**at) <= RESTARTS_WINDOW;
             Reading::Value(number(facts.restarts.iter().filter(recent).count() as u64))
@@ -123,7 +151,13 @@ fn unit_field(facts: &UnitFacts, name: &str) -> Reading<FieldValue> {
 
 fn unresponsive(view: &View, facts: &UnitFacts) -> Reading<FieldValue> {
     match (&facts.probe, view.probe_limits.get(&facts.status.name)) {
-        (Some(probe), Some(limit)) => Reading::Value(FieldValue::Bool(probe.failures >= *limit)),
+        // It is starting: whether it hangs or is slow can't be told yet.
+        (Some(probe), Some(limits))
+            if !probe.answered && probe.failures > 0 && probe.at.since(facts.run_since) < limits.grace =>
+        {
+            Reading::Absent(Absence::TooEarly)
+        }
+        (Some(probe), Some(limits)) => Reading::Value(FieldValue::Bool(probe.failures >= limits.failures)),
         (None, Some(_)) => Reading::Absent(Absence::TooEarly),
         (_, None) => Reading::Absent(Absence::NotApplicable),
     }

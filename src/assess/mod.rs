@@ -10,7 +10,7 @@ mod view;
 pub use condition::{Change, advance};
 pub use fields::{describe, read_field};
 pub use kernel_log::KernelLogFacts;
-pub use view::{AgentFacts, ProbeState, UnitFacts, View};
+pub use view::{AgentFacts, ProbeLimits, ProbeState, UnitFacts, View};
 
 #[cfg(test)]
 mod tests;

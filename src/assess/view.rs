@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::kernel_log::KernelLogFacts;
 use crate::model::{
     Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostVitals,
-    JobEvent, JobKind, JobResult, MountPoint, ProbeResult, Reading, Sample, Subject, UnitName, UnitStatus,
-    UnitsUpdate,
+    JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Sample, ServiceResult, Subject,
+    UnitKind, UnitName, UnitStatus, UnitsUpdate,
 };
 
 /// The window of the field `restarts_10m`.
@@ -24,6 +24,17 @@ pub struct ProbeState {
     /// The latest answer, and when it came; a probe that could not run is a failed reading.
     pub latest: Reading<Health>,
     pub at: BootTime,
+    /// It was healthy at least once in the present run.
+    pub answered: bool,
+}
+
+/// What the policy says of a unit's probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeLimits {
+    /// Failures in a row that make the unit unresponsive.
+    pub failures: u32,
+    /// So long after its start a unit need not answer.
+    pub grace: Duration,
 }
 
 /// One unit, with what only time can tell.
@@ -33,8 +44,17 @@ pub struct UnitFacts {
     /// When the status was read. The view as a whole says whether it is still true.
     pub read_at: BootTime,
     pub probe: Option<ProbeState>,
-    /// Its last start was given up because of a dependency.
-    pub dependency_failed: bool,
+    /// When the present run was first seen: no earlier than it began.
+    pub run_since: BootTime,
+    /// systemd has unloaded it since: what is known of it is from before, and has to be read again.
+    pub unloaded: bool,
+    /// When it was last seen to fail, or a device to vanish, while nobody was stopping it.
+    pub fell: Option<BootTime>,
+    /// Since when it is being stopped, or was; none when it went down by itself. A unit that has failed and is then told
+    /// to stop was not taken down by that.
+    pub stopping_since: Option<BootTime>,
+    /// The last job that stopped it, and when its end was told.
+    pub stop_job: Option<(BootTime, u32)>,
     /// When the service manager restarted it by itself, oldest first.
     pub(super) restarts: VecDeque<BootTime>,
     /// CPU time at an earlier reading, and the use since.
@@ -48,7 +68,11 @@ impl UnitFacts {
             status,
             read_at,
             probe: None,
-            dependency_failed: false,
+            run_since: read_at,
+            unloaded: false,
+            fell: None,
+            stopping_since: None,
+            stop_job: None,
             restarts: VecDeque::new(),
             cpu_before: None,
             cpu_percent: Reading::Absent(Absence::TooEarly),
@@ -57,17 +81,29 @@ impl UnitFacts {
 
     fn take(&mut self, status: UnitStatus, at: BootTime) {
         let before = self.restart_counter();
+        let another = status.invocation() != self.status.invocation();
+        if another {
+            self.run_since = at;
+        }
         if let Some(probe) = &mut self.probe
-            && (!status.active.is_up() || status.invocation() != self.status.invocation())
+            && (!status.active.is_up() || another)
         {
             // Failures in a row are those of one run: a new one is not judged by the end of the one before.
             probe.failures = 0;
+            probe.answered = false;
+        }
+        if self.status.active.is_up() && !status.active.is_up() {
+            self.stopping_since = (status.active == ActiveState::Deactivating).then_some(at);
+        }
+        if status.active.is_up() || status.active == ActiveState::Activating {
+            self.stopping_since = None;
+        }
+        if falls(&self.status, &status) {
+            self.fell = Some(at);
         }
         self.status = status;
         self.read_at = at;
-        if self.status.active.is_up() {
-            self.dependency_failed = false;
-        }
+        self.unloaded = false;
         if let (Some(before), Some(after)) = (before, self.restart_counter()) {
             let new =
                 usize::try_from(after.saturating_sub(before)).unwrap_or(RESTARTS_KEPT).min(RESTARTS_KEPT);
@@ -122,12 +158,18 @@ impl UnitFacts {
             // It could not run: that says nothing about the unit, neither way.
             Reading::Absent(_) | Reading::Failed(_) => failures,
         };
-        self.probe = Some(ProbeState { failures, latest: health, at });
+        let answered = match &health {
+            Reading::Value(Health::Healthy { .. }) => true,
+            Reading::Value(Health::Unhealthy { .. }) | Reading::Absent(_) | Reading::Failed(_) => {
+                self.probe.as_ref().is_some_and(|probe| probe.answered)
+            }
+        };
+        self.probe = Some(ProbeState { failures, latest: health, at, answered });
     }
 
     /// The end of a stop is told before the unit is read again, and one that is unloaded with its stop is never read
     /// again: the run that was known as up is over. A run that began since stays.
-    fn take_stop(&mut self, job: &JobEvent) {
+    fn take_stop(&mut self, job: &JobEvent, at: BootTime) {
         let Reading::Value(after) = job.active_after else { return };
         if !job.stopped_the_unit() || after.is_up() || !self.status.active.is_up() {
             return;
@@ -138,29 +180,43 @@ impl UnitFacts {
         {
             return;
         }
+        self.stopping_since = Some(at);
         self.status.active = after;
         after.as_str().clone_into(&mut self.status.sub);
     }
 
-    fn take_job(&mut self, job: &JobEvent) {
-        self.take_stop(job);
-        match (job.job.kind, job.result) {
-            (JobKind::Start | JobKind::Restart | JobKind::Other, JobResult::Dependency) => {
-                self.dependency_failed = true;
+    fn take_job(&mut self, job: &JobEvent, at: BootTime) {
+        if job.stopped_the_unit() {
+            self.stop_job = Some((at, job.job.id));
+        }
+        self.take_stop(job, at);
+    }
+
+    /// systemd has unloaded it: it is at rest, and what was of its last run is forgotten.
+    fn unload(&mut self) {
+        self.unloaded = true;
+        self.status.active = ActiveState::Inactive;
+        "dead".clone_into(&mut self.status.sub);
+        self.status.job = Reading::Absent(Absence::NotApplicable);
+        if let Reading::Value(details) = &mut self.status.details {
+            details.invocation = Reading::Absent(Absence::NotApplicable);
+            if let Reading::Value(service) = &mut details.service {
+                service.result = ServiceResult::Success;
+                service.exit = MainExit::None;
+                service.restarts = 0;
             }
-            (JobKind::Stop, JobResult::Done) => self.dependency_failed = false,
-            (
-                JobKind::Start | JobKind::Stop | JobKind::Restart | JobKind::Reload | JobKind::Other,
-                JobResult::Done
-                | JobResult::Canceled
-                | JobResult::Timeout
-                | JobResult::Failed
-                | JobResult::Dependency
-                | JobResult::Skipped
-                | JobResult::Other,
-            ) => {}
         }
     }
+}
+
+/// Whether a unit went down by itself between these two. One that ended in good order may have been ended by a person
+/// without a job: umount(8), kill(1).
+fn falls(before: &UnitStatus, after: &UnitStatus) -> bool {
+    let stopping =
+        |status: &UnitStatus| matches!(&status.job, Reading::Value(job) if job.kind == JobKind::Stop);
+    let failed = before.active != ActiveState::Failed && after.active == ActiveState::Failed;
+    let vanished = after.name.kind() == UnitKind::Device && before.active.is_up() && !after.active.is_up();
+    (failed || vanished) && !stopping(before) && !stopping(after)
 }
 
 /// What the agent knows of itself.
@@ -185,8 +241,10 @@ pub struct View {
     /// When the activity was read.
     pub activity_at: Option<BootTime>,
     pub agent: AgentFacts,
-    /// Failures in a row that make a probed unit unresponsive, from the policy in force.
-    pub probe_limits: BTreeMap<UnitName, u32>,
+    /// What the policy in force says of probed units.
+    pub probe_limits: BTreeMap<UnitName, ProbeLimits>,
+    /// Units that should be up. They are kept in view when systemd unloads them: at rest, and not gone.
+    pub owed: BTreeMap<UnitName, Owed>,
 }
 
 impl Default for View {
@@ -202,6 +260,7 @@ impl Default for View {
             activity_at: None,
             agent: AgentFacts::default(),
             probe_limits: BTreeMap::new(),
+            owed: BTreeMap::new(),
         }
     }
 }
@@ -241,7 +300,7 @@ impl View {
         }
         for job in &sample.jobs {
             if let Some(facts) = self.units.get_mut(&job.unit) {
-                facts.take_job(job);
+                facts.take_job(job, at);
             }
             touched.insert(Subject::Unit(job.unit.clone()));
         }
@@ -293,6 +352,12 @@ impl View {
                     self.take_unit(status, at, touched);
                 }
                 self.forget(removed, touched);
+                self.hear(at);
+            }
+            UnitsUpdate::NoSuchUnit(name) => {
+                if self.units.remove(name).is_some() {
+                    touched.insert(Subject::Unit(name.clone()));
+                }
                 self.hear(at);
             }
             UnitsUpdate::Alive => self.hear(at),
@@ -377,7 +442,12 @@ impl View {
 
     fn forget(&mut self, gone: &[UnitName], touched: &mut BTreeSet<Subject>) {
         for name in gone {
-            if self.units.remove(name).is_some() {
+            if self.owed.contains_key(name) {
+                if let Some(facts) = self.units.get_mut(name) {
+                    facts.unload();
+                    touched.insert(Subject::Unit(name.clone()));
+                }
+            } else if self.units.remove(name).is_some() {
                 touched.insert(Subject::Unit(name.clone()));
             }
         }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Id128, InvocationId, JobOrigin, LoadState, Timestamp, UnitDetails, UnitFileState, UnitJob, UnitRelations,
-    WallTime,
+    Id128, InvocationId, JobKind, JobOrigin, JobResult, LoadState, Timestamp, UnitDetails, UnitFileState,
+    UnitJob, UnitRelations, WallTime,
 };
 
 const RUN: InvocationId = InvocationId(Id128::from_bytes([1; 16]));

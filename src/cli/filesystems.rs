@@ -44,10 +44,15 @@ pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: T
             page.next("prunella filesystems");
         }
         (Some(status), None) => {
-            let what = format!("{} on {} ({})", safe(&status.fs_type), safe(&status.source), status.class.as_str());
+            let what =
+                format!("{} on {} ({})", safe(&status.fs_type), safe(&status.source), status.class.as_str());
             page.labelled(Tone::Faint, "what", &what);
             let [size, free, used, inodes] = room(status);
-            page.labelled(Tone::Faint, "room", &format!("{free} of {size} free, {used} used, inodes {inodes}"));
+            page.labelled(
+                Tone::Faint,
+                "room",
+                &format!("{free} of {size} free, {used} used, inodes {inodes}"),
+            );
             page.labelled(Tone::Faint, "state", &state(status, filesystems));
             page.labelled(Tone::Faint, "incidents", "none, open or recent");
         }

@@ -1,7 +1,8 @@
 //! A record as one sentence. Every kind has its own: a new kind does not compile without one.
 
 use crate::model::{
-    Applied, Evidence, Human, PauseScope, Peer, Reading, RecordBody, Resolution, Verification,
+    Applied, Delivery, Evidence, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody, Resolution,
+    Verification,
 };
 
 use super::page::{safe, subject};
@@ -55,6 +56,7 @@ fn raw(body: &RecordBody) -> String {
             let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
             format!("{incident} escalated: {why}; tried {tried}")
         }
+        RecordBody::Told { notice, delivery } => told(*notice, delivery),
         RecordBody::Acknowledged { incident, by } => format!("{incident} acknowledged by {}", who(by)),
         RecordBody::IncidentResolved { incident, how, why } => {
             format!("{incident} over, {}: {why}", resolution(*how))
@@ -73,6 +75,15 @@ fn raw(body: &RecordBody) -> String {
             format!("{unit} was stopped on purpose; it is left alone")
         }
         RecordBody::OperatorStopEnded { unit } => format!("{unit} was started again; it is watched"),
+        RecordBody::StartOwed { unit, because: Owed::StoppedAlong { with } } => {
+            format!("{unit} was stopped along with {with}; it is started when that is back")
+        }
+        RecordBody::StartOwed { unit, because: Owed::StartGivenUp } => {
+            format!(
+                "the start of {unit} was given up because of a dependency; it is started when that is back"
+            )
+        }
+        RecordBody::StartNoLongerOwed { unit } => format!("{unit} is no longer waited for"),
         RecordBody::StabilityProven { subject: of } => {
             format!("{} has been well for long enough; its attempts are forgotten", subject(of))
         }
@@ -84,6 +95,20 @@ fn raw(body: &RecordBody) -> String {
         }
         RecordBody::Pruned { through, records } => {
             format!("{records} old records dropped, through {through}")
+        }
+    }
+}
+
+fn told(notice: NoticeId, delivery: &Delivery) -> String {
+    let what = match notice {
+        NoticeId::Escalation { incident, .. } => format!("the escalation of {incident}"),
+        NoticeId::Proposal { proposal, .. } => format!("the question {proposal}"),
+    };
+    match delivery {
+        Delivery::Taken => format!("people were told of {what}"),
+        Delivery::NoChannel => format!("no [escalation] hook is set to tell people of {what}"),
+        Delivery::Undeliverable { tries, why } => {
+            format!("nobody could be told of {what} in {tries} tries: {why}")
         }
     }
 }

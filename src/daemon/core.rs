@@ -287,7 +287,7 @@ impl Core {
                 Effect::Act(permit) => self.hands.act(permit),
                 Effect::TakeEvidence { incident, subject } => self.hands.take_evidence(incident, subject),
                 Effect::Look(subject) => self.hands.look(subject),
-                Effect::Escalate(incident) => self.hands.escalate(incident),
+                Effect::Tell { notice, channels } => self.hands.tell_people(notice, channels),
             }
         }
         Ok(())

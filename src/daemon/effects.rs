@@ -13,7 +13,8 @@ use crate::guard::Permit;
 use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
 use crate::model::{
-    Applied, Evidence, HostActivity, Incident, IncidentId, Reading, Sample, Subject, UnitName, UnitsUpdate,
+    Applied, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject, UnitName,
+    UnitsUpdate,
 };
 use crate::policy::{EscalationHooks, Policy};
 use crate::sense::activity::ActivityReader;
@@ -156,15 +157,15 @@ impl Hands {
     async fn look_at_unit(&self, unit: UnitName) {
         self.probes.probe_now(&unit);
         let mut sample = Sample::empty(clock::now());
-        let (statuses, removed) = match self.manager.look(&unit).await {
-            Ok(status) => (vec![status], Vec::new()),
-            Err(ManagerError::NoSuchUnit(unit)) => (Vec::new(), vec![unit]),
+        let units = match self.manager.look(&unit).await {
+            Ok(status) => UnitsUpdate::Changed { statuses: vec![status], removed: Vec::new() },
+            Err(ManagerError::NoSuchUnit(unit)) => UnitsUpdate::NoSuchUnit(unit),
             Err(error) => {
                 tracing::debug!(%unit, %error, "a unit could not be looked at");
                 return;
             }
         };
-        sample.units = Some(UnitsUpdate::Changed { statuses, removed });
+        sample.units = Some(units);
         self.tell(Input::Sample(sample)).await;
     }
 
@@ -182,13 +183,19 @@ impl Hands {
         self.tell(Input::Sample(sample)).await;
     }
 
-    pub(super) fn escalate(&self, incident: Box<Incident>) {
+    pub(super) fn tell_people(&self, notice: Box<Notice>, channels: Vec<Channel>) {
+        let hands = self.clone();
         let hooks = self.hooks.borrow().clone();
-        let slots = Arc::clone(&self.hook_slots);
+        let id = notice.id;
         tokio::spawn(async move {
-            if let Ok(_slot) = slots.acquire().await {
-                hooks::escalate(hooks, incident).await;
-            }
+            let _slot = hands.hook_slots.acquire().await;
+            let asked = channels.clone();
+            let told = tokio::spawn(async move { hooks::tell(&hooks, &notice, &channels).await });
+            let failed = match told.await {
+                Ok(failed) => failed,
+                Err(error) => asked.into_iter().map(|it| (it, format!("it broke off: {error}"))).collect(),
+            };
+            hands.tell(Input::Told { notice: id, failed }).await;
         });
     }
 }

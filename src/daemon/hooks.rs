@@ -1,36 +1,50 @@
-//! Tells a person: the command and the file that the policy names for escalations.
+//! Tells a person: the command and the file that the policy names for escalations and
+//! proposals.
 
 use std::io::Write;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::model::Incident;
+use crate::model::{Channel, Notice};
 use crate::policy::EscalationHooks;
 use crate::sense::child::{self, Job};
 
-/// A hook that takes longer is ended: the ledger has the escalation in any case.
+/// A hook that takes longer is ended, and counts as failed.
 const HOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// The file stops growing here; whoever reads it rotates it.
 const HOOK_FILE_MAX: u64 = 16 * 1024 * 1024;
 
-/// Runs every hook; what fails is logged, and lost only to the hook.
-pub(super) async fn escalate(hooks: EscalationHooks, incident: Box<Incident>) {
-    let text = match serde_json::to_string(&incident) {
+/// Tells through these channels; returns those that did not take it, each with the reason.
+pub(super) async fn tell(
+    hooks: &EscalationHooks,
+    notice: &Notice,
+    channels: &[Channel],
+) -> Vec<(Channel, String)> {
+    let text = match serde_json::to_string(notice) {
         Ok(text) => text,
         Err(error) => {
-            tracing::error!(incident = %incident.id, %error, "an escalation could not be written as JSON");
-            return;
+            let why = format!("it can't be written as JSON: {error}");
+            return channels.iter().map(|channel| (*channel, why.clone())).collect();
         }
     };
-    if let Some(path) = &hooks.file
-        && let Err(error) = append_line(path, &text)
-    {
-        tracing::error!(path = %path.display(), %error, "an escalation could not be appended to its file");
+    let mut failed = Vec::new();
+    for channel in channels {
+        let told = match (channel, &hooks.file, &hooks.exec) {
+            (Channel::File, Some(path), _) => {
+                append_line(path, &text).map_err(|error| format!("{}: {error}", path.display()))
+            }
+            (Channel::Exec, _, Some(argv)) => run(argv, &text).await,
+            // It left the policy a moment ago.
+            (Channel::File, None, _) | (Channel::Exec, _, None) => Ok(()),
+        };
+        if let Err(why) = told {
+            tracing::warn!(kind = notice.id.kind(), incident = %notice.id.incident(), channel = channel.as_str(),
+                "people could not be told: {why}");
+            failed.push((*channel, why));
+        }
     }
-    if let Some(argv) = &hooks.exec {
-        run(argv, &text).await;
-    }
+    failed
 }
 
 fn append_line(path: &std::path::Path, line: &str) -> std::io::Result<()> {
@@ -50,11 +64,11 @@ fn append_line(path: &std::path::Path, line: &str) -> std::io::Result<()> {
     file.sync_data()
 }
 
-async fn run(argv: &[String], text: &str) {
+async fn run(argv: &[String], text: &str) -> Result<(), String> {
     let job = Job::new(argv, HOOK_DEADLINE).with_stdin(text.as_bytes());
     match child::run(&job).await {
-        Ok(output) if output.exit.success() => {}
-        Ok(output) => tracing::error!(?argv, exit = %output.exit, "the escalation hook failed"),
-        Err(error) => tracing::error!(?argv, %error, "the escalation hook could not be run"),
+        Ok(output) if output.exit.success() => Ok(()),
+        Ok(output) => Err(format!("{} ended: {}", argv.join(" "), output.exit)),
+        Err(error) => Err(format!("{} could not be run: {error}", argv.join(" "))),
     }
 }

@@ -1,6 +1,6 @@
 //! The records that an operator wants to read in the journal as they happen. The ledger has them all.
 
-use crate::model::{Applied, Entry, RecordBody, Verification};
+use crate::model::{Applied, Delivery, Entry, Owed, RecordBody, Verification};
 
 /// One line for a record that matters to a person.
 pub(super) fn record(entry: &Entry) {
@@ -37,6 +37,10 @@ pub(super) fn record(entry: &Entry) {
         RecordBody::Escalated { incident, severity, why, .. } => {
             tracing::error!(%incident, ?severity, "escalated: {why}");
         }
+        RecordBody::Told { notice, delivery: Delivery::Undeliverable { tries, why } } => {
+            tracing::error!(incident = %notice.incident(), kind = notice.kind(), tries,
+                "nobody could be told: {why}");
+        }
         RecordBody::IncidentResolved { incident, why, .. } => tracing::info!(%incident, "resolved: {why}"),
         RecordBody::Paused { pause, until, by, reason, .. } => {
             tracing::warn!(%pause, by = by.name, until = %until.wall, "paused: {reason}");
@@ -45,6 +49,12 @@ pub(super) fn record(entry: &Entry) {
         RecordBody::OperatorStopped { unit, .. } => {
             tracing::info!(%unit, "an operator stopped it; it stays down");
         }
+        RecordBody::StartOwed { unit, because } => match because {
+            Owed::StoppedAlong { with } => {
+                tracing::info!(%unit, %with, "stopped along; it is started when that is back");
+            }
+            Owed::StartGivenUp => tracing::info!(%unit, "its start was given up because of a dependency"),
+        },
         RecordBody::Approved { proposal, by } => tracing::warn!(%proposal, by = by.name, "approved"),
         RecordBody::Denied { proposal, by, reason } => {
             tracing::warn!(%proposal, by = by.name, "denied: {reason}");
@@ -56,8 +66,10 @@ pub(super) fn record(entry: &Entry) {
         | RecordBody::PolicyRejected { .. }
         | RecordBody::EvidenceTaken { .. }
         | RecordBody::ProposalExpired { .. }
+        | RecordBody::Told { delivery: Delivery::Taken | Delivery::NoChannel, .. }
         | RecordBody::Acknowledged { .. }
         | RecordBody::OperatorStopEnded { .. }
+        | RecordBody::StartNoLongerOwed { .. }
         | RecordBody::StabilityProven { .. }
         | RecordBody::ClockStepped { .. }
         | RecordBody::LedgerRecovered { .. }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::assess::{advance, describe, read_field};
-use crate::model::{
-    Condition, Finding, Reading, RecordBody, Resolution, Sample, Subject, UnitKind, UnitName,
-};
+use crate::assess::{ProbeLimits, advance, describe, read_field};
+use crate::model::{Condition, Finding, Reading, RecordBody, Resolution, Subject, UnitName};
 use crate::policy::{Policy, Rule};
 
 use super::Engine;
@@ -173,7 +171,7 @@ impl Engine {
         }
     }
 
-    fn end_incidents_of(&mut self, subject: &Subject, why: &str) {
+    pub(super) fn end_incidents_of(&mut self, subject: &Subject, why: &str) {
         let ended: Vec<_> =
             self.memory.open_incidents().filter(|it| it.subject == *subject).map(|it| it.id).collect();
         for incident in ended {
@@ -186,61 +184,6 @@ impl Engine {
                 how: Resolution::SubjectGone,
                 why: why.to_owned(),
             });
-        }
-    }
-
-    /// A stop by another hand is an order: the unit stays down.
-    pub(super) fn note_operator_stops(&mut self, sample: &Sample) {
-        if self.host_is_stopping() {
-            return;
-        }
-        for job in &sample.jobs {
-            // A start that got nowhere because of a dependency leaves no new run behind, and is an order all the same.
-            let started = job.job.origin == crate::model::JobOrigin::Other && job.asked_for_a_start();
-            if started && self.memory.operator_stopped.contains(&job.unit) {
-                self.record(RecordBody::OperatorStopEnded { unit: job.unit.clone() });
-                self.touched.insert(Subject::Unit(job.unit.clone()));
-            }
-            let by_hand = job.job.origin == crate::model::JobOrigin::Other && job.stopped_the_unit();
-            // Only services are started by the agent, and one that is gone with its stop needs no note: sessions
-            // and transient jobs come and go by the hundred.
-            let vanishes = self.is_transient(&job.unit) && !self.view.is_failed(&job.unit);
-            let cared_for = job.unit.kind() == UnitKind::Service && !vanishes;
-            if !by_hand || !cared_for || self.view.is_up(&job.unit) {
-                continue;
-            }
-            if !self.memory.operator_stopped.contains(&job.unit) {
-                let run = job.invocation_after.value().copied();
-                self.record(RecordBody::OperatorStopped { unit: job.unit.clone(), run });
-            }
-            let why = format!("an operator stopped {}", job.unit);
-            self.end_incidents_of(&Subject::Unit(job.unit.clone()), &why);
-        }
-    }
-
-    fn is_transient(&self, unit: &UnitName) -> bool {
-        let details = self.view.unit(unit).and_then(|facts| facts.status.details.value());
-        details.is_some_and(|details| details.file_state == crate::model::UnitFileState::Transient)
-    }
-
-    fn host_is_stopping(&self) -> bool {
-        use crate::model::{HostActivity, SystemState};
-        matches!(
-            &self.view.activity,
-            Reading::Value(HostActivity { system_state: Reading::Value(SystemState::Stopping), .. })
-        )
-    }
-
-    /// A unit that is up again, or in another run than the one that was stopped, was started by somebody: what
-    /// becomes of that start is the agent's business again.
-    fn note_operator_start(&mut self, unit: &UnitName) {
-        let Some(facts) = self.view.unit(unit) else { return };
-        let invocation = facts.status.invocation();
-        // What was read before the stop was noted may be of the run before.
-        let stopped = self.memory.stopped_runs.get(unit).filter(|(_, noted)| facts.read_at >= *noted);
-        let anew = matches!((stopped, invocation), (Some((run, _)), Reading::Value(now)) if now != *run);
-        if self.memory.operator_stopped.contains(unit) && (anew || facts.status.active.is_up()) {
-            self.record(RecordBody::OperatorStopEnded { unit: unit.clone() });
         }
     }
 
@@ -261,7 +204,12 @@ impl Engine {
 
     pub(super) fn note_probe_limits(&mut self) {
         let probes = self.setup.policy.probes.iter();
-        self.view.probe_limits = probes.map(|probe| (probe.unit.clone(), probe.failures)).collect();
+        self.view.probe_limits = probes
+            .map(|probe| {
+                let limits = ProbeLimits { failures: probe.failures, grace: probe.grace };
+                (probe.unit.clone(), limits)
+            })
+            .collect();
     }
 
     fn touch_everything(&mut self) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, Command, Durability, Entry, Evidence, Incident, IncidentId, Peer, Reply, Sample,
-    Subject,
+    ActionId, Applied, Channel, Command, Durability, Entry, Evidence, IncidentId, Notice, NoticeId, Peer,
+    Reply, Sample, Subject,
 };
 use crate::policy::Policy;
 
@@ -31,6 +31,8 @@ pub enum Input {
     Acted { action: ActionId, applied: Applied },
     /// Evidence that was asked for, or why there is none.
     EvidenceTaken { incident: IncidentId, evidence: Evidence },
+    /// People were told, or not: the channels that did not take it, each with the reason.
+    Told { notice: NoticeId, failed: Vec<(Channel, String)> },
     /// A person speaks; the socket has checked who.
     Command { ticket: CommandTicket, by: Peer, command: Command },
     /// A validated policy replaces the one in force.
@@ -58,8 +60,8 @@ pub enum Effect {
     TakeEvidence { incident: IncidentId, subject: Subject },
     /// Read this subject again now and send it as a sample: a decision waits for it.
     Look(Subject),
-    /// Tell a person: the incident as it stands, ladder used up.
-    Escalate(Box<Incident>),
+    /// Tell people through these channels; answer [`Input::Told`], always. Its record is durable.
+    Tell { notice: Box<Notice>, channels: Vec<Channel> },
     /// Answer a command.
     Reply { ticket: CommandTicket, reply: Reply },
 }

@@ -13,6 +13,8 @@ mod io;
 mod memory;
 mod repair;
 mod snapshot;
+mod stops;
+mod telling;
 mod upkeep;
 mod verification;
 
@@ -26,8 +28,8 @@ use std::time::Duration;
 use crate::assess::View;
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, RecordBody, Reply, RuleName, Sample,
-    Subject, Timestamp, UnitName, UnitsUpdate,
+    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, NoticeId, RecordBody, Reply, RuleName,
+    Sample, Subject, Timestamp, UnitName, UnitsUpdate,
 };
 use crate::policy::Policy;
 use crate::verify::Watch;
@@ -62,10 +64,14 @@ pub struct Engine {
     sought: BTreeMap<IncidentId, BootTime>,
     /// Verifications under way.
     watches: BTreeMap<ActionId, Watch>,
+    /// Stops that were noted as an operator's and may have another cause.
+    stops: BTreeMap<UnitName, stops::UnexplainedStop>,
+    /// Units that a look did not find, in this call.
+    gone_for_good: BTreeSet<UnitName>,
     /// Permits whose intent is not durable yet.
     permits: BTreeMap<RecordTicket, Permit>,
-    /// Escalations whose record is not durable yet.
-    escalations: BTreeMap<RecordTicket, IncidentId>,
+    /// What people are being told.
+    tellings: BTreeMap<NoticeId, telling::Telling>,
     /// Answers to commands whose record is not durable yet: what a person was told must not be forgotten.
     replies: BTreeMap<RecordTicket, (CommandTicket, Reply)>,
     /// Evidence that was asked for, and until when it is waited for.
@@ -102,8 +108,10 @@ impl Engine {
             conditions: BTreeMap::new(),
             sought: BTreeMap::new(),
             watches: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            gone_for_good: BTreeSet::new(),
             permits: BTreeMap::new(),
-            escalations: BTreeMap::new(),
+            tellings: BTreeMap::new(),
             replies: BTreeMap::new(),
             evidence: BTreeMap::new(),
             looks: BTreeMap::new(),
@@ -116,11 +124,12 @@ impl Engine {
             setup,
         };
         engine.note_probe_limits();
-        engine.record(RecordBody::AgentStarted {
+        let started = engine.record(RecordBody::AgentStarted {
             version: engine.setup.version.clone(),
             boot: engine.setup.boot,
             policy: engine.setup.policy.digest.clone(),
         });
+        engine.take_up_untold(started);
         engine.take_up_open_actions();
         engine.take_up_open_conditions();
         engine.settle();
@@ -142,13 +151,14 @@ impl Engine {
                     let why = "its intent could not be recorded".to_owned();
                     self.acted(permit.action(), Applied::Withdrawn { why });
                 }
-                self.escalations.remove(&ticket);
+                self.tell_unrecorded(ticket);
                 if let Some((command, _)) = self.replies.remove(&ticket) {
                     let reply = Reply::Refused("it could not be recorded".into());
                     self.effects.push(Effect::Reply { ticket: command, reply });
                 }
             }
             Input::Acted { action, applied } => self.acted(action, applied),
+            Input::Told { notice, failed } => self.told(notice, &failed),
             Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
             Input::Command { ticket, by, command } => {
                 let before = self.next_ticket;
@@ -195,10 +205,13 @@ impl Engine {
     fn settle(&mut self) {
         self.deadline = None;
         self.expire();
+        self.explain_stops();
+        self.settle_what_is_owed();
         self.assess();
         self.verify();
         self.advance_incidents();
         self.prove_stability();
+        self.tell_again();
     }
 
     /// Wants to be called at `moment`, or before.
@@ -228,6 +241,10 @@ impl Engine {
             self.touched.extend(self.conditions.keys().map(|(_, subject)| subject.clone()));
             self.touched.extend(self.memory.operator_stopped.iter().cloned().map(Subject::Unit));
         }
+        if let Some(UnitsUpdate::NoSuchUnit(unit)) = &sample.units {
+            self.gone_for_good.insert(unit.clone());
+        }
+        self.touch_owed(&touched);
         self.touched.extend(touched);
         self.note_operator_stops(sample);
     }
@@ -246,12 +263,7 @@ impl Engine {
         for (ticket, reply) in std::mem::replace(&mut self.replies, waiting).into_values() {
             self.effects.push(Effect::Reply { ticket, reply });
         }
-        let waiting = self.escalations.split_off(&later);
-        for incident in std::mem::replace(&mut self.escalations, waiting).into_values() {
-            if let Some(incident) = self.memory.incidents.get(&incident) {
-                self.effects.push(Effect::Escalate(Box::new(incident.clone())));
-            }
-        }
+        self.tell_what_is_recorded(ticket);
     }
 
     fn withdraw_permits(&mut self, why: &str) {
@@ -284,6 +296,7 @@ impl Engine {
             Some(UnitsUpdate::Changed { statuses, removed }) => {
                 statuses.iter().map(|it| &it.name).chain(removed).collect()
             }
+            Some(UnitsUpdate::NoSuchUnit(unit)) => BTreeSet::from([unit]),
             Some(UnitsUpdate::Alive | UnitsUpdate::Lost { .. }) | None => BTreeSet::new(),
         };
         for (subject, look) in &mut self.looks {

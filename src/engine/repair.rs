@@ -8,16 +8,19 @@ use crate::guard::{
 };
 use crate::model::{
     Absence, ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState,
-    Mode, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject, UnitName,
-    Verification,
+    Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject,
+    UnitName, Verification,
 };
 use crate::policy::Rule;
 
-use super::memory::{Answer, OpenFaults};
+use super::memory::{Answer, CAME_BACK, OpenFaults};
 use super::{Effect, Engine};
 
 /// A unit that can't be found for so long, in several looks, is gone.
 const SEEK_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A person is told once about an incident, also when it comes back: the first is the last.
+const ESCALATIONS_PER_INCIDENT: u32 = 1;
 
 impl Engine {
     pub(super) fn advance_incidents(&mut self) {
@@ -162,8 +165,10 @@ impl Engine {
             severity: incident.severity,
             why,
             tried,
+            count: ESCALATIONS_PER_INCIDENT,
         });
-        self.escalations.insert(ticket, incident.id);
+        let notice = NoticeId::Escalation { incident: incident.id, count: ESCALATIONS_PER_INCIDENT };
+        self.owe(notice, ticket);
     }
 
     fn effective_mode(&self, incident: &Incident) -> Mode {
@@ -250,6 +255,7 @@ impl Engine {
     fn expectation(&self, rule: &Rule, unit: &UnitName) -> Expectation {
         let absent = Reading::Absent(Absence::NotObserved);
         let status = self.view.unit(unit).map(|facts| &facts.status);
+        let probe = self.setup.policy.probe_of(unit);
         Expectation {
             invocation_before: status.map_or(absent, crate::model::UnitStatus::invocation),
             restarts_before: match status.map(crate::model::UnitStatus::service) {
@@ -257,8 +263,9 @@ impl Engine {
                 None => Reading::Absent(Absence::NotObserved),
             },
             settle: self.setup.policy.limits.settle,
-            within: rule.verify_within,
-            probed: self.setup.policy.probe_of(unit).is_some(),
+            // What may take long to answer after a start is not judged before.
+            within: probe.map_or(rule.verify_within, |probe| rule.verify_within.max(probe.grace)),
+            probed: probe.is_some(),
         }
     }
 
@@ -346,7 +353,9 @@ impl Engine {
             self.record(RecordBody::ProposalExpired { proposal });
         }
         self.wake_at(proposal.expires.boot);
-        self.record(RecordBody::Proposed(proposal));
+        let notice = NoticeId::Proposal { incident: incident.id, proposal: proposal.id };
+        let ticket = self.record(RecordBody::Proposed(proposal));
+        self.owe(notice, ticket);
     }
 
     /// Gathers what the guards look at and hands it to `body`.
@@ -392,7 +401,9 @@ impl Engine {
 }
 
 fn how_it_ended(incident: &Incident) -> (Resolution, &'static str) {
-    let last = incident.timeline.iter().rev().find_map(|entry| entry.tried.as_ref());
+    // What was tried before it came back has not ended this.
+    let since = incident.timeline.iter().rev().take_while(|entry| entry.what != CAME_BACK);
+    let last = since.filter_map(|entry| entry.tried.as_ref()).next();
     match last.and_then(|tried| tried.verification.as_ref()) {
         Some(Verification::Confirmed { .. }) => (Resolution::Repaired, "repaired, and verified"),
         Some(Verification::Refuted { .. } | Verification::Inconclusive { .. }) | None => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::guard::{ApprovalState, standing_refusal};
 use crate::model::{
-    ActiveState, BootTime, ConditionView, Incident, LoadState, PAUSE_MAX, Refusal, Snapshot, Subject,
+    ActiveState, BootTime, ConditionView, Incident, LoadState, Owed, PAUSE_MAX, Refusal, Snapshot, Subject,
     UnitStatus, UnitView, WallTime,
 };
 
@@ -20,7 +20,7 @@ pub struct Sizes {
     pub histories: usize,
     pub conditions: usize,
     pub looks: usize,
-    /// Watches, permits, escalations, replies and evidence that wait for something.
+    /// Watches, permits, what people are being told, replies and evidence that wait for something.
     pub waiting: usize,
 }
 
@@ -33,14 +33,16 @@ impl Engine {
             WallTime::from_unix_millis(self.now.wall.unix_millis().saturating_sub(millis))
         };
         let incidents = self.memory.incidents.values();
-        let current =
-            incidents.filter(|it| it.closed.is_none() || self.memory.histories.contains_key(&it.subject));
+        let untold = |id| self.memory.untold.iter().any(|notice| notice.incident() == id);
+        let current = incidents.filter(|it| {
+            it.closed.is_none() || self.memory.histories.contains_key(&it.subject) || untold(it.id)
+        });
         let mut moments: Vec<WallTime> = current.map(|it| it.opened.wall).collect();
         let attempts = self.memory.histories.values().filter_map(|history| history.attempts.first());
         moments.extend(attempts.map(|at| back(self.now.boot.since(at))));
         // When a pause began is not kept; it can't have begun earlier than this.
         moments.extend(self.memory.pauses.values().map(|_| back(PAUSE_MAX)));
-        if !self.memory.operator_stopped.is_empty() {
+        if !self.memory.operator_stopped.is_empty() || !self.memory.owed.is_empty() {
             // Stops by hand are of this boot.
             moments.push(back(self.now.boot.since(BootTime::ZERO)));
         }
@@ -58,7 +60,7 @@ impl Engine {
             waiting: self.sought.len()
                 + self.watches.len()
                 + self.permits.len()
-                + self.escalations.len()
+                + self.tellings.len()
                 + self.replies.len()
                 + self.evidence.len(),
         }
@@ -120,6 +122,7 @@ impl Engine {
         let worth_showing = |status: &UnitStatus| {
             !matches!(status.active, ActiveState::Active | ActiveState::Inactive)
                 || self.memory.operator_stopped.contains(&status.name)
+                || self.memory.owed.contains_key(&status.name)
                 || has_incident(status)
         };
         self.view
@@ -138,6 +141,14 @@ impl Engine {
         }
         if self.memory.operator_stopped.contains(&status.name) {
             return Some("an operator stopped it; it stays down until somebody starts it".into());
+        }
+        match self.view.owed.get(&status.name) {
+            Some(Owed::StoppedAlong { with }) if !self.view.is_up(with) => {
+                return Some(format!(
+                    "the service manager stopped it along with {with}; it is started once that is up again"
+                ));
+            }
+            Some(Owed::StoppedAlong { .. } | Owed::StartGivenUp) | None => {}
         }
         if status.load == LoadState::Masked {
             return Some("it is masked".into());

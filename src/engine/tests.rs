@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Effect, Engine, Input, Memory, Setup};
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Entry, RecordBody, Sample, Subject, Timestamp, UnitName, UnitStatus,
-    UnitsUpdate, WallTime,
+    ActionId, Applied, BootId, BootTime, Delivery, Entry, RecordBody, Sample, Subject, Timestamp, UnitName,
+    UnitStatus, UnitsUpdate, WallTime,
 };
 use crate::policy::Policy;
 
@@ -169,4 +169,64 @@ fn nobody_is_told_about_a_unit_before_it_was_seen() {
     }
     let told = life.records.iter().any(|it| matches!(it, RecordBody::Escalated { .. }));
     assert!(!told && !life.resolved(), "{:?}", life.records);
+}
+
+/// Ledgers from before tellings were recorded: who was told then is not told again.
+#[test]
+fn an_old_escalation_counts_as_told_and_a_new_one_does_not() {
+    let told_again = |count: Option<u32>| {
+        let mut memory = cut_short();
+        let mut escalated =
+            json!({"record": "escalated", "incident": "inc-1", "severity": "page", "why": "it", "tried": []});
+        if let Some(count) = count {
+            escalated["count"] = json!(count);
+        }
+        memory.recover(&Entry { at: at(0), boot: boot(), body: body(escalated) });
+        let life = Life::start(memory);
+        life.records.iter().any(|it| matches!(it, RecordBody::Told { delivery: Delivery::NoChannel, .. }))
+    };
+    assert!(!told_again(None));
+    assert!(told_again(Some(1)));
+}
+
+fn incident_of(life: &Life) -> crate::model::Incident {
+    life.engine.snapshot().incidents.first().cloned().unwrap()
+}
+
+/// systemd 252 says `exit-code` where a `Restart=` loop ran into the start limit.
+#[test]
+fn a_loop_that_systemd_gave_up_is_called_that() {
+    let found = |restarts: u32| {
+        let mut life = Life::start(Memory::new());
+        let mut failed = serde_json::to_value(status("failed")).unwrap();
+        failed["details"]["value"]["service"]["value"]["restart"] = json!("on-failure");
+        failed["details"]["value"]["service"]["value"]["restarts"] = json!(restarts);
+        life.see(UnitsUpdate::Complete(vec![serde_json::from_value(failed).unwrap()]), 2);
+        incident_of(&life).finding.what
+    };
+    assert!(found(5).contains("gave up restarting it (start limit)"), "{}", found(5));
+    assert!(!found(0).contains("gave up"), "{}", found(0));
+}
+
+/// A repair of the first fault does not make the second one repaired.
+#[test]
+fn a_fault_that_came_back_and_went_by_itself_was_not_repaired() {
+    let mut memory = cut_short();
+    let finding = json!({"rule": "unit-failed", "subject": {"unit": UNIT}, "what": "it failed"});
+    for text in [
+        json!({"record": "applied", "action": "act-1", "applied": {"applied": "changed"}}),
+        json!({"record": "verified", "action": "act-1",
+               "verification": {"verification": "confirmed", "why": "it is active"},
+               "not_before": serde_json::to_value(at(0)).unwrap()}),
+        json!({"record": "incident-resolved", "incident": "inc-1", "how": "repaired", "why": "repaired"}),
+        json!({"record": "incident-reopened", "incident": "inc-1", "finding": finding}),
+    ] {
+        memory.recover(&Entry { at: at(0), boot: boot(), body: body(text) });
+    }
+    let mut life = Life::start(memory);
+    life.see(UnitsUpdate::Complete(vec![status("active")]), 2);
+    let by_itself = |record: &RecordBody| {
+        matches!(record, RecordBody::IncidentResolved { how: crate::model::Resolution::ClearedByItself, .. })
+    };
+    assert!(life.records.iter().any(by_itself), "{:?}", life.records);
 }

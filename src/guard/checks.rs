@@ -136,6 +136,9 @@ fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     heard(c)?;
     for target in request.targets {
         let known = c.facts(target).and_then(|facts| match facts.status.details.why_not() {
+            None if facts.unloaded => {
+                Err(format!("{target} was unloaded by the service manager, and is to be read again"))
+            }
             None => Ok(()),
             Some(why) => Err(format!("the details of {target} are unknown: {why}")),
         });

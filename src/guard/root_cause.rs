@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ActiveState, LoadState, UnitName};
+use crate::model::{ActiveState, LoadState, Owed, UnitName};
 
 use super::circumstances::Circumstances;
 
@@ -36,6 +36,9 @@ fn needs(unit: &UnitName, circumstances: &Circumstances<'_>) -> Vec<(UnitName, S
         needs.extend(relations.requires.iter().map(|name| (name.clone(), Strength::Required)));
         let wanted = relations.wants.iter().filter(|name| relations.after.contains(name));
         needs.extend(wanted.map(|name| (name.clone(), Strength::Wanted)));
+    }
+    if let Some(Owed::StoppedAlong { with }) = circumstances.view.owed.get(unit) {
+        needs.push((with.clone(), Strength::Declared));
     }
     let declared = circumstances.policy.tuning_of(unit).flat_map(|tuning| &tuning.depends_on);
     needs.extend(declared.map(|name| (name.clone(), Strength::Declared)));

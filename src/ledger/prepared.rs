@@ -1,6 +1,8 @@
 //! An entry in its stored form: canonical JSON, and the columns by which it is found.
 
-use crate::model::{ActionId, Durability, Entry, IncidentId, Intent, Proposal, ProposalId, RecordBody};
+use crate::model::{
+    ActionId, Durability, Entry, IncidentId, Intent, NoticeId, Proposal, ProposalId, RecordBody,
+};
 
 use super::Unwritable;
 
@@ -87,12 +89,18 @@ impl Keys {
             RecordBody::Applied { action, .. } => ("applied", Some(*action), None),
             RecordBody::Verified { action, .. } => ("verified", Some(*action), None),
             RecordBody::Escalated { .. } => ("escalated", None, None),
+            RecordBody::Told { notice: NoticeId::Proposal { proposal, .. }, .. } => {
+                ("told", None, Some(*proposal))
+            }
+            RecordBody::Told { notice: NoticeId::Escalation { .. }, .. } => ("told", None, None),
             RecordBody::Acknowledged { .. } => ("acknowledged", None, None),
             RecordBody::IncidentResolved { .. } => ("incident-resolved", None, None),
             RecordBody::Paused { .. } => ("paused", None, None),
             RecordBody::Resumed { .. } => ("resumed", None, None),
             RecordBody::OperatorStopped { .. } => ("operator-stopped", None, None),
             RecordBody::OperatorStopEnded { .. } => ("operator-stop-ended", None, None),
+            RecordBody::StartOwed { .. } => ("start-owed", None, None),
+            RecordBody::StartNoLongerOwed { .. } => ("start-no-longer-owed", None, None),
             RecordBody::StabilityProven { .. } => ("stability-proven", None, None),
             RecordBody::ClockStepped { .. } => ("clock-stepped", None, None),
             RecordBody::LedgerRecovered { .. } => ("ledger-recovered", None, None),

@@ -102,6 +102,11 @@ pub const UNIT_FIELDS: &[FieldSpec] = &[
     ),
     field("restarts_10m", FieldType::Int, "of these, within the last ten minutes"),
     field("dependency_failed", FieldType::Bool, "its last start was given up because a dependency failed"),
+    field(
+        "left_behind",
+        FieldType::Bool,
+        "it was stopped along with a unit that it depends on, and that one is up again",
+    ),
     field("probed", FieldType::Bool, "the policy has a probe for it"),
     field("probe_failures", FieldType::Int, "runs of its probe that failed in a row"),
     field("unresponsive", FieldType::Bool, "its probe failed as often in a row as its `failures` says"),

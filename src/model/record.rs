@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionId, Applied, BootId, Evidence, Finding, IncidentId, InvocationId, Mode, PauseId, PauseScope, Peer,
-    Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq, Severity, Subject, Timestamp,
-    UnitName, Verification,
+    ActionId, Applied, BootId, Delivery, Evidence, Finding, IncidentId, InvocationId, Mode, NoticeId,
+    PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq,
+    Severity, Subject, Timestamp, UnitName, Verification,
 };
 
 /// Version of the record's JSON form. A reader refuses a newer one and keeps the file.
@@ -132,6 +132,15 @@ pub enum RecordBody {
         severity: Severity,
         why: String,
         tried: Vec<String>,
+        /// Which escalation of the incident it is, from 1. 0 in ledgers from before [`RecordBody::Told`] was recorded:
+        /// these count as told.
+        #[serde(default)]
+        count: u32,
+    },
+    /// A person was told of an escalation or a proposal, or could not be.
+    Told {
+        notice: NoticeId,
+        delivery: Delivery,
     },
     Acknowledged {
         incident: IncidentId,
@@ -164,6 +173,16 @@ pub enum RecordBody {
     OperatorStopEnded {
         unit: UnitName,
     },
+    /// The unit is down through no fault of its own and by nobody's order: it is to be started when its time comes. Ends
+    /// the note of an operator's stop, when it was taken for one.
+    StartOwed {
+        unit: UnitName,
+        because: Owed,
+    },
+    /// It is up, was stopped on purpose, or is gone.
+    StartNoLongerOwed {
+        unit: UnitName,
+    },
     /// The unit has been well for long enough: its backoff and attempts are forgotten.
     StabilityProven {
         subject: Subject,
@@ -183,6 +202,16 @@ pub enum RecordBody {
         through: Seq,
         records: u64,
     },
+}
+
+/// Why a unit should be up that is down, without a fault of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "why")]
+pub enum Owed {
+    /// The service manager stopped it along with this one (`BindsTo=`, `PartOf=`, `Requires=`).
+    StoppedAlong { with: UnitName },
+    /// A start was asked for, and given up because something that it requires did not come up.
+    StartGivenUp,
 }
 
 /// A ledger that could not be read to its end, kept under another name.
@@ -210,6 +239,8 @@ impl RecordBody {
     pub const fn durability(&self) -> Durability {
         match self {
             Self::ChainStarted { .. }
+            // What is taken up from the life before is acted on: it must be as safe as it was asked to be.
+            | Self::AgentStarted { .. }
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::Intended(_)
@@ -218,24 +249,29 @@ impl RecordBody {
             | Self::Escalated { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
+            // A person is told its number: it must never mean another proposal.
+            | Self::Proposed(_)
             | Self::OperatorStopped { .. }
             | Self::OperatorStopEnded { .. }
+            // It ends what forbids to act.
+            | Self::StartOwed { .. }
             // Without it, recovery would take the step for time that has passed.
             | Self::ClockStepped { .. }
             | Self::LedgerRecovered { .. }
             | Self::Pruned { .. } => Durability::Synced,
-            Self::AgentStarted { .. }
-            | Self::AgentStopping { .. }
+            Self::AgentStopping { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRejected { .. }
             | Self::IncidentOpened { .. }
             | Self::IncidentReopened { .. }
             | Self::EvidenceTaken { .. }
             | Self::Held { .. }
-            | Self::Proposed(_)
             | Self::ProposalExpired { .. }
+            // Lost with the power, it is told once more.
+            | Self::Told { .. }
             | Self::Acknowledged { .. }
             | Self::IncidentResolved { .. }
+            | Self::StartNoLongerOwed { .. }
             | Self::StabilityProven { .. } => Durability::Written,
         }
     }
@@ -253,6 +289,7 @@ impl RecordBody {
             | Self::IncidentResolved { incident, .. }
             | Self::Proposed(Proposal { incident, .. })
             | Self::Intended(Intent { incident, .. }) => Some(*incident),
+            Self::Told { notice, .. } => Some(notice.incident()),
             Self::ChainStarted { .. }
             | Self::AgentStarted { .. }
             | Self::AgentStopping { .. }
@@ -267,6 +304,8 @@ impl RecordBody {
             | Self::Resumed { .. }
             | Self::OperatorStopped { .. }
             | Self::OperatorStopEnded { .. }
+            | Self::StartOwed { .. }
+            | Self::StartNoLongerOwed { .. }
             | Self::StabilityProven { .. }
             | Self::ClockStepped { .. }
             | Self::LedgerRecovered { .. }

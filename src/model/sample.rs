@@ -11,10 +11,12 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnitsUpdate {
-    /// Full reconciliation: what is not listed does not exist.
+    /// Full reconciliation: what is not listed does not exist, or is at rest and unloaded.
     Complete(Vec<UnitStatus>),
-    /// What changed since the last news.
+    /// What changed since the last news. What was removed does not exist any more, or is at rest and unloaded.
     Changed { statuses: Vec<UnitStatus>, removed: Vec<UnitName> },
+    /// A look at this unit found that there is none of this name.
+    NoSuchUnit(UnitName),
     /// The service manager answered; nothing to tell. Keeps what is known fresh.
     Alive,
     /// The service manager can't be heard: everything known about units is growing old.

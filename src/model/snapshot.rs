@@ -24,6 +24,9 @@ pub struct Counts {
     pub repaired: u64,
     pub cleared_by_themselves: u64,
     pub escalated: u64,
+    /// Escalations and proposals that no hook would take.
+    #[serde(default)]
+    pub undeliverable: u64,
     pub actions: u64,
     pub confirmed: u64,
     pub refuted: u64,

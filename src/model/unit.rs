@@ -302,6 +302,12 @@ pub struct UnitRelations {
     /// `RequiredBy=`, `RequisiteOf=`, `BoundBy=` and `ConsistsOf=`: stopped or restarted along with it.
     #[serde(default)]
     pub required_by: Vec<UnitName>,
+    /// `BindsTo=` alone (they are among `requires` too): stopped when one of them goes down, however it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binds_to: Vec<UnitName>,
+    /// `PartOf=`: stopped and restarted along with one of them, when somebody stops or restarts that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part_of: Vec<UnitName>,
 }
 
 /// What only a service has.

@@ -30,6 +30,7 @@ impl Policy {
                 "interval": Human(probe.interval).to_string(),
                 "timeout": Human(probe.timeout).to_string(),
                 "failures": probe.failures,
+                "grace": Human(probe.grace).to_string(),
             })).collect::<Vec<_>>(),
             "services": self.services.iter().map(|service| &service.name).collect::<Vec<_>>(),
         })

@@ -28,6 +28,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("service", "unit"),
     ("team", "owner"),
     ("threshold", "failures"),
+    ("start_period", "grace"),
+    ("initial_delay", "grace"),
     ("timezone", "zone"),
     ("tz", "zone"),
     ("unless", "clear"),

@@ -77,6 +77,8 @@ pub struct Probe {
     pub timeout: Duration,
     /// Failures in a row that make the unit unresponsive: the default of `probe_failures` in rules.
     pub failures: u32,
+    /// For so long after a start, failures say nothing, until the first healthy answer of that run.
+    pub grace: Duration,
 }
 
 /// A service of the second manager: how it is started, stopped and known to be alive.
@@ -109,12 +111,12 @@ pub struct UnitTuning {
     pub depends_on: Vec<UnitName>,
 }
 
-/// Where an escalation goes besides the ledger.
+/// How people are told of escalations and proposals besides the ledger; [`crate::model::Notice`] is what they get.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EscalationHooks {
-    /// A command that gets the escalation as JSON on its standard input.
+    /// A command that gets the notice as JSON on its standard input.
     pub exec: Option<Vec<String>>,
-    /// A file that gets one JSON line an escalation.
+    /// A file that gets one JSON line a notice.
     pub file: Option<PathBuf>,
 }
 

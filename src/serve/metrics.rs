@@ -143,6 +143,8 @@ pub(super) fn page(snapshot: &Snapshot, around: &Around<'_>) -> String {
         ],
     );
     page.one(Counter, "escalations_total", "Times that a person was told.", number(counts.escalated));
+    let what = "Escalations and proposals that no hook would take.";
+    page.one(Counter, "notices_undeliverable_total", what, number(counts.undeliverable));
     page.one(Counter, "actions_total", "Actions begun.", number(counts.actions));
     page.family(
         Counter,

@@ -63,6 +63,7 @@ pub(crate) fn healthy() -> Snapshot {
             repaired: 9,
             cleared_by_themselves: 2,
             escalated: 1,
+            undeliverable: 0,
             actions: 14,
             confirmed: 9,
             refuted: 4,

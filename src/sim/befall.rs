@@ -10,7 +10,7 @@ use super::policy::policy;
 use super::run::{Event, HOUR, Run};
 use super::world::{Ailment, Hand, Moment, UnitIndex};
 
-const WEATHERS: [Weather; 8] = [
+const WEATHERS: [Weather; 9] = [
     Weather::LossySignals,
     Weather::FailedReadings,
     Weather::LostBus,
@@ -19,6 +19,7 @@ const WEATHERS: [Weather; 8] = [
     Weather::Echo,
     Weather::SlowDisk,
     Weather::FullDisk,
+    Weather::DeafHook,
 ];
 
 impl Run {
@@ -265,7 +266,8 @@ impl Run {
             | Weather::Slow
             | Weather::Lying
             | Weather::Echo
-            | Weather::SlowDisk => {}
+            | Weather::SlowDisk
+            | Weather::DeafHook => {}
         }
     }
 

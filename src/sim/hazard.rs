@@ -24,6 +24,8 @@ pub enum Weather {
     SlowDisk,
     /// Records can't be made durable.
     FullDisk,
+    /// The hook that tells people fails.
+    DeafHook,
 }
 
 /// One thing that happens.

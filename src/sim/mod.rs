@@ -14,6 +14,7 @@ mod befall;
 mod check;
 mod disk;
 mod hazard;
+mod hook;
 mod policy;
 mod rng;
 mod run;

@@ -58,6 +58,7 @@ pub fn policy(wishes: &Wishes, digest: &str) -> Arc<Policy> {
         interval: PROBE_INTERVAL,
         timeout: Duration::from_secs(2),
         failures: 3,
+        grace: Duration::from_secs(60),
     };
     let window = |units: &Vec<UnitName>| Maintenance {
         name: "nightly".into(),
@@ -68,6 +69,7 @@ pub fn policy(wishes: &Wishes, digest: &str) -> Arc<Policy> {
             length: Duration::from_hours(WINDOW.1),
         },
     };
+    policy.escalation.exec = Some(vec!["/usr/local/bin/page".into()]);
     policy.digest = digest.to_owned();
     policy.protected.extend(patterns(&wishes.protected));
     policy.maintenance = wishes.window.iter().map(window).collect();

@@ -121,6 +121,7 @@ pub(super) enum Event {
     Overdue(u32, ActionId),
     Report(u32, ActionId, Applied),
     Evidence(u32, IncidentId),
+    Hook(super::hook::Call),
     Answer(ProposalId, bool),
     Hazard(Box<Hazard>),
     NextHazard,
@@ -200,7 +201,7 @@ pub(super) struct Run {
     next_command: u64,
     checkers: Checkers,
     pub(super) transcript: Transcript,
-    stats: Stats,
+    pub(super) stats: Stats,
     /// Acts that an agent had under way when it died; only for [`Sabotage::SecondAct`].
     pub(super) unfinished: Vec<Running>,
 }
@@ -286,6 +287,9 @@ impl Run {
         while self.checkers.violations().is_empty() && self.turn() {}
         if self.checkers.violations().is_empty() && self.calm {
             self.see(&Seen::TheEnd);
+        }
+        if self.checkers.violations().is_empty() {
+            self.see(&Seen::Over);
         }
         self.check_fold();
         self.stats.simulated = self.t;
@@ -415,6 +419,7 @@ impl Run {
             | Event::Overdue(..)
             | Event::Report(..)
             | Event::Evidence(..) => {}
+            Event::Hook(call) => self.hook_ends(call),
             Event::Answer(proposal, yes) => {
                 let reason = "not now".to_owned();
                 let command =
@@ -508,10 +513,7 @@ impl Run {
                 self.later(wait, Event::Evidence(self.life, incident));
             }
             Effect::Look(subject) => self.look(subject),
-            Effect::Escalate(incident) => {
-                self.stats.pages += 1;
-                self.see(&Seen::Escalated { incident: &incident });
-            }
+            Effect::Tell { notice, .. } => self.call_hook(notice),
             Effect::Reply { ticket, reply } => {
                 if let Some(command) = self.commands.remove(&ticket) {
                     self.see(&Seen::Replied { command: &command, reply: &reply });
@@ -642,7 +644,7 @@ impl Run {
                 stopped.insert(unit.clone());
                 runs.extend(run.map(|run| (unit.clone(), run)));
             }
-            if let RecordBody::OperatorStopEnded { unit } = &entry.body {
+            if let RecordBody::OperatorStopEnded { unit } | RecordBody::StartOwed { unit, .. } = &entry.body {
                 stopped.remove(unit);
                 runs.remove(unit);
             }

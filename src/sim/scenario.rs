@@ -27,6 +27,9 @@ pub(super) fn host(rng: &mut Rng) -> (World, Wishes) {
         unit.stop_takes = rng.range(5, 1500);
         unit.can_reload = rng.per_mille(300);
         unit.probed = rng.per_mille(350);
+        if unit.probed && rng.per_mille(300) {
+            unit.answers_after = rng.range(1000, 50_000);
+        }
         unit.restart_prevented = rng.per_mille(30);
         unit.fails_on_stop = rng.per_mille(200);
         if rng.per_mille(300) {
@@ -60,8 +63,16 @@ fn relate(unit: &mut Unit, index: UnitIndex, rng: &mut Rng) {
     if rng.per_mille(250) {
         unit.wants.push(rng.index(index));
     }
+    if rng.per_mille(100) {
+        unit.binds_to.push(rng.index(index));
+    }
+    if rng.per_mille(100) {
+        unit.part_of.push(rng.index(index));
+    }
+    unit.unloads = rng.per_mille(150);
     let other = rng.index(index);
-    if rng.per_mille(40) && !unit.requires.contains(&other) && !unit.wants.contains(&other) {
+    let related = [&unit.binds_to, &unit.part_of].iter().any(|list| list.contains(&other));
+    if !related && rng.per_mille(40) && !unit.requires.contains(&other) && !unit.wants.contains(&other) {
         unit.conflicts.push(other);
     }
 }

@@ -50,9 +50,13 @@ impl Run {
         }
         let statuses = changed.iter().copied().filter(|unit| !self.world.units[*unit].gone);
         let statuses: Vec<UnitStatus> = statuses.map(|unit| self.world.status(unit)).collect();
-        let removed = changed.iter().filter(|unit| self.world.units[**unit].gone);
-        let removed = removed.map(|unit| self.world.units[*unit].name.clone()).collect();
-        self.send_news(UnitsUpdate::Changed { statuses, removed }, jobs);
+        let removed = changed.iter().filter(|unit| self.world.is_unloaded(**unit));
+        let removed: Vec<_> = removed.map(|unit| self.world.units[*unit].name.clone()).collect();
+        self.send_news(UnitsUpdate::Changed { statuses, removed: Vec::new() }, jobs);
+        if !removed.is_empty() {
+            // A unit is unloaded after its job has ended.
+            self.send_news(UnitsUpdate::Changed { statuses: Vec::new(), removed }, Vec::new());
+        }
     }
 
     /// Signals of one bus keep their order.
@@ -81,7 +85,7 @@ impl Run {
         }
         let failing = self.in_weather(Weather::FailedReadings);
         let units = 0..self.world.units.len();
-        let listed: Vec<UnitIndex> = units.filter(|unit| !self.world.units[*unit].gone).collect();
+        let listed: Vec<UnitIndex> = units.filter(|unit| !self.world.is_unloaded(*unit)).collect();
         let mut statuses = Vec::with_capacity(listed.len());
         for unit in listed {
             let mut status = self.world.status(unit);
@@ -129,11 +133,11 @@ impl Run {
                 if self.in_weather(Weather::LostBus) {
                     return;
                 }
-                let (statuses, removed) = match self.world.index_of(&name) {
-                    Some(unit) => (vec![self.world.status(unit)], Vec::new()),
-                    None => (Vec::new(), vec![name]),
-                };
-                sample.units = Some(UnitsUpdate::Changed { statuses, removed });
+                let statuses = |unit| vec![self.world.status(unit)];
+                sample.units = Some(match self.world.index_of(&name) {
+                    Some(unit) => UnitsUpdate::Changed { statuses: statuses(unit), removed: Vec::new() },
+                    None => UnitsUpdate::NoSuchUnit(name),
+                });
             }
             Subject::Agent | Subject::Filesystem(_) => return,
         }
@@ -161,7 +165,7 @@ impl Run {
             Reading::Failed("no file descriptors left".into())
         } else if found.hung {
             Reading::Value(Health::Unhealthy { why: "no answer within 2s".into() })
-        } else if up {
+        } else if up && self.t >= found.began + found.answers_after {
             Reading::Value(Health::Healthy { latency: std::time::Duration::from_millis(1) })
         } else {
             Reading::Value(Health::Unhealthy { why: "connection refused".into() })

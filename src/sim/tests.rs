@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_many_small_lives() {
 }
 
 /// Seeds that once broke a promise: seed, hours, and what was wrong.
-const FOUND: [(u64, u64, &str); 13] = [
+const FOUND: [(u64, u64, &str); 14] = [
     (4, 8, "an early defect of the engine"),
     (7, 8, "an early defect of the engine"),
     (203, 8, "a record that a power cut took counted for a checker"),
@@ -37,6 +37,11 @@ const FOUND: [(u64, u64, &str); 13] = [
     (277, 14, "a dependant that was coming up was taken down along"),
     (434, 50, "a start by hand that failed at once left the note of the operator's stop standing"),
     (436, 9, "a page of an earlier fault counted for a later one"),
+    (
+        65,
+        6,
+        "a stop by hand of a unit that had failed long before passed for one that another unit handed on",
+    ),
     (1045, 8, "a rival that was coming up did not count as running"),
     (506, 41, "a clock that was set between power cut and start ended a pause"),
     (618, 44, "a clock that was set between power cut and start shortened a backoff"),
@@ -218,6 +223,21 @@ fn a_hung_service_is_restarted_when_its_probe_says_so() {
     insta::assert_snapshot!(tell(units, wishes, 3, vec![(60, Hazard::Hang { unit: 0, for_good: false })]));
 }
 
+/// It answers forty seconds after each start, and its probe fails all the while.
+#[test]
+fn a_service_that_starts_slowly_is_not_restarted_for_it() {
+    let mut units = web();
+    units[0].probed = true;
+    units[0].answers_after = 40_000;
+    let wishes = Wishes { probed: vec![unit_name("web")], ..Wishes::default() };
+    let told = tell(units.clone(), wishes.clone(), 10, vec![(60, killed(0)), (200, start(0))]);
+    assert!(!told.contains("unit-unresponsive"), "{told}");
+    assert!(told.contains("resolved (Repaired)"), "{told}");
+    let told = tell(units, wishes, 10, vec![(60, Hazard::Hang { unit: 0, for_good: false })]);
+    assert_eq!(told.matches("act-").count(), told.matches("act-1").count(), "once: {told}");
+    assert!(told.contains("resolved (Repaired)"), "{told}");
+}
+
 #[test]
 fn a_permanent_breakage_ends_in_one_page_and_slow_retries() {
     insta::assert_snapshot!(tell(web(), Wishes::default(), 60, vec![(60, broken(0, None))]));
@@ -252,6 +272,69 @@ fn a_start_by_hand_that_fails_at_once_is_repaired() {
     ];
     let told = tell(web(), Wishes::default(), 5, events);
     assert!(told.contains("no longer kept down") && told.contains("resolved (Repaired)"), "{told}");
+}
+
+/// `app` hangs on `db` by this relation.
+fn pair(relate: impl Fn(&mut Unit)) -> Vec<Unit> {
+    let mut units = vec![Unit::new(unit_name("db")), Unit::new(unit_name("app"))];
+    relate(&mut units[1]);
+    units
+}
+
+const fn stop(unit: UnitIndex) -> Hazard {
+    Hazard::OperatorStop { unit, fails: false }
+}
+
+const fn start(unit: UnitIndex) -> Hazard {
+    Hazard::OperatorStart { unit }
+}
+
+fn started_again(units: Vec<Unit>, events: Vec<(u64, Hazard)>) -> bool {
+    let told = tell(units, Wishes::default(), 10, events);
+    told.contains("unit-left-behind on app.service") && told.contains("start app.service")
+}
+
+#[test]
+fn what_was_stopped_along_is_started_when_its_cause_is_back() {
+    let binds_to = || pair(|app| app.binds_to.push(0));
+    assert!(started_again(binds_to(), vec![(60, killed(0))]), "its cause was repaired");
+    let unloaded = pair(|app| {
+        app.binds_to.push(0);
+        app.unloads = true;
+    });
+    assert!(started_again(unloaded, vec![(60, killed(0))]), "systemd forgot it meanwhile");
+}
+
+#[test]
+fn what_was_stopped_by_hand_is_not_started_with_another() {
+    let part_of = || pair(|app| app.part_of.push(0));
+    let requires = || pair(|app| app.requires.push(0));
+    let binds_to = || pair(|app| app.binds_to.push(0));
+    for units in [part_of(), requires(), binds_to()] {
+        assert!(
+            !started_again(units, vec![(60, stop(0)), (120, start(0))]),
+            "along with what somebody stopped"
+        );
+    }
+    assert!(!started_again(part_of(), vec![(60, stop(1)), (61, stop(0)), (120, start(0))]), "before");
+    assert!(!started_again(part_of(), vec![(60, stop(0)), (80, stop(1)), (120, start(0))]), "after");
+    assert!(!started_again(part_of(), vec![(60, stop(1)), (80, killed(0))]), "its cause fell later");
+    let events = vec![(60, broken(1, None)), (70, stop(0)), (110, stop(1)), (170, start(0))];
+    let told = tell(part_of(), Wishes::default(), 10, events);
+    assert!(!told.contains("app.service is owed"), "it had failed before: {told}");
+    let wants = pair(|app| app.wants.push(0));
+    assert!(!started_again(wants, vec![(60, stop(0)), (61, stop(1)), (120, start(0))]), "not related so");
+}
+
+/// A unit that is not enabled is unloaded as soon as its start is given up.
+#[test]
+fn a_start_that_was_given_up_is_made_up_for_when_the_dependency_is_back() {
+    let units = pair(|app| {
+        app.requires.push(0);
+        app.unloads = true;
+    });
+    let events = vec![(60, stop(1)), (70, broken(0, Some(60))), (80, start(1))];
+    insta::assert_snapshot!(tell(units, Wishes::default(), 10, events));
 }
 
 /// What was done to a unit that is gone for good is not remembered for ever.
@@ -312,15 +395,13 @@ fn a_lost_bus_holds_everything_until_all_is_listed_again() {
     insta::assert_snapshot!(tell(web(), Wishes::default(), 3, vec![(60, lost), (70, killed(0))]));
 }
 
-/// Every effect boundary of one repair is survived: by a kill, and by a power cut.
-#[test]
-fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
+/// Every effect boundary of a story is survived: by a kill, and by a power cut.
+fn check_every_boundary(wishes: &Wishes, minutes: u64, event: &(u64, Hazard)) {
     let options = |crash_at| {
         let mut world = World::default();
         world.units = web();
-        let events = vec![(60_000, broken(0, Some(20)))];
-        let script = Some(Script { world, wishes: Wishes::default(), events });
-        Options { length: 20 * 60_000, crash_at, transcript: true, script, ..Options::random(1, 0) }
+        let script = Some(Script { world, wishes: wishes.clone(), events: vec![event.clone()] });
+        Options { length: minutes * 60_000, crash_at, transcript: true, script, ..Options::random(1, 0) }
     };
     let boundaries = run(options(None)).boundaries;
     assert!(boundaries > 20, "{boundaries}");
@@ -330,4 +411,31 @@ fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
             assert!(outcome.violations.is_empty(), "boundary {boundary}: {}", story(&outcome));
         }
     }
+}
+
+#[test]
+fn a_crash_at_any_boundary_of_a_repair_repeats_nothing() {
+    check_every_boundary(&Wishes::default(), 20, &(60_000, broken(0, Some(20))));
+}
+
+/// Between the record of an escalation and the hook there is an instant, and after the hook another.
+#[test]
+fn a_crash_at_any_boundary_of_an_escalation_loses_no_page() {
+    check_every_boundary(&Wishes::default(), 40, &(60_000, broken(0, None)));
+}
+
+#[test]
+fn a_crash_at_any_boundary_of_a_proposal_loses_no_question() {
+    let wishes = Wishes { approved: vec![unit_name("web")], ..Wishes::default() };
+    check_every_boundary(&wishes, 20, &(60_000, killed(0)));
+}
+
+#[test]
+fn a_hook_that_fails_is_tried_again_and_given_up() {
+    let deaf = |minutes: u64| Hazard::Weather { what: Weather::DeafHook, length: minutes * 60_000 };
+    let told = |minutes| tell(web(), Wishes::default(), 60, vec![(50, deaf(minutes)), (60, broken(0, None))]);
+    let late = told(4);
+    assert!(late.matches("page ").count() > 1 && late.contains("told of the escalation: Taken"), "{late}");
+    let never = told(60);
+    assert!(never.contains("told of the escalation: Undeliverable { tries: 6"), "{never}");
 }

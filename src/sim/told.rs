@@ -42,6 +42,10 @@ impl Told {
                 }
                 self.heard = self.heard.map(|heard| heard.max(at));
             }
+            Some(UnitsUpdate::NoSuchUnit(name)) => {
+                self.units.remove(name);
+                self.heard = self.heard.map(|heard| heard.max(at));
+            }
             Some(UnitsUpdate::Alive) => self.heard = self.heard.map(|heard| heard.max(at)),
             Some(UnitsUpdate::Lost { .. }) => self.heard = None,
         }

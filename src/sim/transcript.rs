@@ -96,6 +96,7 @@ fn sample_line(sample: &Sample) -> Option<String> {
             parts.extend(statuses.iter().map(unit_words));
             parts.extend(removed.iter().map(|name| format!("{name} is gone")));
         }
+        Some(UnitsUpdate::NoSuchUnit(name)) => parts.push(format!("there is no unit {name}")),
         Some(UnitsUpdate::Lost { why }) => parts.push(format!("the service manager is lost: {why}")),
     }
     for job in &sample.jobs {
@@ -182,6 +183,9 @@ pub(super) fn record_line(entry: &Entry) -> String {
         RecordBody::Escalated { incident, severity, why, .. } => {
             format!("{incident} escalated ({severity:?}): {why}")
         }
+        RecordBody::Told { notice, delivery } => {
+            format!("{} told of the {}: {delivery:?}", notice.incident(), notice.kind())
+        }
         RecordBody::Acknowledged { incident, by } => format!("{incident} acknowledged by {}", by.name),
         RecordBody::IncidentResolved { incident, how, why } => {
             format!("{incident} resolved ({how:?}): {why}")
@@ -193,6 +197,8 @@ pub(super) fn record_line(entry: &Entry) -> String {
         },
         RecordBody::OperatorStopped { unit, .. } => format!("{unit} was stopped by an operator"),
         RecordBody::OperatorStopEnded { unit } => format!("{unit} is no longer kept down by an operator"),
+        RecordBody::StartOwed { unit, because } => format!("{unit} is owed a start: {because:?}"),
+        RecordBody::StartNoLongerOwed { unit } => format!("{unit} is no longer owed a start"),
         RecordBody::StabilityProven { subject } => format!("{subject} has proven stable"),
         RecordBody::ClockStepped { forward, by } => {
             format!("clock stepped {} by {}s", if *forward { "forward" } else { "back" }, by.as_secs())
@@ -213,7 +219,13 @@ pub(super) fn effect_line(effect: &Effect) -> Option<String> {
             let targets: Vec<String> = permit.targets().iter().map(ToString::to_string).collect();
             Some(format!("  act     {} {} {}", permit.action(), permit.remedy(), targets.join(", ")))
         }
-        Effect::Escalate(incident) => Some(format!("  page    {} about {}", incident.id, incident.subject)),
+        Effect::Tell { notice, .. } => {
+            let what = match notice.id.kind() {
+                "proposal" => "ask",
+                _ => "page",
+            };
+            Some(format!("  {what:<7} {} about {}", notice.incident.id, notice.incident.subject))
+        }
         Effect::Reply { reply, .. } => Some(format!("  reply   {reply:?}")),
         Effect::TakeEvidence { .. } | Effect::Look(_) => None,
     }

@@ -70,6 +70,10 @@ pub struct Unit {
     pub requires: Vec<UnitIndex>,
     pub wants: Vec<UnitIndex>,
     pub conflicts: Vec<UnitIndex>,
+    pub binds_to: Vec<UnitIndex>,
+    pub part_of: Vec<UnitIndex>,
+    /// No other refers to it and it is not enabled: at rest, it is unloaded.
+    pub unloads: bool,
     pub restart: RestartSetting,
     pub restart_prevented: bool,
     pub result: ServiceResult,
@@ -77,6 +81,10 @@ pub struct Unit {
     pub restarts: u32,
     pub can_reload: bool,
     pub probed: bool,
+    /// It answers its probe so long after its run began.
+    pub answers_after: Moment,
+    /// When its run began.
+    pub began: Moment,
     pub start_takes: Moment,
     pub stop_takes: Moment,
     pub restart_wait: Moment,
@@ -115,6 +123,9 @@ impl Unit {
             requires: Vec::new(),
             wants: Vec::new(),
             conflicts: Vec::new(),
+            binds_to: Vec::new(),
+            part_of: Vec::new(),
+            unloads: false,
             restart: RestartSetting::No,
             restart_prevented: false,
             result: ServiceResult::Success,
@@ -122,6 +133,8 @@ impl Unit {
             restarts: 0,
             can_reload: false,
             probed: false,
+            answers_after: 0,
+            began: 0,
             start_takes: 300,
             stop_takes: 200,
             restart_wait: 100,
@@ -324,7 +337,7 @@ impl World {
             self.disturbed.push(Disturbance { unit: index, what: Disturbed::Started });
         }
         let pulled: Vec<UnitIndex> =
-            self.units[index].requires.iter().chain(&self.units[index].wants).copied().collect();
+            self.needs(index).into_iter().chain(self.units[index].wants.iter().copied()).collect();
         for other in pulled {
             let needed = !self.units[other].is_up() && !self.units[other].gone;
             if needed && !seen.contains(&other) {
@@ -338,6 +351,8 @@ impl World {
                 if hand == Hand::Agent {
                     self.disturbed.push(Disturbance { unit: rival, what: Disturbed::TakenDown });
                 }
+                // Somebody wants the other one: systemd does not start this one again, and neither may the agent.
+                self.units[rival].kept_down = true;
                 self.stop(rival, Hand::Manager);
             }
         }
@@ -353,8 +368,6 @@ impl World {
         }
         let unit = &mut self.units[index];
         unit.restarting = false;
-        // systemd starts nothing again that it stopped along with another: neither may the agent.
-        unit.kept_down |= hand == Hand::Manager;
         match unit.active {
             ActiveState::Inactive | ActiveState::Failed | ActiveState::Maintenance => {
                 unit.epoch += 1;
@@ -368,18 +381,35 @@ impl World {
                 let wait = unit.stop_takes;
                 self.set(index, ActiveState::Deactivating, "stop-sigterm");
                 self.schedule(index, wait, Step::Stopped);
-                for dependant in self.dependants(index) {
-                    if self.units[dependant].is_up() {
-                        if hand == Hand::Agent {
-                            let what = Disturbed::TakenDown;
-                            self.disturbed.push(Disturbance { unit: dependant, what });
-                        }
-                        self.stop(dependant, Hand::Manager);
-                    }
-                }
+                self.stop_along(self.dependants(index), hand);
             }
         }
         job
+    }
+
+    fn stop_along(&mut self, others: Vec<UnitIndex>, hand: Hand) {
+        for other in others {
+            if self.units[other].is_up() {
+                if hand == Hand::Agent {
+                    self.disturbed.push(Disturbance { unit: other, what: Disturbed::TakenDown });
+                }
+                self.stop(other, Hand::Manager);
+            }
+        }
+    }
+
+    /// It went down by itself: what is bound to it is stopped (`BindsTo=`).
+    fn drop_bound(&mut self, index: UnitIndex) {
+        let bound = |unit: &Unit| unit.binds_to.contains(&index) && !unit.gone;
+        let bound = (0..self.units.len()).filter(|other| bound(&self.units[*other])).collect();
+        self.stop_along(bound, Hand::Manager);
+    }
+
+    /// Whether the manager has forgotten it: at rest, and of no interest to anybody.
+    #[must_use]
+    pub fn is_unloaded(&self, index: UnitIndex) -> bool {
+        let unit = &self.units[index];
+        unit.gone || unit.unloads && unit.active == ActiveState::Inactive && unit.job.is_none()
     }
 
     /// `systemctl restart`.
@@ -441,10 +471,13 @@ impl World {
         }
     }
 
-    /// Units that require this one.
+    /// Units that a stop or restart of this one is handed on to.
     #[must_use]
     pub fn dependants(&self, index: UnitIndex) -> Vec<UnitIndex> {
-        let requires = |unit: &Unit| unit.requires.contains(&index) && !unit.gone;
+        let requires = |unit: &Unit| {
+            let on = [&unit.requires, &unit.binds_to, &unit.part_of];
+            on.iter().any(|list| list.contains(&index)) && !unit.gone
+        };
         (0..self.units.len()).filter(|other| requires(&self.units[*other])).collect()
     }
 
@@ -480,6 +513,7 @@ impl World {
             self.set(index, ActiveState::Activating, "auto-restart");
             self.end_job(index, JobResult::Failed);
             self.schedule(index, wait, Step::AutoRestart);
+            self.drop_bound(index);
         } else {
             self.fail(index, result, exit);
         }
@@ -493,6 +527,7 @@ impl World {
         unit.restarting = false;
         self.set(index, ActiveState::Failed, "failed");
         self.end_job(index, JobResult::Failed);
+        self.drop_bound(index);
     }
 
     /// A step falls due. Steps of an older epoch do nothing.
@@ -542,9 +577,15 @@ impl World {
         self.end_job(index, JobResult::Done);
     }
 
+    /// `Requires=` and `BindsTo=`.
+    fn needs(&self, index: UnitIndex) -> Vec<UnitIndex> {
+        let unit = &self.units[index];
+        unit.requires.iter().chain(&unit.binds_to).copied().collect()
+    }
+
     fn begin(&mut self, index: UnitIndex) {
         let now = self.now;
-        let needs = self.units[index].requires.clone();
+        let needs = self.needs(index);
         for need in needs {
             let other = &self.units[need];
             if other.is_up() {
@@ -571,6 +612,7 @@ impl World {
         let takes = unit.start_takes;
         let needed_is_down = |other: UnitIndex, world: &Self| !world.units[other].is_up();
         self.units[index].invocation = Some(self.fresh_invocation());
+        self.units[index].began = now;
         self.set(index, ActiveState::Activating, "start");
         match self.units[index].ailment_at(now) {
             Ailment::None | Ailment::FallsOver { .. } => self.schedule(index, takes, Step::Started),
@@ -587,11 +629,12 @@ impl World {
     #[must_use]
     pub fn status(&self, index: UnitIndex) -> UnitStatus {
         let unit = &self.units[index];
+        let needs: Vec<UnitIndex> = unit.requires.iter().chain(&unit.binds_to).copied().collect();
         let names =
             |list: &[UnitIndex]| list.iter().map(|other| self.units[*other].name.clone()).collect::<Vec<_>>();
         let absent = || Absence::NotApplicable;
         let runs = unit.is_up();
-        let after = unit.requires.iter().chain(&unit.wants).copied().collect::<Vec<_>>();
+        let after = needs.iter().chain(&unit.wants).copied().collect::<Vec<_>>();
         let service = ServiceDetails {
             service_type: ServiceType::Notify,
             restart: unit.restart,
@@ -619,11 +662,13 @@ impl World {
                 invocation: reading(unit.invocation),
                 file_state: unit.file_state.clone(),
                 relations: UnitRelations {
-                    requires: names(&unit.requires),
+                    requires: names(&needs),
                     wants: names(&unit.wants),
                     after: names(&after),
                     conflicts: names(&unit.conflicts),
                     required_by: names(&self.dependants(index)),
+                    binds_to: names(&unit.binds_to),
+                    part_of: names(&unit.part_of),
                 },
                 service: Reading::Value(service),
             }),

@@ -34,7 +34,6 @@ const LINES_MAX: usize = 500;
 
 /// Files that may be longer, each with its reason.
 const LONG: &[(&str, &str)] = &[
-    ("src/engine/memory.rs", "the fold is one match over every record, with what each of them changes"),
     ("src/sim/run.rs", "one life of one simulated host; to be split by what may befall it"),
     ("src/sim/world.rs", "the simulated service manager; to be split by unit and job"),
 ];

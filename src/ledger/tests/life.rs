@@ -103,7 +103,13 @@ fn an_incident_has_the_records_of_its_actions_and_proposals() {
         intent,
         RecordBody::Applied { action: ActionId(4), applied: Applied::Changed },
         RecordBody::Applied { action: ActionId(5), applied: Applied::Changed },
-        RecordBody::Escalated { incident, severity: Severity::Page, why: String::new(), tried: vec![] },
+        RecordBody::Escalated {
+            incident,
+            severity: Severity::Page,
+            why: String::new(),
+            tried: vec![],
+            count: 1,
+        },
         RecordBody::IncidentResolved {
             incident: IncidentId(8),
             how: Resolution::Repaired,

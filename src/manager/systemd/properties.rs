@@ -128,6 +128,8 @@ fn details(name: &UnitName, unit: &Properties<'_>, service: Reading<Properties<'
             after: together(&["After"]),
             conflicts: together(&["Conflicts", "ConflictedBy"]),
             required_by: together(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"]),
+            binds_to: together(&["BindsTo"]),
+            part_of: together(&["PartOf"]),
         },
         service: if name.kind() == UnitKind::Service {
             match service {

@@ -12,8 +12,10 @@ use crate::policy::types::{Probe, ProbeKind};
 
 use super::words::{check_length, command, path, unit};
 
-const KEYS: &[&str] =
-    &["name", "override", "unit", "http", "tcp", "unix", "exec", "status", "interval", "timeout", "failures"];
+const KEYS: &[&str] = &[
+    "name", "override", "unit", "http", "tcp", "unix", "exec", "status", "interval", "timeout", "failures",
+    "grace",
+];
 const WAYS: &[&str] = &["http", "tcp", "unix", "exec"];
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_hours(24);
@@ -22,6 +24,10 @@ const FAILURES: RangeInclusive<u32> = 1..=1000;
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
 const FAILURES_DEFAULT: u32 = 3;
+const GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+/// Most services answer within seconds, and a heavy one within a minute; a healthy answer ends it at once, so that it
+/// costs time only where a service hangs in its very start.
+const GRACE_DEFAULT: Duration = Duration::from_mins(1);
 /// Any answer that is no error of the client or the server.
 const STATUS_DEFAULT: RangeInclusive<u16> = 200..=399;
 const STATUS: RangeInclusive<u32> = 100..=599;
@@ -51,8 +57,9 @@ pub(super) fn probe(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<Probe>
         );
     }
     let failures = section.count(report, "failures", &FAILURES).unwrap_or(FAILURES_DEFAULT);
+    let grace = section.duration(report, "grace", &GRACE).unwrap_or(GRACE_DEFAULT);
     let name = ProbeName(entry.name.to_owned());
-    Some(Probe { name, unit: unit?, kind: kind?, interval, timeout, failures })
+    Some(Probe { name, unit: unit?, kind: kind?, interval, timeout, failures, grace })
 }
 
 fn kind(report: &mut Report<'_>, section: &Section<'_>) -> Option<ProbeKind> {

@@ -27,6 +27,7 @@ fn probe(kind: ProbeKind, timeout: Duration) -> Probe {
         interval: Duration::from_secs(1),
         timeout,
         failures: 3,
+        grace: Duration::ZERO,
     }
 }
 

@@ -173,7 +173,7 @@ fn leads_back(from: &UnitName, to: &UnitName, facts: &Facts<'_>) -> bool {
     while let Some(unit) = queue.pop() {
         let Some(index) = facts.world.index_of(&unit) else { continue };
         let unit = &facts.world.units[index];
-        for need in unit.requires.iter().chain(&unit.wants) {
+        for need in unit.requires.iter().chain(&unit.wants).chain(&unit.binds_to) {
             let name = facts.name(*need).clone();
             if name == *to {
                 return true;

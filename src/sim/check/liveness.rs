@@ -120,13 +120,14 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
         || !unit.probed && unit.hung
         || unit.conflicts.iter().any(|rival| facts.world.units[*rival].is_up());
     lasting
-        || unit.requires.iter().chain(&unit.wants).any(|need| {
+        || [&unit.requires, &unit.wants, &unit.binds_to, &unit.part_of].into_iter().flatten().any(|need| {
             let other = &facts.world.units[*need];
             depth < 6 && !other.is_up() && (other.gone || hindered(*need, facts, depth + 1) || !other.is_up())
         })
 }
 
-/// Whether a restart would take down something protected: the unit itself, or what requires it. A person decides then.
+/// Whether a restart would take down something protected: the unit itself, or what comes down with it. A person decides
+/// then.
 fn takes_down_protected(index: UnitIndex, facts: &Facts<'_>) -> bool {
     let down = |state: ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
     let mut reached = BTreeSet::from([index]);
@@ -135,8 +136,8 @@ fn takes_down_protected(index: UnitIndex, facts: &Facts<'_>) -> bool {
         if facts.wishes.protected.contains(&facts.world.units[unit].name) {
             return true;
         }
-        for (dependant, it) in facts.world.units.iter().enumerate() {
-            if it.requires.contains(&unit) && !down(it.active) && reached.insert(dependant) {
+        for dependant in facts.world.dependants(unit) {
+            if !down(facts.world.units[dependant].active) && reached.insert(dependant) {
                 queue.push(dependant);
             }
         }

@@ -15,6 +15,7 @@ mod liveness;
 mod overlap;
 mod pages;
 mod steps;
+mod tellings;
 mod touched;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use std::fmt;
 use crate::engine::{RecordTicket, Sizes};
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, BootTime, Command, Entry, Incident, InvocationId, Reading, Remedy, Reply, Timestamp, UnitName,
+    ActionId, BootTime, Command, Entry, InvocationId, Notice, Reading, Remedy, Reply, Timestamp, UnitName,
 };
 use crate::policy::Policy;
 
@@ -69,8 +70,15 @@ pub(super) enum Seen<'a> {
     Reported {
         action: ActionId,
     },
-    Escalated {
-        incident: &'a Incident,
+    /// The hook is called.
+    Telling {
+        notice: &'a Notice,
+    },
+    /// It took it: people know.
+    Told {
+        notice: &'a Notice,
+        /// By the present life of the agent, not by a hook that outlived an earlier one.
+        present: bool,
     },
     Asked {
         command: &'a Command,
@@ -87,6 +95,8 @@ pub(super) enum Seen<'a> {
     },
     /// All trouble has been over for long.
     TheEnd,
+    /// The run ends, whatever is still going on.
+    Over,
 }
 
 /// What is so at that moment.
@@ -160,6 +170,7 @@ impl Checkers {
             Box::new(approvals::Approvals::default()),
             Box::new(approvals::EvidenceFirst::default()),
             Box::new(pages::Pages::default()),
+            Box::new(tellings::Tellings::default()),
             Box::new(effort::Effort::default()),
             Box::new(effort::Bounded),
             Box::new(liveness::Liveness::default()),

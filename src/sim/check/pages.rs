@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Incident, IncidentId, RecordBody, RuleName, Subject};
+use crate::model::{Incident, IncidentId, NoticeId, RecordBody, RuleName, Subject};
 use crate::sim::world::Moment;
 
 use super::{Checker, Facts, Seen};
@@ -30,7 +30,12 @@ impl Checker for Pages {
         let entry = match seen {
             Seen::Recorded { entry, .. } => entry,
             // What counts is what people get: a record that a power cut takes has told nobody.
-            Seen::Escalated { incident } => return self.told_of(incident, facts.t),
+            Seen::Telling { notice } => {
+                return match notice.id {
+                    NoticeId::Escalation { .. } => self.told_of(&notice.incident, facts.t),
+                    NoticeId::Proposal { .. } => Ok(()),
+                };
+            }
             _ => return Ok(()),
         };
         match &entry.body {
@@ -60,6 +65,8 @@ impl Pages {
         // The record of it may take longer than the fault.
         let before = self.told.insert(key, (incident.id, incident.closed.map(|_| t)));
         match before {
+            // A repeat of the same is not this checker's business.
+            Some((before, _)) if before == incident.id => Ok(()),
             Some((_, over)) if over.is_none_or(|over| t < over + SAME_FAULT) => Err(format!(
                 "{} ({} on {}) was escalated again",
                 incident.id, incident.rule, incident.subject

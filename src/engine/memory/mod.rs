@@ -2,26 +2,24 @@
 //!
 //! Nothing else may change it. What is not in a record does not survive, so it does not belong here.
 
+mod acts;
+mod compare;
+mod incidents;
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guard::{Attempts, Faults, History};
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
-    Intent, InvocationId, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy, Resolution,
-    RuleName, Subject, TIMELINE_MAX, TimelineEntry, Timestamp, Tried, UnitName, Verification,
+    ActionId, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
+    InvocationId, NoticeId, Owed, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy,
+    RuleName, Subject, Timestamp, UnitName,
 };
 
-/// Ended incidents kept in memory for the status page; the ledger has them all.
-const ENDED_KEPT: usize = 200;
+use acts::Action;
 
-/// An act that is not verified yet.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Action {
-    pub(super) intent: Intent,
-    pub(super) begun: Timestamp,
-    /// What the actuator said, once it did.
-    pub(super) applied: Option<Applied>,
-}
+/// What the timeline says where an incident opens again: what was tried before is of an earlier fault.
+pub(super) const CAME_BACK: &str = "the fault came back";
 
 /// The answer to a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +55,10 @@ pub struct Memory {
     /// Incidents whose last act was a reset and a start that may have got no further than the reset: the unit then is
     /// at rest, and its fault is out of sight and not over.
     pub(super) half_done: BTreeSet<IncidentId>,
+    /// Units that should be up, and since when that is noted.
+    pub(super) owed: BTreeMap<UnitName, (Owed, BootTime)>,
+    /// Recorded, and not known to have reached anybody.
+    pub(super) untold: BTreeSet<NoticeId>,
 }
 
 impl Memory {
@@ -84,6 +86,7 @@ impl Memory {
         // The next boot starts what is enabled: a stop by hand does not outlive it.
         self.operator_stopped.clear();
         self.stopped_runs.clear();
+        self.owed.clear();
         self.shift(by);
     }
 
@@ -131,7 +134,7 @@ impl Memory {
         match &entry.body {
             RecordBody::IncidentOpened { incident, .. } => self.open(*incident, &entry.body, at),
             RecordBody::IncidentReopened { incident, finding } => {
-                self.change(*incident, at, "the fault came back", |it| {
+                self.change(*incident, at, CAME_BACK, |it| {
                     it.state = IncidentState::Open;
                     it.finding = finding.clone();
                     it.closed = None;
@@ -167,9 +170,12 @@ impl Memory {
                 self.last_proposal = self.last_proposal.max(proposal.id.0);
                 let what = format!("{} proposed as {}", proposal.remedy, proposal.id);
                 self.change(proposal.incident, at, what, |it| it.proposal = Some(proposal.id));
+                let (incident, proposal_id) = (proposal.incident, proposal.id);
+                self.untold.insert(NoticeId::Proposal { incident, proposal: proposal_id });
                 self.proposals.insert(proposal.id, (proposal.clone(), Answer::Open));
             }
             RecordBody::Approved { proposal, by } => {
+                self.proposal_is_settled(*proposal);
                 if let Some((asked, answer)) = self.proposals.get_mut(proposal) {
                     *answer = Answer::Approved;
                     let incident = asked.incident;
@@ -177,6 +183,7 @@ impl Memory {
                 }
             }
             RecordBody::Denied { proposal, by, reason } => {
+                self.proposal_is_settled(*proposal);
                 if let Some((asked, _)) = self.proposals.remove(proposal) {
                     self.denied.insert((asked.incident, asked.remedy), by.name.clone());
                     let what = format!("{} denied {proposal}: {reason}", by.name);
@@ -184,6 +191,7 @@ impl Memory {
                 }
             }
             RecordBody::ProposalExpired { proposal } => {
+                self.proposal_is_settled(*proposal);
                 if let Some((asked, _)) = self.proposals.remove(proposal) {
                     self.change(asked.incident, at, format!("{proposal} expired"), |it| it.proposal = None);
                 }
@@ -193,14 +201,17 @@ impl Memory {
             RecordBody::Verified { action, verification, not_before } => {
                 self.verified(*action, verification, *not_before, at);
             }
-            RecordBody::Escalated { incident, why, .. } => {
+            RecordBody::Escalated { incident, why, count, .. } => {
                 self.counts.escalated += 1;
+                self.owe_escalation(*incident, *count);
                 self.change(*incident, at, format!("escalated: {why}"), |it| {
                     it.state = IncidentState::Escalated;
                     it.escalated = Some(at);
                 });
             }
+            RecordBody::Told { notice, delivery } => self.told(*notice, delivery, at),
             RecordBody::Acknowledged { incident, by } => {
+                self.escalation_is_known(*incident);
                 self.change(*incident, at, format!("{} took note", by.name), |_| {});
             }
             RecordBody::IncidentResolved { incident, how, why } => self.resolve(*incident, *how, why, at),
@@ -220,7 +231,16 @@ impl Memory {
             RecordBody::Resumed { pause, .. } => {
                 self.pauses.remove(pause);
             }
+            RecordBody::StartOwed { unit, because } => {
+                self.operator_stopped.remove(unit);
+                self.stopped_runs.remove(unit);
+                self.owed.insert(unit.clone(), (because.clone(), at.boot));
+            }
+            RecordBody::StartNoLongerOwed { unit } => {
+                self.owed.remove(unit);
+            }
             RecordBody::OperatorStopped { unit, run } => {
+                self.owed.remove(unit);
                 self.operator_stopped.insert(unit.clone());
                 if let Some(run) = run {
                     self.stopped_runs.insert(unit.clone(), (*run, at.boot));
@@ -245,237 +265,6 @@ impl Memory {
             | RecordBody::LedgerRecovered { .. }
             | RecordBody::Pruned { .. } => {}
         }
-    }
-
-    fn open(&mut self, id: IncidentId, body: &RecordBody, at: Timestamp) {
-        let RecordBody::IncidentOpened { rule, subject, severity, mode, owner, ladder, finding, .. } = body
-        else {
-            return;
-        };
-        self.last_incident = self.last_incident.max(id.0);
-        self.counts.incidents += 1;
-        self.current.insert((rule.clone(), subject.clone()), id);
-        let first = TimelineEntry { at, what: format!("found: {}", finding.what), tried: None };
-        self.incidents.insert(
-            id,
-            Incident {
-                id,
-                rule: rule.clone(),
-                subject: subject.clone(),
-                severity: *severity,
-                mode: *mode,
-                owner: owner.clone(),
-                finding: finding.clone(),
-                state: IncidentState::Open,
-                opened: at,
-                closed: None,
-                evidence: None,
-                ladder: ladder.clone(),
-                attempts: 0,
-                held: None,
-                proposal: None,
-                escalated: None,
-                recurrences: 0,
-                timeline: vec![first],
-            },
-        );
-        self.forget_old_incidents();
-    }
-
-    fn forget_old_incidents(&mut self) {
-        let ended: Vec<IncidentId> =
-            self.incidents.values().filter(|it| it.closed.is_some()).map(|it| it.id).collect();
-        let surplus = ended.len().saturating_sub(ENDED_KEPT);
-        for id in ended.into_iter().take(surplus) {
-            self.incidents.remove(&id);
-            self.current.retain(|_, current| *current != id);
-            self.denied.retain(|(incident, _), _| *incident != id);
-        }
-    }
-
-    fn intend(&mut self, intent: &Intent, at: Timestamp) {
-        self.last_action = self.last_action.max(intent.action.0);
-        self.counts.actions += 1;
-        let history = self.histories.entry(intent.subject.clone()).or_default();
-        history.attempts.add(at.boot);
-        history.level += 1;
-        history.waived = false;
-        self.rule_attempts.entry(intent.rule.clone()).or_default().add(at.boot);
-        self.host_attempts.add(at.boot);
-        if let Some(proposal) = intent.approval {
-            // An approval is used up by the act that it allowed.
-            self.proposals.remove(&proposal);
-        }
-        self.actions.insert(intent.action, Action { intent: intent.clone(), begun: at, applied: None });
-        let tried = Tried { action: intent.action, remedy: intent.remedy, verification: None };
-        let what = format!("{} (attempt {}): {}", intent.remedy, intent.attempt, intent.why);
-        self.note(intent.incident, at, what, Some(tried));
-        if let Some(it) = self.incidents.get_mut(&intent.incident) {
-            it.state = IncidentState::Acting { action: intent.action };
-            it.attempts += 1;
-            it.held = None;
-            it.proposal = None;
-        }
-    }
-
-    fn applied(&mut self, action: ActionId, applied: &Applied, at: Timestamp) {
-        let Some(act) = self.actions.get_mut(&action) else { return };
-        act.applied = Some(applied.clone());
-        let (incident, subject, rule, begun) =
-            (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone(), act.begun.boot);
-        match applied {
-            Applied::Failed { .. } | Applied::Unknown { .. }
-                if act.intent.remedy == Remedy::ResetAndStart =>
-            {
-                self.half_done.insert(incident);
-            }
-            Applied::Changed | Applied::AlreadySo => {
-                self.half_done.remove(&incident);
-            }
-            // It is as the act before left it.
-            Applied::Withdrawn { .. } | Applied::Failed { .. } | Applied::Unknown { .. } => {}
-        }
-        let withdrawn = matches!(applied, Applied::Withdrawn { .. });
-        if withdrawn {
-            // Nothing was done: it does not count against any budget.
-            if let Some(history) = self.histories.get_mut(&subject) {
-                history.attempts.take_back(begun);
-                history.level = history.level.saturating_sub(1);
-            }
-            if let Some(attempts) = self.rule_attempts.get_mut(&rule) {
-                attempts.take_back(begun);
-            }
-            self.host_attempts.take_back(begun);
-        }
-        let what = match applied {
-            Applied::Changed => "carried out".to_owned(),
-            Applied::AlreadySo => "there was nothing to do".to_owned(),
-            Applied::Withdrawn { why } => format!("withdrawn: {why}"),
-            Applied::Failed { why } => format!("failed: {why}"),
-            Applied::Unknown { why } => format!("outcome unknown: {why}"),
-        };
-        self.change(incident, at, what, |it| {
-            it.state = IncidentState::Verifying { action };
-            if withdrawn {
-                it.attempts = it.attempts.saturating_sub(1);
-            }
-        });
-    }
-
-    fn verified(
-        &mut self,
-        action: ActionId,
-        verification: &Verification,
-        not_before: Timestamp,
-        at: Timestamp,
-    ) {
-        let Some(act) = self.actions.remove(&action) else { return };
-        let history = self.histories.entry(act.intent.subject.clone()).or_default();
-        history.not_before = Some(not_before);
-        let what = match verification {
-            Verification::Confirmed { why } => {
-                self.half_done.remove(&act.intent.incident);
-                self.counts.confirmed += 1;
-                format!("confirmed: {why}")
-            }
-            Verification::Refuted { why } => {
-                self.counts.refuted += 1;
-                format!("refuted: {why}")
-            }
-            Verification::Inconclusive { why } => {
-                self.counts.inconclusive += 1;
-                format!("inconclusive: {why}")
-            }
-        };
-        if let Some(it) = self.incidents.get_mut(&act.intent.incident) {
-            let entry = it.timeline.iter_mut().rev().filter_map(|entry| entry.tried.as_mut());
-            if let Some(tried) = entry.into_iter().find(|tried| tried.action == action) {
-                tried.verification = Some(verification.clone());
-            }
-        }
-        self.change(act.intent.incident, at, what, |it| {
-            it.state = if it.escalated.is_some() { IncidentState::Escalated } else { IncidentState::Open };
-        });
-    }
-
-    fn resolve(&mut self, incident: IncidentId, how: Resolution, why: &str, at: Timestamp) {
-        match how {
-            Resolution::Repaired => self.counts.repaired += 1,
-            Resolution::ClearedByItself => self.counts.cleared_by_themselves += 1,
-            Resolution::SubjectGone | Resolution::RuleGone => {}
-        }
-        self.proposals.retain(|_, (proposal, _)| proposal.incident != incident);
-        self.denied.retain(|(of, _), _| *of != incident);
-        self.half_done.remove(&incident);
-        self.change(incident, at, format!("resolved: {why}"), |it| {
-            it.state = IncidentState::Resolved { how };
-            it.closed = Some(at);
-            it.held = None;
-            it.proposal = None;
-        });
-        self.forget_old_incidents();
-    }
-
-    fn change(
-        &mut self,
-        incident: IncidentId,
-        at: Timestamp,
-        what: impl Into<String>,
-        change: impl FnOnce(&mut Incident),
-    ) {
-        if let Some(it) = self.incidents.get_mut(&incident) {
-            change(it);
-        }
-        self.note(incident, at, what.into(), None);
-    }
-
-    fn note(&mut self, incident: IncidentId, at: Timestamp, what: String, tried: Option<Tried>) {
-        if let Some(it) = self.incidents.get_mut(&incident) {
-            if it.timeline.len() >= TIMELINE_MAX {
-                // The beginning tells how it started; the end how it stands.
-                it.timeline.remove(TIMELINE_MAX / 2);
-            }
-            it.timeline.push(TimelineEntry { at, what, tried });
-        }
-    }
-
-    /// Forgets attempts that no budget looks at any more.
-    pub(super) fn forget_attempts_before(&mut self, moment: BootTime) {
-        self.host_attempts.forget_before(moment);
-        for attempts in self.rule_attempts.values_mut() {
-            attempts.forget_before(moment);
-        }
-        self.rule_attempts.retain(|_, attempts| !attempts.is_empty());
-    }
-
-    /// Compares with another fold of the same records. Attempts that no budget looks at any more are dropped by
-    /// time and not by a record, so they do not count.
-    pub(super) fn same_as(&self, other: &Self, now: BootTime) -> Result<(), String> {
-        let [mine, theirs] = [self, other].map(|it| {
-            let mut it = it.clone();
-            it.axis = None;
-            it.forget_attempts_before(now);
-            it
-        });
-        if mine == theirs {
-            return Ok(());
-        }
-        let differs = [
-            ("incidents", mine.incidents == theirs.incidents),
-            ("current incidents", mine.current == theirs.current),
-            ("histories", mine.histories == theirs.histories),
-            ("actions", mine.actions == theirs.actions),
-            ("proposals", mine.proposals == theirs.proposals),
-            ("denials", mine.denied == theirs.denied),
-            ("pauses", mine.pauses == theirs.pauses),
-            (
-                "operator's stops",
-                mine.operator_stopped == theirs.operator_stopped && mine.stopped_runs == theirs.stopped_runs,
-            ),
-            ("counts", mine.counts == theirs.counts),
-        ];
-        let names: Vec<&str> = differs.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
-        Err(format!("the folds differ in {}", names.join(", ")))
     }
 
     /// Open incidents, oldest first.
