@@ -244,7 +244,7 @@ impl Engine {
         if let Some(UnitsUpdate::NoSuchUnit(unit)) = &sample.units {
             self.gone_for_good.insert(unit.clone());
         }
-        self.touch_owed(&touched);
+        self.touch_owed(&touched, matches!(sample.units, Some(UnitsUpdate::Complete(_))));
         self.touched.extend(touched);
         self.note_operator_stops(sample);
     }

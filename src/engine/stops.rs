@@ -190,8 +190,9 @@ impl Engine {
             self.memory.owed.iter().map(|(unit, (owed, _))| (unit.clone(), owed.clone())).collect();
     }
 
-    /// Those that wait for another are looked at when that one has changed; those that systemd has unloaded are read.
-    pub(super) fn touch_owed(&mut self, touched: &BTreeSet<Subject>) {
+    /// Those that wait for another are looked at when that one has changed. Those that systemd has unloaded are on no
+    /// list: they are read along with each full one, because their files may be gone for good.
+    pub(super) fn touch_owed(&mut self, touched: &BTreeSet<Subject>, complete: bool) {
         let mut unseen = Vec::new();
         for (unit, (owed, _)) in &self.memory.owed {
             let waits_for = match owed {
@@ -201,7 +202,8 @@ impl Engine {
             if waits_for {
                 self.touched.insert(Subject::Unit(unit.clone()));
             }
-            if self.view.heard().is_ok() && self.view.unit(unit).is_none() {
+            let unseen_now = self.view.unit(unit).is_none_or(|facts| facts.unloaded && complete);
+            if self.view.heard().is_ok() && unseen_now {
                 unseen.push(Subject::Unit(unit.clone()));
             }
         }

@@ -21,7 +21,8 @@ pub(super) fn taken_down(request: &Request<'_>, c: &Circumstances<'_>) -> Vec<Un
     follow(up, c.view, |relations| relations.required_by.clone(), |unit| c.view.is_in_motion_or_up(unit))
 }
 
-/// Units that are down and are started along with the targets (`Requires=`, `Wants=`). Without the targets.
+/// Units that are down and are started along with the targets (`Requires=`, `Wants=`). Without the targets. What systemd
+/// has unloaded is down, too; of those that are not known, only the ones that somebody stopped matter.
 pub(super) fn started(request: &Request<'_>, c: &Circumstances<'_>) -> Vec<UnitName> {
     if !request.remedy.starts() {
         return Vec::new();
@@ -30,7 +31,9 @@ pub(super) fn started(request: &Request<'_>, c: &Circumstances<'_>) -> Vec<UnitN
         relations.requires.iter().chain(&relations.wants).cloned().collect()
     };
     follow(request.targets.to_vec(), c.view, pulls, |unit| {
-        c.view.unit(unit).is_some_and(|facts| !facts.status.active.is_up())
+        c.view
+            .unit(unit)
+            .map_or_else(|| c.operator_stopped.contains(unit), |facts| !facts.status.active.is_up())
     })
 }
 

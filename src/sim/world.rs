@@ -409,7 +409,14 @@ impl World {
     #[must_use]
     pub fn is_unloaded(&self, index: UnitIndex) -> bool {
         let unit = &self.units[index];
-        unit.gone || unit.unloads && unit.active == ActiveState::Inactive && unit.job.is_none()
+        let at_rest =
+            |unit: &Unit| unit.unloads && unit.active == ActiveState::Inactive && unit.job.is_none();
+        let refers = |other: &Unit| {
+            let relations =
+                [&other.requires, &other.wants, &other.binds_to, &other.part_of, &other.conflicts];
+            !other.gone && !at_rest(other) && relations.into_iter().flatten().any(|to| *to == index)
+        };
+        unit.gone || at_rest(unit) && !self.units.iter().any(refers)
     }
 
     /// `systemctl restart`.

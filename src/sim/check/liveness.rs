@@ -118,7 +118,7 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
         || mode_of(&unit.name, facts) != Mode::Auto
         || unit.hung && takes_down_protected(index, facts)
         || !unit.probed && unit.hung
-        || unit.conflicts.iter().any(|rival| facts.world.units[*rival].is_up());
+        || unit.conflicts.iter().any(|rival| !is_down(facts.world.units[*rival].active));
     lasting
         || [&unit.requires, &unit.wants, &unit.binds_to, &unit.part_of].into_iter().flatten().any(|need| {
             let other = &facts.world.units[*need];
@@ -126,10 +126,14 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
         })
 }
 
+/// Neither up, nor coming up or going down: what restarts for ever is never at rest.
+const fn is_down(state: ActiveState) -> bool {
+    matches!(state, ActiveState::Inactive | ActiveState::Failed)
+}
+
 /// Whether a restart would take down something protected: the unit itself, or what comes down with it. A person decides
 /// then.
 fn takes_down_protected(index: UnitIndex, facts: &Facts<'_>) -> bool {
-    let down = |state: ActiveState| matches!(state, ActiveState::Inactive | ActiveState::Failed);
     let mut reached = BTreeSet::from([index]);
     let mut queue = vec![index];
     while let Some(unit) = queue.pop() {
@@ -137,7 +141,7 @@ fn takes_down_protected(index: UnitIndex, facts: &Facts<'_>) -> bool {
             return true;
         }
         for dependant in facts.world.dependants(unit) {
-            if !down(facts.world.units[dependant].active) && reached.insert(dependant) {
+            if !is_down(facts.world.units[dependant].active) && reached.insert(dependant) {
                 queue.push(dependant);
             }
         }
