@@ -17,6 +17,7 @@
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
+mod access;
 mod agent;
 mod bus;
 mod crash_points;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     lifecycle::add(&mut suite);
     crash_points::add(&mut suite);
     bus::add(&mut suite);
+    access::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()
