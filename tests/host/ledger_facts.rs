@@ -152,6 +152,12 @@ impl Facts {
         self.intents(unit).into_iter().filter(|(_, intent)| !withdrawn(intent.action)).count()
     }
 
+    /// When the outcome of an action was written down.
+    pub(crate) fn applied(&self, action: ActionId) -> Option<Timestamp> {
+        let of = |body: &RecordBody| matches!(body, RecordBody::Applied { action: of, .. } if *of == action);
+        self.records.iter().find(|record| of(&record.entry.body)).map(|record| record.entry.at)
+    }
+
     /// The verdict on an action, and until when nothing further is tried.
     pub(crate) fn verdict(&self, action: ActionId) -> Option<(&Verification, Timestamp)> {
         self.records.iter().find_map(|record| {

@@ -153,7 +153,8 @@ impl Schedule {
     fn finish(&mut self, name: &ProbeName, number: u64) {
         let share = self.share();
         let Some(slot) = self.slots.get_mut(name) else { return };
-        let Some(began) = slot.running.as_ref().filter(|run| run.number == number).map(|run| run.began) else {
+        let Some(began) = slot.running.as_ref().filter(|run| run.number == number).map(|run| run.began)
+        else {
             return;
         };
         slot.running = None;
