@@ -46,9 +46,9 @@ const STRIKE: &str = r#"
 unit=$(systemctl show -P MainPID "$1"); agent=$(systemctl show -P MainPID prunellad)
 kill -KILL "$unit"; [ "$2" = 0 ] || sleep "$2"; kill -KILL "$agent""#;
 
-/// Kills the main process of $1 and says so, for the power to be cut from outside.
+/// Kills the main process of $1 and says when, for the power to be cut from outside.
 const STRIKE_AND_SAY: &str =
-    r#"unit=$(systemctl show -P MainPID "$1"); kill -KILL "$unit"; echo struck; sleep 60"#;
+    r#"unit=$(systemctl show -P MainPID "$1"); kill -KILL "$unit"; cut -d' ' -f1 /proc/uptime"#;
 
 /// Adds these trials.
 pub(crate) fn add(suite: &mut Suite) {
