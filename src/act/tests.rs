@@ -19,6 +19,8 @@ struct Stand {
     /// `rival.service`, if there is one.
     rival: Option<ActiveState>,
     result: JobResult,
+    /// It is not loaded; only a start would do that.
+    unloaded: bool,
     orders: Mutex<Vec<(Order, String)>>,
 }
 
@@ -53,7 +55,9 @@ impl ServiceManager for Stand {
         _: Duration,
     ) -> BoxFuture<'a, Result<JobResult, ManagerError>> {
         self.orders.lock().unwrap().push((order, unit.to_string()));
-        async { Ok(self.result) }.boxed()
+        let unknown = self.unloaded && order == Order::ResetFailed;
+        async move { if unknown { Err(ManagerError::NoSuchUnit(unit.clone())) } else { Ok(self.result) } }
+            .boxed()
     }
 
     fn last_lines<'a>(&'a self, _: &'a UnitName, _: usize) -> BoxFuture<'a, Reading<Vec<String>>> {
@@ -89,7 +93,7 @@ fn stand() -> Stand {
         job: Reading::Absent(Absence::NotApplicable),
         details: Reading::Value(details),
     };
-    Stand { status, rival: None, result: JobResult::Done, orders: Mutex::new(Vec::new()) }
+    Stand { status, rival: None, result: JobResult::Done, unloaded: false, orders: Mutex::new(Vec::new()) }
 }
 
 fn check(stand: &Stand, remedy: Remedy, judged: Reading<InvocationId>, expected: &Applied, orders: &[&str]) {
@@ -114,6 +118,14 @@ fn withdrawn(why: &str) -> Applied {
 fn a_failed_unit_is_reset_and_started() {
     let orders = ["reset-failed web.service", "start web.service"];
     check(&stand(), Remedy::ResetAndStart, run_of(1), &Applied::Changed, &orders);
+}
+
+/// A crash between the two orders leaves it so.
+#[test]
+fn a_unit_that_was_unloaded_after_its_reset_is_started_all_the_same() {
+    let orders = ["reset-failed web.service", "start web.service"];
+    let stand = Stand { unloaded: true, ..stand() };
+    check(&stand, Remedy::ResetAndStart, run_of(1), &Applied::Changed, &orders);
 }
 
 #[test]

@@ -27,6 +27,9 @@ use super::hooks;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
 const EVIDENCE_AT_ONCE: usize = 4;
+/// How much of the policy's deadline each part of the evidence gets. The engine gives up at the deadline itself: what
+/// is there by then must have reached it, or one slow part would cost all others.
+const EVIDENCE_SHARE: f64 = 0.8;
 /// Looks at units under way at one time.
 const LOOKS_AT_ONCE: usize = 16;
 /// Hooks under way at one time; the next wait.
@@ -128,7 +131,7 @@ impl Hands {
     pub(super) fn take_evidence(&self, incident: IncidentId, subject: Subject) {
         let hands = self.clone();
         tokio::spawn(async move {
-            let deadline = *hands.evidence_deadline.borrow();
+            let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
             let evidence = match (&subject, hands.evidence.acquire().await) {
                 (Subject::Unit(unit), Ok(_slot)) => {
                     evidence::take(&*hands.manager, &hands.proc, unit, deadline).await

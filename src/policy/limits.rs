@@ -50,7 +50,8 @@ pub struct Limits {
     pub act_deadline: Duration,
     /// An unanswered proposal lapses.
     pub proposal_lifetime: Duration,
-    /// Evidence that takes longer is given up: a repair does not wait for a slow journal.
+    /// Evidence that takes longer is given up: a repair does not wait for a slow journal. All that comes between the
+    /// failure and the start has half a second.
     pub evidence_deadline: Duration,
 }
 
@@ -71,7 +72,7 @@ impl Default for Limits {
             permit_lifetime: Duration::from_secs(10),
             act_deadline: Duration::from_secs(100),
             proposal_lifetime: minutes(60),
-            evidence_deadline: Duration::from_millis(500),
+            evidence_deadline: Duration::from_millis(300),
         }
     }
 }

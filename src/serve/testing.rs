@@ -9,7 +9,7 @@ use crate::model::*;
 
 use super::AgentInfo;
 
-pub(crate) use server::{ADMIN, READER, STRANGER, TestServer};
+pub(crate) use server::TestServer;
 
 /// Three in the morning, ten days after boot.
 pub(crate) fn now() -> Timestamp {

@@ -172,7 +172,18 @@ impl Agent {
 #[derive(Clone, Debug)]
 pub(crate) struct Repair {
     pub found: BootTime,
+    pub intended: BootTime,
+    pub applied: BootTime,
     pub confirmed: BootTime,
+}
+
+impl Repair {
+    /// Its stages in milliseconds since a time of the host's clock, for a figure.
+    pub(crate) fn since(&self, at: f64) -> String {
+        let [found, intended, applied, confirmed] =
+            [self.found, self.intended, self.applied, self.confirmed].map(|stage| boot_millis(stage) - at);
+        format!("found {found:.0}, intended {intended:.0}, applied {applied:.0}, confirmed {confirmed:.0} ms")
+    }
 }
 
 /// The records, oldest first.
@@ -266,7 +277,8 @@ impl Ledger {
 
     /// The latest confirmed repair of a unit.
     pub(crate) fn repair(&self, unit: &str) -> Option<Repair> {
-        let (_, intent) = *self.intents(unit).last()?;
+        let (intended, intent) = *self.intents(unit).last()?;
+        let (_, _, applied) = self.acts().into_iter().find(|(action, ..)| *action == intent.action)?;
         let confirmed = self.bodies().find_map(|(at, body)| {
             if let RecordBody::Verified { action, verification: Verification::Confirmed { .. }, .. } = body
                 && *action == intent.action
@@ -276,7 +288,7 @@ impl Ledger {
                 None
             }
         })?;
-        Some(Repair { found: self.found(unit).last()?.0, confirmed })
+        Some(Repair { found: self.found(unit).last()?.0, intended, applied: applied?, confirmed })
     }
 
     /// How often a person was told about a unit.

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use prunella::model::{RecordBody, Subject, UnitName, Verification};
+use prunella::model::{RecordBody, Seq, Subject, UnitName, Verification};
 
-use crate::harness::{Host, Suite, VmShape, wait_until};
+use crate::harness::{Host, Suite, VmShape, full_run};
 use crate::ledger_facts::{
-    COUNTED_UNITS, Facts, Witness, install_agent, ledger_is_sound, open_incidents, step, until_at_work,
+    COUNTED_UNITS, Facts, Proven, Witness, install_agent, open_incidents, step, until_at_work,
 };
 
 /// From the fault to the end of its incident, with a crash, a warm-up and one backoff (10 s) between.
@@ -26,18 +26,24 @@ const QUICK_MS: [u32; 45] = [
 ];
 /// The same for a service that takes a second to start: most fall between intent and outcome.
 const SLOW_MS: [u32; 9] = [20, 60, 120, 250, 450, 700, 950, 1050, 1200];
-/// Power cuts in a run that somebody waits for, and in a full one (`PRUNELLA_FULL_TESTS=1`).
-const CUTS: u32 = 3;
-const CUTS_IN_FULL: u32 = 50;
-/// What the ledger says when the power goes, in turn; after it, in a full run, a little later each time round.
-const CUT_AT: [(&str, &str); 4] = [
-    ("slow@cut.service", "intended"),
-    ("quick@cut.service", "applied"),
-    ("quick@cut.service", "nothing"),
-    ("quick@cut.service", "verified"),
+/// Trials that share the points of the power cut in a full run (`PRUNELLA_FULL_TESTS=1`); otherwise the first makes
+/// some of its own.
+const CUT_PARTS: usize = 5;
+const CUTS_IN_SHORT: usize = 4;
+/// When the power goes, after the service was killed: in percent of the time from there to the outcome of the start,
+/// as it was on this very host before, which may be emulated on a busy machine. Verified is 3 s later.
+const CUT_QUICK_PERCENT: [u32; 30] = [
+    0, 8, 15, 20, 25, 30, 34, 38, 42, 46, 50, 54, 58, 62, 66, 70, 74, 78, 82, 86, 90, 95, 100, 105, 110, 120,
+    140, 180, 250, 350,
 ];
-/// Step of that delay: a dozen rounds go over a settling time.
-const CUT_LATER: Duration = Duration::from_millis(250);
+const CUT_SLOW_PERCENT: [u32; 20] =
+    [4, 12, 20, 26, 32, 38, 44, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 115, 200];
+/// What a boot after a power cut can do without: it takes half the time, emulated.
+const LEAN_BOOT: &str = "systemctl mask -q systemd-networkd.service systemd-networkd.socket systemd-logind.service \
+    systemd-user-sessions.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
+    systemd-random-seed.service systemd-sysctl.service systemd-fsck-root.service systemd-journal-flush.service \
+    systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket systemd-udevd-control.socket \
+    systemd-tmpfiles-clean.timer logrotate.timer && sync";
 /// A VM has a settled snapshot, and boots again in good order within this.
 const BOOTED: Duration = Duration::from_secs(180);
 
@@ -46,25 +52,37 @@ const STRIKE: &str = r#"
 unit=$(systemctl show -P MainPID "$1"); agent=$(systemctl show -P MainPID prunellad)
 kill -KILL "$unit"; [ "$2" = 0 ] || sleep "$2"; kill -KILL "$agent""#;
 
+/// Kills the main process of $1 and says when, for the power to be cut from outside.
+const STRIKE_AND_SAY: &str =
+    r#"unit=$(systemctl show -P MainPID "$1"); kill -KILL "$unit"; cut -d' ' -f1 /proc/uptime"#;
+
 /// Adds these trials.
 pub(crate) fn add(suite: &mut Suite) {
     for part in 0..PARTS {
         suite.nspawn_with_package(&format!("crash::agent_killed_in_a_repair_{part}"), move || killed(part));
     }
     suite.nspawn_with_package("crash::backoff_outlives_a_kill", backoff_over_a_kill);
-    suite.vm_with_package("crash::power_cut_in_a_repair", power_cuts);
+    suite.vm_with_package("crash::power_cut_in_a_repair_0", || power_cuts(0));
+    for part in 1..CUT_PARTS {
+        suite.vm_in_full(&format!("crash::power_cut_in_a_repair_{part}"), move || power_cuts(part));
+    }
+    suite.vm_with_package("crash::backoff_outlives_a_power_cut", backoff_over_a_power_cut);
 }
 
-/// The points of one part: every n-th, so that each part goes from the fault to the end.
-fn points(part: usize) -> Vec<(String, u32)> {
-    let quick = QUICK_MS.iter().map(|ms| ("quick", *ms));
-    let all = quick.chain(SLOW_MS.iter().map(|ms| ("slow", *ms))).enumerate();
-    let mine = all.filter(|(index, _)| index % PARTS == part);
-    mine.map(|(index, (kind, ms))| (format!("{kind}@{index}.service"), ms)).collect()
+/// The points of one part of several: every n-th, so that each part goes from the fault to the end.
+fn points<'a>(
+    quick: &'a [u32],
+    slow: &'a [u32],
+    part: usize,
+    of: usize,
+) -> impl Iterator<Item = (usize, &'static str, u32)> + 'a {
+    let all = quick.iter().map(|ms| ("quick", *ms)).chain(slow.iter().map(|ms| ("slow", *ms)));
+    all.enumerate().map(|(index, (kind, ms))| (index, kind, ms)).skip(part).step_by(of)
 }
 
-/// What the ledger said of a unit's repair when the agent, or the host, was ended for the first time after it.
-fn reached(facts: &Facts, unit: &str, crash: usize) -> &'static str {
+/// What the ledger says of a unit's repair after this record, by the time that the agent, or the host, was ended: its
+/// start of that number is the last one before.
+fn reached(facts: &Facts, unit: &str, after: Seq, crash: usize) -> &'static str {
     let starts = |body: &RecordBody| matches!(body, RecordBody::AgentStarted { .. });
     let subject = Subject::Unit(UnitName::parse(unit).expect("a name of a unit"));
     let mut agents = 0;
@@ -72,13 +90,17 @@ fn reached(facts: &Facts, unit: &str, crash: usize) -> &'static str {
     for record in facts.records() {
         let body = &record.entry.body;
         agents += usize::from(starts(body));
-        if agents != crash {
+        if agents != crash || record.seq <= after {
             continue;
         }
         if let RecordBody::IncidentOpened { subject: of, .. } = body
             && *of == subject
         {
             reached = "opened";
+        } else if let RecordBody::EvidenceTaken { .. } = body
+            && reached == "opened"
+        {
+            reached = "evidence";
         } else if let RecordBody::Intended(intent) = body
             && intent.subject == subject
         {
@@ -109,7 +131,8 @@ fn is_active(host: &Host, unit: &str) -> bool {
 fn killed(part: usize) {
     let host = Arc::new(Host::nspawn(&format!("crash{part}")));
     host.ok(COUNTED_UNITS);
-    let points = points(part);
+    let named = |(index, kind, ms)| (format!("{kind}@{index}.service"), ms);
+    let points: Vec<(String, u32)> = points(&QUICK_MS, &SLOW_MS, part, PARTS).map(named).collect();
     let units: Vec<&str> = points.iter().map(|(unit, _)| unit.as_str()).collect();
     host.ok(&format!("systemctl start {}", units.join(" ")));
     install_agent(&host);
@@ -125,13 +148,16 @@ fn killed(part: usize) {
         );
         until_at_work(&host);
     }
-    let facts = Facts::of(&host);
-    facts.check();
-    facts.hold_all_of(&witness.finish());
-    ledger_is_sound(&host);
+    let seen = witness.finish();
+    let facts = Proven::of(&host);
+    let shown = facts.hold_all_of(&seen);
+    eprintln!("{shown} of {} records were shown, and are there with the same hashes", facts.last());
+    for (unit, _) in &points {
+        assert_eq!(seen.intents(unit).len(), facts.intents(unit).len(), "{unit}: not all was seen");
+    }
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
     for (crash, (unit, after_ms)) in (1..).zip(&points) {
-        let stage = reached(&facts, unit, crash);
+        let stage = reached(&facts, unit, Seq(0), crash);
         *stages.entry(stage).or_default() += 1;
         let starts: usize = starts(&host, unit).values().sum();
         let intents = facts.intents(unit).len();
@@ -153,9 +179,8 @@ fn check_second_attempt(host: &Arc<Host>, unit: &str, crash: impl FnOnce(&Host))
     let before = Facts::of(host);
     crash(host);
     host.wait_until("a second attempt", SECOND_ATTEMPT, || Facts::of(host).intents(unit).len() > 1);
-    let facts = Facts::of(host);
-    facts.check();
-    facts.hold_synced_of(&before);
+    let facts = Proven::of(host);
+    assert!(facts.hold_synced_of(&before) > 0, "nothing was seen before the crash");
     let intents = facts.intents(unit);
     let (verdict, not_before) = facts.verdict(intents[0].1.action).expect("it was there before the crash");
     assert!(matches!(verdict, Verification::Refuted { .. }), "{verdict:?}");
@@ -174,11 +199,6 @@ fn backoff_over_a_kill() {
         host.ok("kill -KILL $(systemctl show -P MainPID prunellad)");
         until_at_work(host);
     });
-    ledger_is_sound(&host);
-}
-
-fn full_run() -> bool {
-    std::env::var("PRUNELLA_FULL_TESTS").is_ok_and(|value| value == "1")
 }
 
 /// Waits until the host's own start is over and the agent acts.
@@ -189,56 +209,93 @@ fn until_booted(host: &Host) {
     until_at_work(host);
 }
 
-fn power_cuts() {
-    let host = Arc::new(Host::vm("powercut", VmShape::default()));
+/// How long it takes on this host from the kill of a service to the outcome of its start.
+fn time_to_outcome(host: &Arc<Host>, unit: &str) -> Duration {
+    host.ok(&format!("systemctl start {unit}"));
+    // It has its share of the processor when the power is cut, too.
+    let witness = Witness::start(host);
+    let struck = host.exec(&["bash", "-ec", STRIKE_AND_SAY, "strike", unit]);
+    let struck: f64 = struck.stdout.trim().parse().unwrap_or_else(|error| panic!("{error}: {struck}"));
+    let mut applied = None;
+    host.wait_until(&format!("{unit} to be repaired"), REPAIRED, || {
+        let facts = Facts::of(host);
+        applied = facts.intents(unit).last().and_then(|(_, intent)| facts.applied(intent.action));
+        applied.is_some() && open_incidents(host) == Some(0)
+    });
+    let seen = witness.finish();
+    assert_eq!(seen.intents(unit).len(), 1, "the witness sees what happens");
+    let applied = applied.expect("it was just there").boot.millis();
+    let applied = Duration::from_millis(applied.try_into().expect("after boot"));
+    applied.saturating_sub(Duration::from_secs_f64(struck))
+}
+
+fn power_cuts(part: usize) {
+    let host = Arc::new(Host::vm(&format!("powercut{part}"), VmShape::default()));
     host.ok(COUNTED_UNITS);
     install_agent(&host);
-    // Enabled: after the power cut the boot starts it, and the agent has no business doing so.
-    host.ok("systemctl enable --now quick@cut.service slow@cut.service && sync");
-    let cuts = if full_run() { CUTS_IN_FULL } else { CUTS };
+    host.ok(LEAN_BOOT);
+    let whole = BTreeMap::from(
+        ["quick", "slow"].map(|kind| (kind, time_to_outcome(&host, &format!("{kind}@whole.service")))),
+    );
+    eprintln!("from the kill to the outcome of the start: {whole:?}");
+    let mut points: Vec<_> = points(&CUT_QUICK_PERCENT, &CUT_SLOW_PERCENT, part, CUT_PARTS).collect();
+    if !full_run() {
+        let apart = points.len().div_ceil(CUTS_IN_SHORT);
+        points = points.into_iter().step_by(apart).collect();
+    }
+    let mut before = Proven::of(&host);
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
-    for cut in 0..cuts {
-        let turns = u32::try_from(CUT_AT.len()).expect("a handful");
-        let (unit, awaited) = CUT_AT[(cut % turns) as usize];
-        let agents = count_agents(&Facts::of(&host));
+    let (mut cuts, mut fresh) = (0, 0);
+    for (index, kind, percent) in points {
+        // A unit of its own for each: one that failed before would have to wait for its backoff.
+        let unit = format!("{kind}@{index}.service");
+        let after = whole[kind] * percent / 100;
+        // Enabled: after the power cut the boot starts it, and the agent has no business doing so.
+        host.ok(&format!("systemctl enable -q --now {unit}; sync"));
         let boot = host.ok("cat /proc/sys/kernel/random/boot_id");
-        let known = Facts::of(&host).intents(unit).len();
-        let started = starts(&host, unit)[&boot];
+        let agents = count_agents(&before);
         let witness = Witness::start(&host);
-        host.ok("sync");
-        host.ok(&format!("kill -KILL $(systemctl show -P MainPID {unit})"));
-        let mut before = Facts::default();
-        host.wait_until(&format!("{awaited}, the point of the cut"), REPAIRED, || {
-            before = Facts::of(&host);
-            let of_this_fault = before.intents(unit).len() > known;
-            awaited == "nothing" || (of_this_fault && reached(&before, unit, agents) == awaited)
-        });
-        let (begin, later) = (Instant::now(), CUT_LATER * (cut / turns));
-        wait_until("the moment of the cut", REPAIRED, || begin.elapsed() >= later);
-        host.powercut();
+        let strike = ["bash", "-ec", STRIKE_AND_SAY, "strike", &unit];
+        host.powercut_after(after, &strike);
         let seen = witness.after_the_end();
         host.boot_again();
         until_booted(&host);
         host.wait_until("its incidents to end", REPAIRED, || open_incidents(&host) == Some(0));
-        assert!(is_active(&host, unit));
-        let facts = Facts::of(&host);
-        facts.check();
-        let shown = facts.hold_synced_of(&seen).max(facts.hold_synced_of(&before));
-        ledger_is_sound(&host);
-        let stage = reached(&facts, unit, agents);
+        assert!(is_active(&host, &unit));
+        let facts = Proven::of(&host);
+        assert!(facts.hold_synced_of(&before) > 0, "nothing was seen before the fault");
+        let shown = facts.hold_synced_of(&seen);
+        assert!(shown > 0, "the witness saw nothing");
+        let new = shown.saturating_sub(before.records().len());
+        let stage = reached(&facts, &unit, before.last(), agents);
         *stages.entry(stage).or_default() += 1;
-        let intents = facts.intents(unit).len() - known;
-        let by_boot = starts(&host, unit);
-        let again = by_boot[&boot] - started;
+        let intents = facts.intents(&unit).len();
+        let by_boot = starts(&host, &unit);
+        let again = by_boot[&boot] - 1;
         let now = host.ok("cat /proc/sys/kernel/random/boot_id");
         eprintln!(
-            "cut {cut} {later:?} after {awaited} of {unit}, at {stage}: {intents} intents, {again} starts, {shown} shown"
+            "{unit}: cut after {after:?} ({percent} %), at {stage}: {intents} intents, {again} starts; {shown} records shown, \
+             {new} of them since the fault"
         );
         assert!(again <= intents, "a start without an intent that outlived the cut");
-        assert!(again <= 1, "a start done again");
+        assert!(intents <= 1 && again <= 1, "an act done again");
         assert_eq!(by_boot[&now], 1, "the boot's own start, and none besides");
+        host.ok(&format!("systemctl disable -q {unit}"));
+        (cuts, fresh) = (cuts + 1, fresh + new);
+        before = facts;
     }
-    eprintln!("points reached: {stages:?}");
+    eprintln!(
+        "{cuts} cuts; points reached: {stages:?}; {fresh} records shown between fault and cut, none lost"
+    );
+    assert!(fresh > 0, "nobody was shown anything between a fault and its cut");
+    assert!(stages.len() >= 3, "the points are not spread over the repair: {stages:?}");
+}
+
+fn backoff_over_a_power_cut() {
+    let host = Arc::new(Host::vm("backoff-power", VmShape::default()));
+    host.ok(COUNTED_UNITS);
+    install_agent(&host);
+    host.ok(LEAN_BOOT);
     host.sh("systemctl start broken@1.service");
     check_second_attempt(&host, "broken@1.service", |host| {
         host.powercut();

@@ -1,12 +1,15 @@
 //! What the ledger of a host says, and what must hold of it whatever happened to the agent.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prunella::ledger::{ChainId, Place, Prepared, RecordHash};
 use prunella::model::{
-    ActionId, Applied, Durability, Intent, Record, RecordBody, Subject, Timestamp, UnitName, Verification,
+    ActionId, Applied, Durability, Id128, Intent, Record, RecordBody, Seq, Subject, Timestamp, UnitName,
+    Verification,
 };
 use serde_json::Value;
 
@@ -25,7 +28,7 @@ while :; do
   page=$(curl -s --max-time 40 --unix-socket /run/prunella/prunella.sock \
          "http://localhost/v1/records?after=$next&wait=20") || { sleep 0.05; continue; }
   n=${page##*'"next":'}; n=${n%%[!0-9]*}
-  case $page in '{"records":[]'*|'{"error"'*|'') sleep 0.05 ;; '{"records":['*) next=$n; printf '%s\n' "$page" ;; esac
+  case $page in '{"records":[]'*|'{"error"'*|'') sleep 0.05 ;; '{"records":['*) next=$n; printf '%s\n' "$page"; echo $n > /run/witness.next ;; esac
 done"#;
 
 /// A unit that writes down each of its starts, with the boot, on the disk itself; `quick@` is up at once and `slow@`
@@ -75,11 +78,25 @@ pub(crate) fn open_incidents(host: &Host) -> Option<usize> {
     page["incidents"].as_array().map(Vec::len)
 }
 
-/// Every record of a ledger, as the socket gives them.
+/// Records of a ledger from the first on, as the socket gives them.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     records: Vec<Record>,
-    texts: BTreeMap<u64, String>,
+}
+
+/// The whole ledger, proven by its chain of hashes.
+pub(crate) struct Proven {
+    facts: Facts,
+    chain: ChainId,
+    hashes: BTreeMap<Seq, RecordHash>,
+}
+
+impl Deref for Proven {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
 }
 
 impl Facts {
@@ -102,9 +119,7 @@ impl Facts {
         let Ok(page) = serde_json::from_str::<Value>(line) else { return 0 };
         let records = page["records"].as_array().expect("a page has records");
         for record in records {
-            let typed: Record = serde_json::from_value(record.clone()).expect("a record of this version");
-            self.texts.insert(typed.seq.0, record.to_string());
-            self.records.push(typed);
+            self.records.push(serde_json::from_value(record.clone()).expect("a record of this version"));
         }
         records.len()
     }
@@ -137,6 +152,12 @@ impl Facts {
         self.intents(unit).into_iter().filter(|(_, intent)| !withdrawn(intent.action)).count()
     }
 
+    /// When the outcome of an action was written down.
+    pub(crate) fn applied(&self, action: ActionId) -> Option<Timestamp> {
+        let of = |body: &RecordBody| matches!(body, RecordBody::Applied { action: of, .. } if *of == action);
+        self.records.iter().find(|record| of(&record.entry.body)).map(|record| record.entry.at)
+    }
+
     /// The verdict on an action, and until when nothing further is tried.
     pub(crate) fn verdict(&self, action: ActionId) -> Option<(&Verification, Timestamp)> {
         self.records.iter().find_map(|record| {
@@ -159,25 +180,72 @@ impl Facts {
         }
     }
 
-    /// That every record which the witness was shown is still there, the same.
-    pub(crate) fn hold_all_of(&self, seen: &Facts) {
-        for (seq, text) in &seen.texts {
-            assert_eq!(self.texts.get(seq), Some(text), "record {seq} was shown to a reader");
+    /// The hash of each record in its place on a chain: it covers all that was said before it too.
+    fn hashes(&self, chain: ChainId) -> BTreeMap<Seq, RecordHash> {
+        let mut last = Place::start_of(chain);
+        let mut hashes = BTreeMap::new();
+        for record in &self.records {
+            let stored = Prepared::new(&record.entry).expect("it was stored before");
+            last = last.then(stored.json().as_bytes());
+            assert_eq!(last.seq, record.seq, "a gap before {record:?}");
+            hashes.insert(last.seq, last.hash);
         }
+        hashes
+    }
+
+    /// The newest record; 0 when there is none.
+    pub(crate) fn last(&self) -> Seq {
+        self.records.last().map_or(Seq(0), |record| record.seq)
+    }
+}
+
+impl Proven {
+    /// Asks for the whole ledger, and proves that what the socket gives is what the chain of hashes holds, that no
+    /// ledger was set aside, and what holds of every ledger.
+    pub(crate) fn of(host: &Host) -> Proven {
+        let out = host.exec(&["prunella", "verify-ledger", "--json"]);
+        let report: Value =
+            serde_json::from_str(&out.stdout).unwrap_or_else(|error| panic!("{error}: {out}"));
+        assert!(out.code == 0 && report["sound"] == true, "{out}");
+        let stray = host.ok("ls /var/lib/prunella");
+        assert!(!stray.contains("set-aside"), "a ledger was set aside: {stray}");
+        let chain =
+            report["chain"].as_str().and_then(Id128::parse).map(ChainId).expect("a sound chain has an id");
+        let facts = Facts::of(host);
+        facts.check();
+        let hashes = facts.hashes(chain);
+        // What was written since the proof comes after its end.
+        let end = Seq(report["to"].as_u64().expect("a chain has a first record"));
+        assert_eq!(
+            hashes.get(&end).map(RecordHash::to_string).as_deref(),
+            report["hash"].as_str(),
+            "at {end}"
+        );
+        Proven { facts, chain, hashes }
+    }
+
+    /// That all records which somebody was shown are still there, hash by hash. Returns how many.
+    pub(crate) fn hold_all_of(&self, seen: &Facts) -> usize {
+        self.hold_until(seen, seen.last())
     }
 
     /// The same after a power cut: what came after the last synced record may be gone, and its numbers used anew.
-    pub(crate) fn hold_synced_of(&self, seen: &Facts) -> u64 {
+    pub(crate) fn hold_synced_of(&self, seen: &Facts) -> usize {
         let synced = |record: &&Record| record.entry.body.durability() == Durability::Synced;
-        let last = seen.records.iter().filter(synced).map(|record| record.seq.0).max().unwrap_or(0);
-        for (seq, text) in seen.texts.range(..=last) {
+        let last = seen.records.iter().rfind(synced).map_or(Seq(0), |record| record.seq);
+        self.hold_until(seen, last)
+    }
+
+    fn hold_until(&self, seen: &Facts, last: Seq) -> usize {
+        let shown = seen.hashes(self.chain);
+        for (seq, hash) in shown.range(..=last) {
             assert_eq!(
-                self.texts.get(seq),
-                Some(text),
-                "record {seq} was shown to a reader, {last} is synced"
+                self.hashes.get(seq),
+                Some(hash),
+                "record {seq} was shown to a reader, up to {last} synced"
             );
         }
-        last
+        shown.range(..=last).count()
     }
 }
 
@@ -192,15 +260,6 @@ pub(crate) fn step(body: &RecordBody) -> Option<(ActionId, &'static str)> {
     } else {
         None
     }
-}
-
-/// The chain of hashes proves what it holds.
-pub(crate) fn ledger_is_sound(host: &Host) {
-    let out = host.exec(&["prunella", "verify-ledger", "--json"]);
-    let report: Value = serde_json::from_str(&out.stdout).unwrap_or_else(|error| panic!("{error}: {out}"));
-    assert!(out.code == 0 && report["sound"] == true, "{out}");
-    let stray = host.ok("ls /var/lib/prunella");
-    assert!(!stray.contains("set-aside"), "a ledger was set aside: {stray}");
 }
 
 /// A reader of the ledger that is there all the time.
@@ -221,10 +280,14 @@ impl Drop for Witness {
 }
 
 impl Witness {
+    /// Starts it; from here on it waits for records.
     pub(crate) fn start(host: &Arc<Host>) -> Witness {
+        host.ok("rm -f /run/witness.next");
         let there = Arc::clone(host);
         let listen = move || there.exec_within(WITNESS_LISTENS, &["bash", "-c", WITNESS]).stdout;
-        Witness { host: Arc::clone(host), listening: Some(std::thread::spawn(listen)) }
+        let witness = Witness { host: Arc::clone(host), listening: Some(std::thread::spawn(listen)) };
+        host.wait_until("the witness to be there", STARTS, || host.sh("test -s /run/witness.next").code == 0);
+        witness
     }
 
     /// Ends it, where the host has not, and returns what it was shown.

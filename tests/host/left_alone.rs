@@ -23,12 +23,12 @@ pub(crate) fn add(suite: &mut Suite) {
         protected(&Agent::install_with(Host::nspawn("protected"), SHIELDED));
     });
     suite.nspawn_with_package("left_alone::shutdown", || shutdown(&Agent::install(Host::nspawn("shutdown"))));
-    suite.vm_with_package("left_alone::others_at_it", || {
+    suite.vm_in_full("left_alone::others_at_it", || {
         let agent = Agent::install(Host::vm("others", VmShape::default()));
         by_hand(&agent);
         systemd_at_it(&agent);
     });
-    suite.vm_with_package("left_alone::held", || {
+    suite.vm_in_full("left_alone::held", || {
         let agent = Agent::install(Host::vm("held", VmShape::default()));
         paused(&agent);
         window(&agent);

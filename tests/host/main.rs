@@ -5,7 +5,8 @@
 //! cargo test --test host                   or: cargo nextest run --test host
 //! PRUNELLA_VM_TESTS=0 …                    containers only
 //! PRUNELLA_DEB=path/to/prunella.deb …      with the trials that install the package
-//! PRUNELLA_FULL_TESTS=1 …                  with the long trials: on VMs, and ten minutes where it says ten minutes
+//! PRUNELLA_FULL_TESTS=1 …                  with the long trials on VMs, all 50 power cuts (else 4), and ten minutes
+//!                                          where it says ten minutes
 //! PRUNELLA_KEEP_HOSTS=1 …                  leave the hosts up, and say how to enter them
 //! PRUNELLA_REQUIRE_HOSTS=nspawn,vm,package which of these, when missing, is a failure (for CI)
 //! ```
@@ -17,6 +18,7 @@
     reason = "drives real hosts: processes, files and waiting are its work"
 )]
 
+mod access;
 mod agent;
 mod bus;
 mod crash_points;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     lifecycle::add(&mut suite);
     crash_points::add(&mut suite);
     bus::add(&mut suite);
+    access::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

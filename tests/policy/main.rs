@@ -5,7 +5,6 @@
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and reads files"
 )]
-#![expect(clippy::print_stderr, reason = "says what it could not test")]
 
 use std::path::{Path, PathBuf};
 

@@ -21,7 +21,8 @@ const RESULTS_MAX: usize = 64;
 const ORDERS_MAX: usize = 256;
 /// Each gap is this share of the interval shorter or longer, so that probes of a fleet do not fall into step.
 const JITTER: f64 = 0.10;
-/// No probe runs more often, whatever the policy says.
+/// No probe runs more often, whatever the policy says, nor sooner after its last run: one that takes longer than its
+/// interval leaves the service some air.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -79,6 +80,7 @@ struct Slot {
 #[derive(Debug)]
 struct Run {
     number: u64,
+    began: Instant,
     task: JoinHandle<()>,
 }
 
@@ -151,13 +153,16 @@ impl Schedule {
     fn finish(&mut self, name: &ProbeName, number: u64) {
         let share = self.share();
         let Some(slot) = self.slots.get_mut(name) else { return };
-        if slot.running.as_ref().is_none_or(|run| run.number != number) {
+        let Some(began) = slot.running.as_ref().filter(|run| run.number == number).map(|run| run.began)
+        else {
             return;
-        }
+        };
         slot.running = None;
         let interval = slot.probe.interval.max(INTERVAL_MIN);
         let gap = interval.mul_f64(JITTER.mul_add(share.mul_add(2.0, -1.0), 1.0));
-        slot.due = if std::mem::take(&mut slot.again) { clock() } else { clock() + gap };
+        // From start to start: a service that hangs costs each run its whole timeout, and must not be found later for it.
+        let next = (began + gap).max(clock() + INTERVAL_MIN);
+        slot.due = if std::mem::take(&mut slot.again) { clock() } else { next };
     }
 
     fn begin_due(&mut self, done: &mpsc::UnboundedSender<(ProbeName, u64)>) {
@@ -179,7 +184,7 @@ impl Schedule {
                 let result = ProbeResult { probe: probe.name.clone(), unit: probe.unit.clone(), health };
                 let _ = results.send(result).await;
             });
-            slot.running = Some(Run { number, task });
+            slot.running = Some(Run { number, began: now, task });
         }
     }
 

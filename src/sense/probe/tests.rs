@@ -341,6 +341,27 @@ async fn a_probe_that_was_taken_away_gives_no_result() {
     }
 }
 
+/// A service that hangs is found after `failures` times the interval and one timeout, not after as many timeouts.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_run_does_not_lengthen_the_interval() {
+    let (runner, mut results) = ProbeRunner::start(7);
+    let hung = server(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let interval = Duration::from_secs(10);
+    let slow = named("slow", "web.service", hung, interval);
+    runner.replace(vec![Probe { timeout: Duration::from_secs(4), ..slow }]).await;
+    results.recv().await.unwrap();
+    for _ in 0..20 {
+        let before = tokio::time::Instant::now();
+        results.recv().await.unwrap();
+        let gap = before.elapsed().as_secs_f64();
+        assert!((9.0..=11.01).contains(&gap), "{gap}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn gaps_are_jittered_by_a_tenth() {
     let (runner, mut results) = ProbeRunner::start(7);

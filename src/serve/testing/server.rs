@@ -55,10 +55,6 @@ impl Directory for Users {
     }
 }
 
-pub(crate) const READER: u32 = 4001;
-pub(crate) const ADMIN: u32 = 4002;
-pub(crate) const STRANGER: u32 = 4003;
-
 /// A server in a temporary folder, on a thread of its own, ended when dropped.
 pub(crate) struct TestServer {
     pub(crate) socket: PathBuf,
@@ -94,12 +90,7 @@ impl TestServer {
                     let (command_sender, command_receiver) = mpsc::channel(4);
                     let (reload_sender, reload_receiver) = mpsc::channel(1);
                     let own = rustix::process::geteuid().as_raw();
-                    let users = Users(BTreeMap::from([
-                        (READER, ("rita", ["users", "prunella"].as_slice())),
-                        (ADMIN, ("anna", &["prunella-admin"])),
-                        (STRANGER, ("sam", &["users"])),
-                        (own, ("root", &["prunella-admin"])),
-                    ]));
+                    let users = Users(BTreeMap::from([(own, ("root", ["prunella-admin"].as_slice()))]));
                     let shared = Shared {
                         snapshot: watch::channel(Arc::new(snapshot)).1,
                         commands: command_sender,

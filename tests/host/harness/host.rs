@@ -195,6 +195,13 @@ impl Host {
         self.must(verb, &[]);
     }
 
+    /// Runs a command on a VM, and cuts its power this long after the command's first output.
+    pub(crate) fn powercut_after(&self, delay: Duration, argv: &[&str]) {
+        assert_eq!(self.tier, Tier::Vm, "only a VM has power of its own");
+        let after = format!("--after={}", delay.as_secs_f64());
+        self.must("powercut", &[&[after.as_str(), "--"], argv].concat());
+    }
+
     /// Boots on the disks of the last run, and waits until it is up.
     pub(crate) fn boot_again(&self) {
         self.must("up", &["--keep"]);

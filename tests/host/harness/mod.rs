@@ -10,7 +10,7 @@ mod suite;
 
 #[expect(unused_imports, reason = "as above")]
 pub(crate) use host::{Host, NspawnShape, Output, VmShape, install_package, wait_until};
-pub(crate) use suite::Suite;
+pub(crate) use suite::{Suite, full_run};
 
 use std::path::PathBuf;
 use std::process::Command;

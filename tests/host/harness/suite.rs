@@ -7,6 +7,20 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::{Tier, package};
 
+/// What the list of what is missing calls the trials that must be asked for.
+const IN_FULL: &str = "the long VM trials";
+
+/// What a trial asks for besides a host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Nothing.
+    Host,
+    /// The package under test.
+    Package,
+    /// The package, and the time of a full run.
+    Long,
+}
+
 /// The trials of this test binary. Owns the verdict on what each of them needs, asked for once.
 pub(crate) struct Suite {
     args: Arguments,
@@ -22,36 +36,44 @@ impl Suite {
 
     /// Adds a trial on a container.
     pub(crate) fn nspawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Nspawn, false, name, body);
+        self.add(Tier::Nspawn, Extent::Host, name, body);
     }
 
     /// Adds a trial on a container that installs the package.
     pub(crate) fn nspawn_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Nspawn, true, name, body);
+        self.add(Tier::Nspawn, Extent::Package, name, body);
     }
 
     /// Adds a trial on a VM.
     pub(crate) fn vm(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Vm, false, name, body);
+        self.add(Tier::Vm, Extent::Host, name, body);
     }
 
-    /// Adds a trial on a VM that installs the package. In an emulated VM each takes minutes, so that they run only when
-    /// `PRUNELLA_FULL_TESTS=1` asks for them.
+    /// Adds a trial on a VM that installs the package: a few minutes where VMs are emulated.
     pub(crate) fn vm_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Vm, true, name, body);
+        self.add(Tier::Vm, Extent::Package, name, body);
     }
 
-    fn add(&mut self, tier: Tier, package: bool, name: &str, body: impl FnOnce() + Send + 'static) {
+    /// Adds a trial on a VM that installs the package and takes too long for every run: `PRUNELLA_FULL_TESTS=1` asks
+    /// for it.
+    pub(crate) fn vm_in_full(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Vm, Extent::Long, name, body);
+    }
+
+    fn add(&mut self, tier: Tier, extent: Extent, name: &str, body: impl FnOnce() + Send + 'static) {
+        let package = extent != Extent::Host;
         let name = format!("{}::{name}", tier.name());
         let lacking = self.need(tier.name(), || tier.check()).err().or_else(|| {
             let missing = || self::package().map(|_| ());
             if package { self.need("package", missing).err() } else { None }
         });
         let lacking = lacking.or_else(|| {
-            let long = tier == Tier::Vm && package;
-            long.then(|| self.need("the long VM trials", asked_for_in_full).err()).flatten()
+            let long = extent == Extent::Long;
+            long.then(|| self.need(IN_FULL, asked_for_in_full).err()).flatten()
         });
-        let ignored = lacking.is_some() && !required(tier.name()) && !(package && required("package"));
+        let asked = extent != Extent::Long || full_run();
+        let required = required(tier.name()) || (package && required("package"));
+        let ignored = lacking.is_some() && !(required && asked);
         let runner = move || match lacking {
             Some(why) => Err(Failed::from(format!("cannot run here: {why}"))),
             None => {
@@ -90,13 +112,14 @@ impl Suite {
     }
 }
 
+/// Whether the long trials are asked for, and the whole of those that otherwise do a part.
+pub(crate) fn full_run() -> bool {
+    std::env::var("PRUNELLA_FULL_TESTS").is_ok_and(|value| value == "1")
+}
+
 fn asked_for_in_full() -> Result<(), String> {
-    match std::env::var("PRUNELLA_FULL_TESTS") {
-        Ok(value) if value == "1" => Ok(()),
-        Ok(_) | Err(_) => {
-            Err("minutes each where VMs are emulated; PRUNELLA_FULL_TESTS=1 runs them".to_owned())
-        }
-    }
+    let why = || "minutes each where VMs are emulated; PRUNELLA_FULL_TESTS=1 runs them".to_owned();
+    full_run().then_some(()).ok_or_else(why)
 }
 
 /// Whether `PRUNELLA_REQUIRE_HOSTS`, a list such as `nspawn,vm,package`, names it: then it must be there.
