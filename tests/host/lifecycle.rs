@@ -122,7 +122,7 @@ fn watchdog(host: &Host) {
 fn in_sandbox(host: &Host, command: &str) -> bool {
     let script = format!(
         "mapfile -t set < <(grep -E '^(CapabilityBoundingSet|NoNewPrivileges|Protect|Private|DevicePolicy|ProcSubset\
-         |Restrict[ANRS]|IPAddress|SystemCall|MemoryDeny|LockPersonality|Keyring|UMask|Delegate)' \
+         |Restrict[ANRS]|DeviceAllow|IPAddress|SystemCall|MemoryDeny|LockPersonality|Keyring|UMask|Delegate)' \
          /usr/lib/systemd/system/prunellad.service); options=(); for line in \"${{set[@]}}\"; do \
          options+=(-p \"$line\"); done; systemd-run --quiet --wait --pipe \"${{options[@]}}\" bash -c '{command}'"
     );
@@ -131,10 +131,10 @@ fn in_sandbox(host: &Host, command: &str) -> bool {
 
 fn sandbox(host: &Host) {
     let pid = agent_pid(host);
-    // CAP_DAC_OVERRIDE and nothing else.
+    // CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, CAP_SYSLOG, and nothing else.
     assert_eq!(
         host.ok(&format!("awk '/^Cap(Eff|Bnd)/ {{print $2}}' /proc/{pid}/status | uniq")),
-        "0000000000000002"
+        "0000000400080002"
     );
     let restart = "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
                    org.freedesktop.systemd1.Manager RestartUnit ss systemd-journald.service replace";
@@ -145,6 +145,8 @@ fn sandbox(host: &Host) {
         "test -r /var/lib/dpkg/lock",
         "journalctl -n1",
         "cat /proc/pressure/cpu",
+        "head -c1 /proc/1/mountinfo",
+        "ls /proc/1/root/etc",
         group,
     ] {
         assert!(in_sandbox(host, may), "the sandbox must allow: {may}");
@@ -160,7 +162,11 @@ fn sandbox(host: &Host) {
         "mount -t tmpfs none /mnt",
         "unshare --user true",
         "date -s @0",
-        "cat /dev/kmsg",
+        "head -c1 /dev/mem",
+        "head -c1 /dev/vda",
+        "echo forged > /dev/kmsg",
+        // ptrace(PTRACE_ATTACH) of a process of its own.
+        "sleep 9 & perl -e \"exit(syscall(101, 16, $!, 0, 0) != 0)\"",
     ] {
         assert!(!in_sandbox(host, must_not), "the sandbox must refuse: {must_not}");
     }

@@ -22,6 +22,7 @@ mod access;
 mod agent;
 mod bus;
 mod crash_points;
+mod filesystems;
 mod harness;
 mod ledger_facts;
 mod left_alone;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     crash_points::add(&mut suite);
     bus::add(&mut suite);
     access::add(&mut suite);
+    filesystems::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()
