@@ -215,6 +215,8 @@ fn falls(before: &UnitStatus, after: &UnitStatus) -> bool {
     let stopping =
         |status: &UnitStatus| matches!(&status.job, Reading::Value(job) if job.kind == JobKind::Stop);
     let failed = before.active != ActiveState::Failed && after.active == ActiveState::Failed;
+    // With Restart=, it is on its way up again before anybody could see it down.
+    let failed = failed || (before.active.is_up() && after.restart_is_pending());
     let vanished = after.name.kind() == UnitKind::Device && before.active.is_up() && !after.active.is_up();
     (failed || vanished) && !stopping(before) && !stopping(after)
 }

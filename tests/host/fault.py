@@ -95,7 +95,7 @@ def serve(port):
             with peer:
                 try:
                     peer.settimeout(ANSWER_SECONDS)
-                    peer.recv(4096)
+                    print(peer.recv(4096).split(b"\r\n")[0].decode(), flush=True)
                     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
                 except OSError:
                     pass  # the client went away

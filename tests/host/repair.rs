@@ -113,6 +113,9 @@ fn hung(agent: &Agent) {
     agent.services(&[("web", WEB)]);
     agent.ok("systemctl start web");
     let bare = millis(&agent.fault(&["bare", "web", "8080"])["took"]);
+    // Until it has answered once, a new run has time to come up (`grace`). One of the requests was the tool's.
+    let log = "journalctl -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID web)";
+    agent.until("the probe to be answered", || agent.ok(log).matches("GET /").count() > 2);
     let fault = agent.fault(&["silence", "web", "8080"]);
     let at = millis(&fault["at"]);
     let answered = millis(&fault["answered"]) - at;

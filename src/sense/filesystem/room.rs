@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
@@ -155,10 +155,7 @@ fn start(ask: Ask, batch: Vec<Question>) -> std::io::Result<Asking> {
 
 fn usage(root: &OwnedFd, question: &Question) -> RoomAnswer {
     let failed = |errno: Errno| RoomAnswer::Failed(errno.to_string());
-    // Users own folders above mount points: no link may lead to another place.
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
-    let place = match rustix::fs::openat2(root, &question.path, flags, Mode::empty(), resolve) {
+    let place = match open_beneath(root, &question.path) {
         Ok(place) => place,
         Err(errno) => return failed(errno),
     };
@@ -190,6 +187,26 @@ fn usage(root: &OwnedFd, question: &Question) -> RoomAnswer {
         }
         Err(errno) => failed(errno),
     }
+}
+
+/// Opens a place below a folder, part by part, and follows no link: users own folders above mount points. openat2(2)
+/// would do it in one call; kernels before 5.6 do not have it, and systemd takes it away with `RestrictSUIDSGID=`.
+fn open_beneath(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut place = rustix::fs::openat(root, ".", folder, Mode::empty())?;
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
+        let name = match part {
+            Component::Normal(name) => name,
+            Component::CurDir => continue,
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(Errno::XDEV),
+        };
+        // A file can be mounted over, too, as the last of them.
+        let flags = if parts.peek().is_some() { folder } else { folder - OFlags::DIRECTORY };
+        place = rustix::fs::openat(&place, name, flags, Mode::empty())?;
+    }
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
+    if kind == FileType::Symlink { Err(Errno::LOOP) } else { Ok(place) }
 }
 
 #[cfg(test)]
@@ -270,5 +287,29 @@ mod tests {
         );
         assert_eq!(fakes.asked.lock().expect("no panic").len(), HANGING_MAX);
         fakes.hang([]);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "makes a tree with links")]
+    fn no_link_leads_out() {
+        let tree = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| tree.path().join(name);
+        std::fs::create_dir_all(path("a/b")).expect("folders");
+        std::fs::write(path("a/file"), "").expect("a file");
+        std::os::unix::fs::symlink("/", path("a/out")).expect("a link");
+        let open = |folder: &Path| {
+            rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("it is there")
+        };
+        let root = open(tree.path());
+        let check = |name: &str, expected: Result<(), Errno>| {
+            assert_eq!(open_beneath(&root, Path::new(name)).map(drop), expected, "{name}");
+        };
+        check(".", Ok(()));
+        check("a/b", Ok(()));
+        check("a/file", Ok(()));
+        check("a/out", Err(Errno::LOOP));
+        check("a/out/etc", Err(Errno::NOTDIR));
+        check("a/../a", Err(Errno::XDEV));
+        check("a/none", Err(Errno::NOENT));
     }
 }
