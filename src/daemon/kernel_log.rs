@@ -15,13 +15,21 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Follows for ever.
 pub(super) async fn follow_kernel_log(hands: Hands, path: &'static Path) {
+    let mut told = None;
     loop {
         let why = match KernelLog::open(path) {
-            Ok(log) => follow(&hands, log).await,
+            Ok(log) => {
+                told = None;
+                follow(&hands, log).await
+            }
             Err(error) => error.to_string(),
         };
-        tracing::warn!(path = %path.display(), %why, "the kernel's log can't be read: its troubles stay unseen");
-        tell(&hands, KernelLogUpdate::Unreadable { why }).await;
+        // In a container it stays so for good: once is enough to say.
+        if told.as_ref() != Some(&why) {
+            tracing::warn!(path = %path.display(), %why, "the kernel's log can't be read: its troubles stay unseen");
+            tell(&hands, KernelLogUpdate::Unreadable { why: why.clone() }).await;
+            told = Some(why);
+        }
         tokio::time::sleep(TRY_AGAIN).await;
     }
 }

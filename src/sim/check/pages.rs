@@ -62,8 +62,15 @@ impl Checker for Pages {
 impl Pages {
     fn told_of(&mut self, incident: &Incident, t: Moment) -> Result<(), String> {
         let key = (incident.rule.clone(), incident.subject.clone());
-        // The record of it may take longer than the fault.
-        let before = self.told.insert(key, (incident.id, incident.closed.map(|_| t)));
+        let before = self.told.get(&key).copied();
+        let over = match (incident.closed, before) {
+            (None, _) => None,
+            // Told once more, over a crash: the fault was over when it was.
+            (Some(_), Some((of, Some(over)))) if of == incident.id => Some(over),
+            // The record of it may take longer than the fault.
+            (Some(_), _) => Some(t),
+        };
+        self.told.insert(key, (incident.id, over));
         match before {
             // A repeat of the same is not this checker's business.
             Some((before, _)) if before == incident.id => Ok(()),
