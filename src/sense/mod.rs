@@ -21,6 +21,5 @@ pub mod procfs;
 mod scan;
 mod watch;
 
-pub use device::DeviceNumber;
 pub use escaped::{HexText, OctalText};
 pub use malformed::Malformed;

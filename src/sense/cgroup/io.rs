@@ -1,8 +1,9 @@
 //! `io.stat`: what a group did to each block device.
 
-use crate::model::Bytes;
+use crate::model::{Bytes, DeviceNumber};
+use crate::sense::Malformed;
+use crate::sense::device::device_number;
 use crate::sense::scan::{fields, find, number, rows};
-use crate::sense::{DeviceNumber, Malformed};
 
 /// One device; the groups below included. Writes through the page cache count where the filesystem supports it
 /// (ext2, ext4, btrfs, xfs since 5.5), else in the root group.
@@ -27,7 +28,7 @@ pub fn io_stat(bytes: &[u8]) -> impl Iterator<Item = Result<IoRow, Malformed>> {
 
 /// Devices and no counters.
 fn is_bare(line: &[u8]) -> bool {
-    fields(line).all(|field| DeviceNumber::parse(field).is_some())
+    fields(line).all(|field| device_number(field).is_some())
 }
 
 fn row(line: &[u8]) -> Option<IoRow> {
@@ -40,7 +41,7 @@ fn row(line: &[u8]) -> Option<IoRow> {
             if read.is_some() {
                 return None;
             }
-            device = Some(DeviceNumber::parse(field)?);
+            device = Some(device_number(field)?);
             continue;
         };
         let place = match &field[..at] {

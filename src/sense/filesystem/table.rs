@@ -66,7 +66,7 @@ pub fn read_table(mountinfo: &[u8]) -> MountTable {
         })
         .map(|row| row.parent)
         .collect();
-    let mut found: BTreeMap<crate::sense::DeviceNumber, Candidate<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<DeviceNumber, Candidate<'_>> = BTreeMap::new();
     for row in rows.values().filter(|row| !hidden.contains(&row.id)) {
         if class_of(row.class()).is_none() {
             continue;
@@ -131,7 +131,7 @@ fn mounted(candidate: &Candidate<'_>) -> Option<Mounted> {
     Some(Mounted {
         question: Question { mount: row.id, path },
         mount_point: MountPoint::from_bytes(&point).ok()?,
-        device: DeviceNumber { major: row.device.major, minor: row.device.minor },
+        device: row.device,
         fs_type: String::from_utf8_lossy(row.fstype).into_owned(),
         source: String::from_utf8_lossy(&row.source.bytes().collect::<Vec<u8>>()).into_owned(),
         class: class_of(row.class())?,

@@ -1,8 +1,9 @@
 //! `/proc/diskstats` (`Documentation/admin-guide/iostats.rst`): 11, 15 or 17 numbers of each block device.
 
+use crate::model::DeviceNumber;
 use crate::model::{Bytes, Millis};
+use crate::sense::Malformed;
 use crate::sense::scan::{Fields, fields, rows};
-use crate::sense::{DeviceNumber, Malformed};
 
 /// Bytes of a sector here, whatever the device's own.
 const SECTOR: u64 = 512;

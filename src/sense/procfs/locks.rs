@@ -1,7 +1,7 @@
 //! `/proc/locks`: only locks whose owner lives in this pid namespace are listed, and those of open files.
 
 use super::mountinfo::mounts;
-use crate::sense::DeviceNumber;
+use crate::model::DeviceNumber;
 use crate::sense::scan::{fields, hex, number};
 
 /// The family of a lock.

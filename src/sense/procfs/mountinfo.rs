@@ -1,8 +1,10 @@
 //! `/proc/PID/mountinfo` (proc_pid_mountinfo(5)): what is mounted where, as one process sees it.
 
 use super::fstype::FilesystemClass;
+use crate::model::DeviceNumber;
+use crate::sense::device::device_number;
 use crate::sense::scan::{find, number, rows};
-use crate::sense::{DeviceNumber, Malformed, OctalText};
+use crate::sense::{Malformed, OctalText};
 
 /// One mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ fn row(line: &[u8]) -> Option<MountRow<'_>> {
     let mut fields = line.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
     let parent = number(fields.next()?)?;
-    let device = DeviceNumber::parse(fields.next()?)?;
+    let device = device_number(fields.next()?)?;
     let root = OctalText::new(fields.next()?);
     let point = OctalText::new(fields.next()?);
     let options = fields.next()?;

@@ -5,8 +5,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::DeviceNumber;
 use crate::model::{Bytes, Limit, Millis, Pages, Ticks};
-use crate::sense::{DeviceNumber, Malformed};
+use crate::sense::Malformed;
 
 const fn line<T>(what: &'static str, line: u32) -> Result<T, Malformed> {
     Err(Malformed::Line { what, line })
