@@ -288,7 +288,9 @@ fn power_cuts(part: usize) {
         "{cuts} cuts; points reached: {stages:?}; {fresh} records shown between fault and cut, none lost"
     );
     assert!(fresh > 0, "nobody was shown anything between a fault and its cut");
-    assert!(stages.len() >= 3, "the points are not spread over the repair: {stages:?}");
+    // Four cuts can't be sure to hit more; where they fall is the host's affair.
+    let spread = if cuts > CUTS_IN_SHORT { 3 } else { 2 };
+    assert!(stages.len() >= spread, "the points are not spread over the repair: {stages:?}");
 }
 
 fn backoff_over_a_power_cut() {
