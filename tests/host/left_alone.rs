@@ -224,6 +224,7 @@ http = "http://127.0.0.1:8080/"
 interval = "1s"
 timeout = "500ms"
 failures = 2
+grace = "0s"
 "#;
 
 fn protected(agent: &Agent) {
