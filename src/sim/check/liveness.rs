@@ -122,7 +122,9 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
     lasting
         || [&unit.requires, &unit.wants, &unit.binds_to, &unit.part_of].into_iter().flatten().any(|need| {
             let other = &facts.world.units[*need];
-            depth < 6 && !other.is_up() && (other.gone || hindered(*need, facts, depth + 1) || !other.is_up())
+            // What requires a masked unit can't be started, though that one may still run.
+            let masked = other.load == LoadState::Masked;
+            depth < 6 && (masked || !other.is_up())
         })
 }
 
