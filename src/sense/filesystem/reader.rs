@@ -83,10 +83,11 @@ impl FilesystemReader {
             // The driver is gone: the agent is ending.
             Err(_) => std::future::pending().await,
         }
+        // Whoever waits may give up below: the change is noted by then.
+        self.known = None;
         if let Some(read) = self.read {
             tokio::time::sleep_until(read + READ_AGAIN).await;
         }
-        self.known = None;
     }
 
     /// One pass. Bounded in time: see [`RoomAsker::ask`].
