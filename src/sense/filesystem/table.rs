@@ -68,7 +68,7 @@ pub fn read_table(mountinfo: &[u8]) -> MountTable {
         .collect();
     let mut found: BTreeMap<DeviceNumber, Candidate<'_>> = BTreeMap::new();
     for row in rows.values().filter(|row| !hidden.contains(&row.id)) {
-        if class_of(row.class()).is_none() {
+        if !row.class().can_fill() {
             continue;
         }
         let forced = is_forced(row);
