@@ -15,12 +15,14 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Follows for ever.
 pub(super) async fn follow_kernel_log(hands: Hands, path: &'static Path) {
-    let mut told = None;
+    let (mut told, mut next) = (None, None);
     loop {
-        let why = match KernelLog::open(path) {
-            Ok(log) => {
+        let why = match KernelLog::open(path, next) {
+            Ok(mut log) => {
                 told = None;
-                follow(&hands, log).await
+                let why = follow(&hands, &mut log).await;
+                next = log.next_sequence();
+                why
             }
             Err(error) => error.to_string(),
         };
@@ -35,7 +37,7 @@ pub(super) async fn follow_kernel_log(hands: Hands, path: &'static Path) {
 }
 
 /// Until it breaks off; returns why.
-async fn follow(hands: &Hands, mut log: KernelLog) -> String {
+async fn follow(hands: &Hands, log: &mut KernelLog) -> String {
     // It can be read: what was not told did not happen.
     tell(hands, KernelLogUpdate::Told { events: Vec::new(), lost: 0 }).await;
     loop {

@@ -31,7 +31,7 @@ const RECORDS_AT_ONCE: usize = 4096;
 /// Different things told at once; beyond them only the count of what was lost goes up.
 const EVENTS_AT_ONCE: usize = 256;
 
-/// Reads the log from its oldest record on.
+/// Reads the log, from its oldest record on or from where another reader broke off.
 #[derive(Debug)]
 pub struct KernelLog {
     device: AsyncFd<OwnedFd>,
@@ -44,7 +44,7 @@ impl KernelLog {
     ///
     /// # Errors
     /// When it may not be read, or is not the kernel's log: containers have other things in its place.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, next_sequence: Option<u64>) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let device = rustix::fs::open(path, flags, Mode::empty())?;
         let kind = rustix::fs::fstat(&device)?;
@@ -55,15 +55,17 @@ impl KernelLog {
         {
             return Err(io::Error::other(format!("{} is not the kernel's log", path.display())));
         }
-        Self::of(device)
+        Self::of(device, next_sequence)
     }
 
-    fn of(device: OwnedFd) -> io::Result<Self> {
-        Ok(Self {
-            device: watch(device, Interest::READABLE)?,
-            buffer: vec![0; RECORD_MAX],
-            next_sequence: None,
-        })
+    /// The number of the first record that was not read, for the next reader: nothing is told twice.
+    #[must_use]
+    pub const fn next_sequence(&self) -> Option<u64> {
+        self.next_sequence
+    }
+
+    fn of(device: OwnedFd, next_sequence: Option<u64>) -> io::Result<Self> {
+        Ok(Self { device: watch(device, Interest::READABLE)?, buffer: vec![0; RECORD_MAX], next_sequence })
     }
 
     /// Waits for messages and tells what they mean; what means nothing to the agent wakes nobody else.
@@ -91,6 +93,7 @@ impl KernelLog {
                     break;
                 }
                 Ok(length) => match Record::parse(&self.buffer[..length]) {
+                    Ok(record) if self.next_sequence.is_some_and(|next| record.sequence < next) => {}
                     Ok(record) => {
                         let expected = self.next_sequence.replace(record.sequence.saturating_add(1));
                         batch.lost += expected.map_or(0, |expected| record.sequence.saturating_sub(expected));
@@ -228,7 +231,7 @@ mod tests {
     fn log() -> (OwnedFd, KernelLog) {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (kernel, reader) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        (kernel, KernelLog::of(reader).unwrap())
+        (kernel, KernelLog::of(reader, None).unwrap())
     }
 
     fn write(kernel: &OwnedFd, priority: u32, sequence: u64, text: &str) {
@@ -258,6 +261,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_next_reader_tells_nothing_again() {
+        let (kernel, mut log) = log();
+        log.next_sequence = Some(2);
+        for sequence in 1..4 {
+            write(
+                &kernel,
+                3,
+                sequence,
+                "I/O error, dev sda, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+            );
+        }
+        let KernelLogUpdate::Told { events, lost } = log.read().await else { panic!("it can be read") };
+        assert_eq!((events[0].count, lost, log.next_sequence()), (2, 0, Some(4)));
+    }
+
+    #[tokio::test]
     async fn what_a_program_writes_is_not_the_kernel() {
         let (kernel, mut log) = log();
         // Facility 1: a user of /dev/kmsg.
@@ -280,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_things_in_its_place_are_refused() {
-        assert!(KernelLog::open(Path::new("/dev/null")).is_err());
-        assert!(KernelLog::open(Path::new("/nonexistent")).is_err());
+        assert!(KernelLog::open(Path::new("/dev/null"), None).is_err());
+        assert!(KernelLog::open(Path::new("/nonexistent"), None).is_err());
     }
 }
