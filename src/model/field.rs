@@ -105,7 +105,7 @@ pub const UNIT_FIELDS: &[FieldSpec] = &[
     field(
         "left_behind",
         FieldType::Bool,
-        "it was stopped along with a unit that it depends on, and that one is up again",
+        "it was stopped because a unit that it is bound to failed, and that one is up again",
     ),
     field("probed", FieldType::Bool, "the policy has a probe for it"),
     field("probe_failures", FieldType::Int, "runs of its probe that failed in a row"),

@@ -208,7 +208,7 @@ pub enum RecordBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "why")]
 pub enum Owed {
-    /// The service manager stopped it along with this one (`BindsTo=`, `PartOf=`, `Requires=`).
+    /// The service manager stopped it because this one failed (`BindsTo=`), or along with one that was stopped so.
     StoppedAlong { with: UnitName },
     /// A start was asked for, and given up because something that it requires did not come up.
     StartGivenUp,
