@@ -146,14 +146,14 @@ fn an_act_that_got_no_further_than_its_reset_does_not_end_the_incident() {
 fn a_unit_that_was_reset_and_unloaded_is_sought_and_then_given_up() {
     let mut life = Life::start(cut_short());
     life.see(UnitsUpdate::Complete(vec![status("inactive")]), 1);
-    for second in 2..=36 {
+    for second in 2..=6 {
         life.see(UnitsUpdate::Complete(vec![status("inactive")]), second);
     }
     let name = UnitName::parse(UNIT).unwrap();
-    life.see(UnitsUpdate::Changed { statuses: Vec::new(), removed: vec![name] }, 37);
+    life.see(UnitsUpdate::Changed { statuses: Vec::new(), removed: vec![name] }, 7);
     assert!(!life.resolved(), "{:?}", life.records);
     let before = life.looked;
-    for second in 38..=90 {
+    for second in 8..=90 {
         life.see(UnitsUpdate::Complete(Vec::new()), second);
     }
     assert!(life.looked > before, "it is looked for");

@@ -2,6 +2,8 @@
 //!
 //! Must not touch: the clock, the host, or what happens next.
 
+use std::time::Duration;
+
 use crate::assess::{UnitFacts, View};
 use crate::model::{
     ActiveState, Applied, BootTime, Health, Human, Intent, Reading, Remedy, UnitName, Verification,
@@ -9,6 +11,11 @@ use crate::model::{
 
 #[cfg(test)]
 mod tests;
+
+/// How long a request that was under way when the link to the service manager broke may still take to show itself as a
+/// job. What the manager tells after a request on the same link, it tells after having taken it; the rest is for a link
+/// that was made anew, whose order is not promised.
+const LOST_AFTER: Duration = Duration::from_secs(3);
 
 /// What one verification remembers between samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +77,18 @@ pub fn judge(
     };
     match state_of(intent, applied, facts, watch) {
         State::Broken(why) => Progress::Done(Verification::Refuted { why: with_act(applied, why) }),
+        State::Lost(why) => {
+            watch.holds_since = None;
+            watch.restarts = None;
+            let sure = watch.from + LOST_AFTER;
+            if facts.read_at >= sure {
+                Progress::Done(Verification::Refuted { why: with_act(applied, why) })
+            } else if now >= sure {
+                Progress::Look
+            } else {
+                Progress::Wait { until: sure }
+            }
+        }
         State::Missing(_) | State::Blind(_) if now < deadline => {
             watch.holds_since = None;
             watch.restarts = None;
@@ -126,6 +145,8 @@ enum State {
     Blind(String),
     /// It can't come any more.
     Broken(String),
+    /// Whoever was asked seems never to have heard of it, and a second look makes sure.
+    Lost(String),
 }
 
 fn state_of(intent: &Intent, applied: &Applied, facts: &UnitFacts, watch: &Watch) -> State {
@@ -141,6 +162,9 @@ fn state_of(intent: &Intent, applied: &Applied, facts: &UnitFacts, watch: &Watch
             State::Broken(format!("{} failed again{}", status.name, result_of(facts)))
         }
         (_, ActiveState::Active) => up(intent, facts, watch),
+        (_, ActiveState::Inactive) if is_lost(intent, applied, facts) => {
+            State::Lost(format!("{} is {word} ({}), and no job is to start it", status.name, status.sub))
+        }
         (
             _,
             ActiveState::Inactive
@@ -161,6 +185,14 @@ fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
     };
     let runs = (&intent.expectation.invocation_before, facts.status.invocation());
     anew && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)
+}
+
+/// Whether a start whose outcome nobody knows has left no trace: no job, no run of its own.
+fn is_lost(intent: &Intent, applied: &Applied, facts: &UnitFacts) -> bool {
+    let unknown = matches!(applied, Applied::Unknown { .. });
+    // A service that ends by itself may have done so already: that run is a trace.
+    let no_run = is_old_run(intent, facts) || matches!(facts.status.invocation(), Reading::Absent(_));
+    unknown && is_over(applied, facts) && no_run
 }
 
 /// Whether nothing more can come of the act: it failed, or nobody knows and no job is left. A reading from before

@@ -6,9 +6,10 @@ use super::{Progress, Watch, judge};
 use crate::assess::View;
 use crate::model::{
     Absence, ActionId, ActiveState, Applied, BootTime, Expectation, Health, Id128, IncidentId, Intent,
-    InvocationId, LoadState, MainExit, ProbeName, ProbeResult, Reading, Remedy, RestartSetting, RuleName,
-    Sample, ServiceDetails, ServiceResult, ServiceType, Subject, Timestamp, UnitDetails, UnitFileState,
-    UnitName, UnitRelations, UnitStatus, UnitsUpdate, Verification, WallTime,
+    InvocationId, JobKind, JobOrigin, LoadState, MainExit, ProbeName, ProbeResult, Reading, Remedy,
+    RestartSetting, RuleName, Sample, ServiceDetails, ServiceResult, ServiceType, Subject, Timestamp,
+    UnitDetails, UnitFileState, UnitJob, UnitName, UnitRelations, UnitStatus, UnitsUpdate, Verification,
+    WallTime,
 };
 
 /// Seconds since the act was applied: it settles for 3, and has 30 to begin.
@@ -58,6 +59,21 @@ fn seen(second: i64, active: ActiveState, invocation: u8, restarts: u32) -> Samp
     };
     let at = Timestamp::new(moment(second), WallTime::from_unix_millis(0));
     Sample { units: Some(UnitsUpdate::Complete(vec![status])), ..Sample::empty(at) }
+}
+
+fn status_in(sample: &mut Sample) -> &mut UnitStatus {
+    let Some(UnitsUpdate::Complete(units)) = &mut sample.units else { unreachable!("made by `seen`") };
+    &mut units[0]
+}
+
+/// As systemd shows a unit that it has unloaded and loaded again.
+fn forget_run(sample: &mut Sample) {
+    let Reading::Value(details) = &mut status_in(sample).details else { unreachable!("made by `seen`") };
+    details.invocation = Reading::Absent(Absence::NotApplicable);
+}
+
+fn queue_job(sample: &mut Sample) {
+    status_in(sample).job = Reading::Value(UnitJob { id: 7, kind: JobKind::Start, origin: JobOrigin::Agent });
 }
 
 fn probed(second: i64, health: Reading<Health>) -> Sample {
@@ -157,6 +173,26 @@ fn a_reading_of_the_old_run_refutes_only_an_act_that_is_over() {
     check(Remedy::Start, &Applied::Failed { why: "no such file".into() }, &[old()], 1, "refuted");
     check(Remedy::Start, &unknown(), &[old()], 1, "refuted");
     check(Remedy::Reload, &Applied::Changed, &[seen(0, Active, 1, 0), seen(3, Active, 1, 0)], 3, "confirmed");
+}
+
+/// The service manager executed itself anew between the request and its answer: nobody is to wait for a job that there
+/// is not, and nobody is to start twice what only takes a moment.
+#[test]
+fn a_start_that_was_lost_on_its_way_is_refuted_soon() {
+    let down = |second| seen(second, Inactive, 1, 0);
+    check(Remedy::ResetAndStart, &unknown(), &[down(0)], 1, "wait until 3");
+    check(Remedy::ResetAndStart, &unknown(), &[down(0)], 3, "look");
+    check(Remedy::ResetAndStart, &unknown(), &[down(0), down(3)], 3, "refuted");
+    check(Remedy::ResetAndStart, &unknown(), &[down(0), seen(3, Activating, 2, 0)], 3, "wait until 33");
+    let mut unloaded = down(3);
+    forget_run(&mut unloaded);
+    check(Remedy::ResetAndStart, &unknown(), &[unloaded], 3, "refuted");
+    // It was heard, and so is no lost request.
+    check(Remedy::ResetAndStart, &Applied::Changed, &[down(0), down(3)], 3, "wait until 33");
+    check(Remedy::ResetAndStart, &unknown(), &[seen(3, Inactive, 2, 0)], 3, "wait until 33");
+    let mut queued = down(3);
+    queue_job(&mut queued);
+    check(Remedy::ResetAndStart, &unknown(), &[queued], 3, "wait until 33");
 }
 
 #[test]

@@ -77,7 +77,8 @@ fn agent_pid(host: &Host) -> String {
     host.ok("systemctl show -P MainPID prunellad")
 }
 
-/// Every one of these units was repaired by the agent, once, and nothing is open.
+/// Every one of these units was repaired by the agent, once, and nothing is open. A request that was lost between two
+/// runs of systemd is made again.
 fn all_repaired(host: &Host, units: &[String]) {
     let names = units.join(" ");
     host.wait_until(&format!("{names} to be repaired"), FOUND_LATE, || {
@@ -88,7 +89,7 @@ fn all_repaired(host: &Host, units: &[String]) {
     });
     let facts = Proven::of(host);
     for unit in units {
-        assert_eq!(facts.acts(unit), 1, "{unit} is repaired once");
+        assert_eq!(facts.heard_acts(unit), 1, "{unit} is repaired once");
     }
 }
 

@@ -152,6 +152,19 @@ impl Facts {
         self.intents(unit).into_iter().filter(|(_, intent)| !withdrawn(intent.action)).count()
     }
 
+    /// How often the agent set out on a unit, less what systemd never heard of: it lost the request on its way, and
+    /// the verification found no trace of it. (Two of those that it did hear of are one too many.)
+    pub(crate) fn heard_acts(&self, unit: &str) -> usize {
+        let lost = |action: ActionId| {
+            let unknown = self.records.iter().any(|record| {
+                matches!(&record.entry.body, RecordBody::Applied { action: of, applied: Applied::Unknown { .. } } if *of == action)
+            });
+            unknown && matches!(self.verdict(action), Some((Verification::Refuted { .. }, _)))
+        };
+        let lost = self.intents(unit).into_iter().filter(|(_, intent)| lost(intent.action)).count();
+        self.acts(unit) - lost
+    }
+
     /// When the outcome of an action was written down.
     pub(crate) fn applied(&self, action: ActionId) -> Option<Timestamp> {
         let of = |body: &RecordBody| matches!(body, RecordBody::Applied { action: of, .. } if *of == action);
