@@ -17,6 +17,7 @@ mod keyed;
 pub mod kmsg;
 mod malformed;
 pub mod probe;
+pub mod process;
 pub mod procfs;
 mod scan;
 mod watch;
