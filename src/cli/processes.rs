@@ -38,7 +38,7 @@ pub(super) fn top(processes: &Processes, users: &mut Users, terminal: Terminal) 
         Reading::Value(counts) => summary(counts, &mut page),
         // The sentence stands below.
         Reading::Failed(why) if list.incomplete.as_ref() == Some(why) => {}
-        counts => {
+        counts @ (Reading::Absent(_) | Reading::Failed(_)) => {
             let why = counts.why_not().unwrap_or_default();
             page.labelled(Tone::Bad, "IMPAIRED", &format!("the process table: {}", safe(&why)));
         }

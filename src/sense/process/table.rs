@@ -18,6 +18,10 @@ const GAP_MAX: Duration = Duration::from_secs(3 * EVERY_MAX.as_secs());
 /// The clocks are read one after the other, and to the millisecond: what they differ by less than this is no suspend.
 const SLEPT_MIN: Duration = Duration::from_millis(100);
 
+/// Room for so many rows is always kept: 70 KiB. Twice what is needed is kept above that, and what is more than four
+/// times, the memory of a crowd that has gone, is given back.
+const ROOM_MIN: usize = 512;
+
 /// One moment on the two clocks of the kernel that never step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
@@ -151,11 +155,19 @@ impl Table {
         self.interval = self.read.and_then(|(before, _)| before.until(now));
         self.read = Some((now, coverage));
         self.merge(rows, now);
+        let needed = self.rows.len().max(ROOM_MIN);
+        if self.rows.capacity() > 4 * needed {
+            self.rows.shrink_to(2 * needed);
+            self.marks.shrink_to(2 * needed);
+            *rows = Vec::new();
+            self.marks_before = Vec::new();
+        }
     }
 
     /// `old` and `marks_before` belong together, as `rows` and `marks` do.
     fn merge(&mut self, old: &[ProcessRow], now: Moment) {
         self.marks.clear();
+        self.marks.reserve(self.rows.capacity());
         self.turnover = Turnover::default();
         let mut before = old.iter().zip(&self.marks_before).peekable();
         for row in &mut self.rows {

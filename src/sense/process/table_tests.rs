@@ -160,6 +160,25 @@ fn a_pid_that_is_used_again_within_a_pass_is_its_second_process() {
     assert_eq!(found, [(7, 71), (9, 1)]);
 }
 
+#[test]
+fn the_memory_of_a_crowd_is_given_back() {
+    let crowd: Vec<ProcessRow> = (1..20_000).map(|pid| row(pid, 1)).collect();
+    let mut table = Table::default();
+    let mut rows = crowd.clone();
+    table.take(&mut rows, at(10, 0), Coverage::Complete);
+    let mut check = |seconds| {
+        rows.clear();
+        rows.extend_from_slice(&crowd[..100]);
+        table.take(&mut rows, at(seconds, 0), Coverage::Complete);
+        [rows.capacity(), table.rows.capacity(), table.marks.capacity(), table.marks_before.capacity()]
+    };
+    check(20);
+    check(30);
+    let kept = check(40);
+    assert!(kept.iter().all(|rows| *rows <= 4 * ROOM_MIN), "{kept:?}");
+    assert_eq!(check(50), check(70), "and then it stands still");
+}
+
 /// Few pids and starts, so that they meet.
 fn passes() -> impl Strategy<Value = Vec<Vec<ProcessRow>>> {
     let one = (1..20_i32, 1..4_u64, 0..5_u64, 0..50_u64).prop_map(|(pid, start, cpu, resident)| ProcessRow {

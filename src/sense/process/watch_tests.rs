@@ -86,6 +86,6 @@ fn this_host_with_its_storage() {
     let first = &list.processes[0];
     assert!(first.storage_read.value().is_some() && first.cpu.value().is_some(), "{first:?}");
     assert!(first.line.user.value().is_some(), "{first:?}");
-    let own = i32::try_from(rustix::process::getpid().as_raw_nonzero().get()).unwrap();
+    let own = rustix::process::getpid().as_raw_nonzero().get();
     assert_eq!(shared.look(own, false, at(20).boot).unwrap().line.pid, own);
 }
