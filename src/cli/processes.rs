@@ -77,6 +77,13 @@ pub(super) fn top(processes: &Processes, users: &mut Users, terminal: Terminal) 
     }
     page.block(&table.to_string());
     page.blank();
+    let unknown = |view: &ProcessView| view.storage_read.value().is_none();
+    if storage && list.processes.iter().all(unknown) {
+        page.line(
+            Tone::Plain,
+            "Storage is looked at from now on, while somebody asks: ask again in some seconds.",
+        );
+    }
     page.line(Tone::Faint, &footer(processes));
     page.finish()
 }
@@ -85,12 +92,9 @@ fn summary(counts: &ProcessCounts, page: &mut Page) {
     let threads = plural(counts.threads, "thread");
     page.line(Tone::Strong, &format!("{} processes, {threads}", counts.processes));
     if let Reading::Value(parent) = &counts.zombie_parent {
-        let whose = format!("{} are children of {} (pid {})", parent.zombies, safe(&parent.name), parent.pid);
-        page.labelled(
-            Tone::Busy,
-            "zombies",
-            &format!("{} have ended and are not reaped; {whose}", counts.zombies),
-        );
+        let whose =
+            format!("{} of them children of {} (pid {})", parent.zombies, safe(&parent.name), parent.pid);
+        page.labelled(Tone::Busy, "zombies", &format!("{} ended and not reaped, {whose}", counts.zombies));
     }
     if counts.blocked > 0 {
         let longest = lasting(counts.blocked_longest);

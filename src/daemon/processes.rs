@@ -20,6 +20,8 @@ use super::effects::Hands;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Storage is looked at for so long after somebody asked for it.
 const STORAGE_FOR: Duration = Duration::from_secs(600);
+/// A thread that says nothing for so long hangs in the kernel: what it said before counts no more.
+const SILENCE_MAX: Duration = Duration::from_secs(2 * pace::EVERY_MAX.as_secs());
 /// Of the thread: the table is on the heap.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -53,8 +55,12 @@ pub(super) fn processes(proc: &Path) -> (ProcessBoard, ProcessSense) {
 
 impl ProcessSource for ProcessBoard {
     fn list(&self, query: ProcessesQuery) -> ProcessList {
-        if let Some(passes) = self.processes.due(clock::moment()) {
-            let _ = self.ask.try_send(Ask { storage: query.sort == ProcessSort::Io });
+        let storage = query.sort == ProcessSort::Io;
+        let due = self.processes.due(clock::moment());
+        if storage || due.is_some() {
+            let _ = self.ask.try_send(Ask { storage });
+        }
+        if let Some(passes) = due {
             self.processes.wait_for_more(passes, PATIENCE);
         }
         self.processes.list(query.sort, query.limit)
@@ -84,7 +90,12 @@ pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
         return;
     }
     let mut lacking = None;
-    while let Some(counts) = told.recv().await {
+    loop {
+        let counts = match tokio::time::timeout(SILENCE_MAX, told.recv()).await {
+            Ok(Some(counts)) => counts,
+            Ok(None) => return,
+            Err(_) => Reading::Failed(format!("a look at /proc has not ended for {SILENCE_MAX:?}")),
+        };
         let why = Reading::why_not(&counts);
         if why != lacking
             && let Some(why) = &why

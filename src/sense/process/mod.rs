@@ -4,6 +4,7 @@
 //! [`Table`] joins a pass with the one before, [`ProcessWatch`] brings the two together. Must not judge, and must not
 //! read what a process was given: neither its arguments nor its environment, which may hold secrets.
 
+mod change;
 mod closer;
 mod folder;
 pub mod pace;
@@ -14,9 +15,10 @@ mod table;
 mod watch;
 mod way;
 
+pub use change::{Change, Moment, StorageRate};
 pub use closer::{LookError, look_closer};
 pub use procfs::ProcfsWay;
 pub use row::{COMM_LEN, Extra, ProcessRow};
-pub use table::{Change, Moment, StorageRate, Table, Turnover, Wanted};
+pub use table::{Known, Table, Turnover, Wanted};
 pub use watch::{ProcessWatch, Processes};
 pub use way::{Coverage, PROCESSES_MAX, Way, choose};

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::change::GAP_MAX;
 use super::*;
-use crate::model::Pages;
-use crate::sense::process::COMM_LEN;
+use crate::model::{Bytes, Pages};
+use crate::sense::process::{COMM_LEN, PROCESSES_MAX};
 
 fn row(pid: i32, start: u64) -> ProcessRow {
     ProcessRow {
@@ -158,6 +159,12 @@ fn a_pid_that_is_used_again_within_a_pass_is_its_second_process() {
     take(&mut table, &[row(9, 1), row(7, 70), row(7, 71), row(7, 69)], at(9, 0));
     let found: Vec<_> = table.iter().map(|known| (known.row.pid, known.row.start.0)).collect();
     assert_eq!(found, [(7, 71), (9, 1)]);
+}
+
+#[test]
+fn the_bound_is_as_large_as_it_says() {
+    let each = size_of::<ProcessRow>() + size_of::<Mark>();
+    assert!(2 * each * PROCESSES_MAX <= 30 << 20, "{each} bytes for each");
 }
 
 #[test]

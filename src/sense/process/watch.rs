@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::change::Moment;
 use super::closer::{LookError, look_closer};
 use super::folder::{FILE_BYTES, Folder};
 use super::pace;
 use super::row::{Extra, ProcessRow};
 use super::show::{Scale, complete};
-use super::table::{Moment, Table, Wanted};
+use super::table::{Table, Wanted};
 use super::way::{Coverage, Way, choose};
 use crate::model::{
     Absence, BootTime, ProcessCounts, ProcessDetail, ProcessList, ProcessSort, ProcessWay, Reading,

@@ -9,9 +9,9 @@ use super::procfs::ProcfsWay;
 use super::row::ProcessRow;
 use crate::model::{ProcessWay, Reading};
 
-/// Processes that are told of. `pid_max` allows four million; a row takes 136 bytes in each of two generations and as
-/// much again for what is known across them, so that this many are 30 MiB, an eighth of what the unit allows the agent.
-/// Hosts with more have a fault that the number alone tells.
+/// Processes that are told of. `pid_max` allows four million; each takes some 230 bytes in each of two generations, so
+/// that this many are 30 MiB, an eighth of what the unit allows the agent. Hosts with more have a fault that their
+/// number alone tells.
 pub const PROCESSES_MAX: usize = 65_536;
 
 /// How much of the table a pass got.
