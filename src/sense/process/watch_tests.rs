@@ -78,7 +78,11 @@ fn this_host_with_its_storage() {
     let mut watch = ProcessWatch::new(proc);
     let shared = watch.shared();
     watch.pass(at(10), true);
-    watch.pass(at(20), true);
+    // Each is looked at twice, a slice at a time.
+    let slices = shared.state().table.len() / EXTRA_SLICE + 1;
+    for pass in 2..2 * slices as u64 + 3 {
+        watch.pass(at(10 * pass), true);
+    }
     shared.wait_for_more(1, Duration::MAX);
     let list = shared.list(ProcessSort::Io, 3);
     assert_eq!((list.way, list.processes.len()), (ProcessWay::Procfs, 3));
