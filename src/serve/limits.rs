@@ -74,7 +74,7 @@ pub const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Processes in a list when no limit is asked for: a terminal's height.
 pub const PROCESSES_DEFAULT: usize = 20;
-/// Processes in a list at most: three small files are read of each that is shown, 60 µs.
+/// Processes in a list at most: three small files are read of each that is shown.
 pub const PROCESSES_SHOWN_MAX: usize = 500;
 /// Looks at the process table at once.
 pub const PROCESS_LOOKS_MAX: usize = 2;

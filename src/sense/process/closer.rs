@@ -33,8 +33,8 @@ pub enum LookError {
     Failed { pid: i32, why: String },
 }
 
-/// Looks at one process. `shares` also walks its memory map for its share of memory: that takes milliseconds for each
-/// gigabyte, holds up the process's own changes to the map meanwhile, and waits where the process itself is stuck in one.
+/// Looks at one process. `shares` also walks its memory map for its share of memory: that takes longer the more it has,
+/// may hold up its own changes to the map meanwhile, and waits where the process itself is stuck in one.
 ///
 /// # Errors
 /// When there is no such process, it ended meanwhile, or not even its `stat` can be read.
