@@ -44,7 +44,8 @@ class Agent:
         if len(str(self.socket)) > SOCKET_PATH_MAX:
             raise QuickstartError(f"the folder's name is too long for a socket: {folder}")
 
-    def start(self) -> None:
+    def start(self, look_seconds: float = 0.1) -> None:
+        """Until it answers; it is asked that often."""
         command = [self.program, "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
                    "--config", self.folder / "config", "--manager", "direct", "--log", "info"]
         with self.log.open("wb") as log:
@@ -59,7 +60,7 @@ class Agent:
             except (OSError, http.client.HTTPException):
                 if time.monotonic() > deadline:
                     raise QuickstartError(f"the agent did not answer within {START_SECONDS} s") from None
-                time.sleep(0.1)
+                time.sleep(look_seconds)
 
     def check_alive(self) -> None:
         if self.process and self.process.poll() is not None:
