@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::time::timeout(PATIENCE * 6, compare()))?
+    runtime.block_on(async { tokio::time::timeout(PATIENCE * 6, compare()).await? })
 }
 
 async fn compare() -> anyhow::Result<()> {

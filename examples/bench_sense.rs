@@ -26,7 +26,8 @@ fn main() -> anyhow::Result<()> {
         std::hint::black_box(host.read());
         Ok(1)
     });
-    measures.take("mount table", || Ok(read_table(&std::fs::read("/proc/self/mountinfo")?).filesystems.len()));
+    measures
+        .take("mount table", || Ok(read_table(&std::fs::read("/proc/self/mountinfo")?).filesystems.len()));
     let mut filesystems = FilesystemReader::new(proc)?;
     measures.take("file systems pass", || {
         match runtime.block_on(filesystems.read(BootTime::from_millis(1))) {

@@ -1,26 +1,26 @@
 """What the kernel counted for a process and its children: for scripts/bench and scripts/idle-cost.
 
-As a program, `usage.py NAME=PID...`, for a guest that has nothing but python3-minimal: prints `COUNTER NUMBER` lines,
-with times in microseconds. `NAME.cpu` is that of the whole unit, `NAME.wakeups` and the like of the processes.
+As a program, `usage.py NAME=PID...`, for a guest that has python3-minimal alone (no dataclasses, no json): prints
+`COUNTER NUMBER` lines, with times in microseconds. `NAME.cpu` is that of the unit that the process runs in; all else is of
+the last process named.
 """
 
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 MEMORY = {"Pss": "pss", "Rss": "rss", "Private_Dirty": "private_dirty"}
 
 
-@dataclass
 class Usage:
     """One reading. Memory in KiB, of all processes together."""
 
-    at_ns: int
-    cpu_ns: int = 0
-    memory: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEMORY.values(), 0))
-    wakeups: dict[tuple[int, str], int] = field(default_factory=dict)  # by thread and its name
+    def __init__(self) -> None:
+        self.at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self.cpu_ns = 0
+        self.memory = dict.fromkeys(MEMORY.values(), 0)
+        self.wakeups: dict[tuple[int, str], int] = {}  # by thread and its name
 
     def cpu_percent_since(self, before: "Usage") -> float:
         """Share of one core."""
@@ -34,11 +34,11 @@ class Usage:
 
 def usage(root: int) -> Usage:
     """Of a process with all that descend from it. One that ends meanwhile is left out: its parent counts its time."""
-    reading = Usage(at_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+    reading = Usage()
     for pid in tree(root):
         try:
             add(reading, pid)
-        except (FileNotFoundError, ProcessLookupError, OSError):
+        except OSError:
             continue
     return reading
 
@@ -103,18 +103,21 @@ def text(path: str) -> str:
 
 def main() -> None:
     print("at", time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000)
-    for word in sys.argv[1:]:
-        name, _, pid = word.partition("=")
-        if pid in ("", "0"):
-            continue
-        reading = usage(int(pid))
-        print(f"{name}.cpu", unit_cpu_ns(int(pid)) // 1000)
-        print(f"{name}.wakeups", sum(reading.wakeups.values()))
-        print(f"{name}.threads", len(reading.wakeups))
-        for kind, kib in reading.memory.items():
-            print(f"{name}.{kind}", kib)
-        for (thread, comm), times in reading.wakeups.items():
-            print(f"{name}.thread:{comm}:{thread}", times)
+    # systemctl says 0 of a unit that does not run.
+    named = [(name, int(pid)) for name, _, pid in (word.partition("=") for word in sys.argv[1:])]
+    for name, pid in named:
+        if pid:
+            print(f"{name}.cpu", unit_cpu_ns(pid) // 1000)
+    name, pid = named[-1]
+    if not pid:
+        return
+    reading = usage(pid)
+    print(f"{name}.wakeups", sum(reading.wakeups.values()))
+    print(f"{name}.threads", len(reading.wakeups))
+    for kind, kib in reading.memory.items():
+        print(f"{name}.{kind}", kib)
+    for (thread, comm), times in reading.wakeups.items():
+        print(f"{name}.thread:{comm}:{thread}", times)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,8 @@ BUSY = 25  # processes that work 3 ms each second: see examples/bench_load.rs
 SPARE_PIDS = 1_000  # for all else on the machine
 PROCESS_KIB = 160  # measured: 90 to 130 KiB of the kernel's own memory for each that was forked
 MADE_SECONDS = 120  # on a busy machine ten thousand take some ten seconds
+# Before a command: the kernel ends it with this program, however that ends (util-linux).
+BOUND = ("setpriv", "--pdeathsig=KILL", "--") if shutil.which("setpriv") else ()
 
 
 class NotHere(Exception):

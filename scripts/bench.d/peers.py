@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from load import Load, NotHere
+from load import BOUND, Load, NotHere
 from usage import tree
 
 APT_SECONDS = 180
@@ -36,7 +36,7 @@ class Peer:
 def exporter(*collectors: str) -> Callable[[Path, Path, Path, Load], list[str]]:
     def command(program: Path, _tree: Path, folder: Path, _load: Load) -> list[str]:
         return [str(program), f"--web.listen-address=127.0.0.1:{EXPORTER_PORT}", f"--collector.textfile.directory={folder}",
-                *(f"--collector.{name}" for name in collectors)]
+                *(f"--{'' if name in collectors else 'no-'}collector.{name}" for name in ("processes", "systemd"))]
     return command
 
 
@@ -58,7 +58,9 @@ def collectd(interval: int) -> Callable[[Path, Path, Path, Load], list[str]]:
         config = folder / "collectd.conf"
         config.write_text(
             f'Hostname "bench"\nFQDNLookup false\nInterval {interval}\nBaseDir "{folder}"\nPIDFile "{folder}/pid"\n'
-            f'PluginDir "{tree}/usr/lib/collectd"\nTypesDB "{tree}/usr/share/collectd/types.db"\nLoadPlugin processes\n')
+            f'PluginDir "{tree}/usr/lib/collectd"\nTypesDB "{tree}/usr/share/collectd/types.db"\nLoadPlugin processes\n'
+            # Without a place to write to it complains of each value.
+            f'LoadPlugin csv\n<Plugin csv>\nDataDir "{folder}/csv"\n</Plugin>\n')
         return [str(program), "-f", "-C", str(config)]
     return command
 
@@ -168,7 +170,7 @@ class Running:
         program, tree, own = packages.program(peer)
         folder.mkdir(parents=True)
         self.peer, self.log = peer, folder / "log.txt"
-        self.command = peer.command(program, tree, folder, load)
+        self.command = [*BOUND, *peer.command(program, tree, folder, load)]
         self.environment = {**os.environ, **peer.environment, **({} if own else packages.environment())}
         self.scraper: Scraper | None = None
 

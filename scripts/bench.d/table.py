@@ -20,10 +20,6 @@ class Row:
     besides: dict[str, list[float]] = field(default_factory=dict)
     why: str = ""  # there is no value
 
-    @property
-    def key(self) -> tuple[str, str, int | None]:
-        return self.section, self.what, self.n
-
 
 @dataclass(frozen=True)
 class Target:
@@ -98,14 +94,16 @@ class Results:
         good = figure >= target.limit if target.at_least else figure <= target.limit
         return "met" if good else "missed", figure, ""
 
-    def implausible(self) -> list[str]:
-        """Rows whose figures can't be: a benchmark that is broken."""
-        found = []
+    def broken(self, expected: dict[str, list[str]]) -> list[str]:
+        """Rows that are missing, and figures that can't be."""
+        there = {(row.section, row.what) for row in self.rows.values()}
+        found = [f"there is no row {what!r}" for section, names in expected.items() for what in names
+                 if (section, what) not in there]
         for row in self.rows.values():
             if not row.values and not row.why:
                 found.append(f"{row.what}: nothing, and no reason")
             if any(not math.isfinite(figure) or figure <= 0 for figure in row.values + row.ratios):
-                found.append(f"{row.what}: {row.values} {row.ratios}")
+                found.append(f"{row.what}: {row.values}, ratios {row.ratios}")
         return found
 
     def json(self, about: dict) -> str:
@@ -121,9 +119,9 @@ class Results:
         lines = []
         for section in dict.fromkeys(row.section for row in self.rows.values()):
             lines.append(f"\n{section:38}{'N':>7}  {'min':>9}{'median':>9}{'max':>9} {'unit':8}"
-                         f"{'ratio':>8}  {'(min to max)':16}to")
+                         f"{'ratio':>8}  {'(min to max)':19}to")
             lines += [line(row) for row in self.rows.values() if row.section == section]
-        lines.append(f"\n{'target':46}{'N':>7}  {'limit':>9}{'seen':>9}")
+        lines.append(f"\n{'target':50}{'N':>7}  {'limit':>9}{'seen':>9}")
         lines += [self.target_line(target) for target in TARGETS]
         return "\n".join(lines)
 
@@ -132,7 +130,7 @@ class Results:
         limit = f"{'≥' if target.at_least else '≤'} {short(target.limit)}"
         seen = "–" if figure is None else short(figure)
         name = f"{target.number}. {target.text}"
-        return f"{name:46}{count(target.n):>7}  {limit:>9}{seen:>9}  {verdict}{': ' + why if why else ''}"
+        return f"{name:50}{count(target.n):>7}  {limit:>9}{seen:>9}  {verdict}{': ' + why if why else ''}"
 
 
 def line(row: Row) -> str:
@@ -143,7 +141,7 @@ def line(row: Row) -> str:
     text = f"{head}{short(low):>9}{short(middle):>9}{short(high):>9} {row.unit:8}"
     if row.ratios:
         least, usual, most = spread(row.ratios)
-        text += f"{short(usual):>8}  {f'({short(least)} to {short(most)})':16}{row.against}"
+        text += f"{short(usual):>8}  {f'({short(least)} to {short(most)})':19}{row.against}"
     beside = ", ".join(f"{short(statistics.median(figures))} {name}" for name, figures in row.besides.items())
     text = text.rstrip() + (f"  [{beside}]" if beside else "")
     return f"{text}  (not in every round: {row.why})" if row.why else text
@@ -159,7 +157,7 @@ def count(n: int | None) -> str:
 
 def short(figure: float) -> str:
     """Three digits that tell something."""
-    if figure == 0 or not math.isfinite(figure):
-        return str(figure)
+    if figure == int(figure) or not math.isfinite(figure):
+        return f"{figure:,.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(figure))))
     return f"{figure:,.{digits}f}"

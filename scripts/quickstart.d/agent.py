@@ -34,7 +34,8 @@ class UnixConnection(http.client.HTTPConnection):
 class Agent:
     """`prunellad` over a folder of its own."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, prefix: tuple[str, ...] = ()) -> None:
+        self.prefix = prefix  # words before the command that starts it
         self.cli = binaries / "prunella"
         self.program = binaries / "prunellad"
         self.folder = folder
@@ -46,7 +47,7 @@ class Agent:
 
     def start(self, look_seconds: float = 0.1) -> None:
         """Until it answers; it is asked that often."""
-        command = [self.program, "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
+        command = [*self.prefix, self.program, "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
                    "--config", self.folder / "config", "--manager", "direct", "--log", "info"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
