@@ -1,8 +1,8 @@
 """What the kernel counted for a process and its children: for scripts/bench and scripts/idle-cost.
 
 As a program, `usage.py NAME=PID...`, for a guest that has python3-minimal alone (no dataclasses, no json): prints
-`COUNTER NUMBER` lines, with times in microseconds. `NAME.cpu` is that of the unit that the process runs in; all else is of
-the last process named.
+`COUNTER NUMBER` lines, with times in microseconds. `NAME.cpu` is that of the unit that the process runs in; all else
+is of the last process named.
 """
 
 import os

@@ -58,7 +58,7 @@ def refuse_more_than_fit(count: int) -> None:
             raise NotHere(f"{name} is {limit:,}, and {used:,} threads run already")
     free = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
     if count * PROCESS_KIB > free * 0.7:
-        raise NotHere(f"{count:,} processes would take about {count * PROCESS_KIB >> 10} MiB of {free >> 10} that are free")
+        raise NotHere(f"{count:,} processes would take {count * PROCESS_KIB >> 10} MiB of {free >> 10} that are free")
 
 
 def pids_limits() -> list[Path]:
@@ -83,6 +83,23 @@ def number(path: Path) -> int | None:
         return None
 
 
+def unified() -> Path | None:
+    """Where cgroup v2 is mounted."""
+    mounts = (line.split() for line in open("/proc/self/mounts"))
+    return next((Path(words[1]) for words in mounts if words[2] == "cgroup2"), None)
+
+
+def remove_groups_of(unit: str) -> None:
+    """Those that the direct manager keeps for a service which is no more."""
+    mount = unified()
+    for group in mount.rglob(f"prunella.services/*/{unit}") if mount else []:
+        try:
+            group.rmdir()
+            group.parent.rmdir()
+        except OSError:
+            continue  # another's, with something in it
+
+
 class Groups:
     """So many empty cgroups in a folder of their own, for the length of a `with` block."""
 
@@ -92,12 +109,12 @@ class Groups:
         self.why = ""  # there is none
 
     def __enter__(self) -> "Groups":
-        mount = next((line.split()[1] for line in open("/proc/self/mounts") if line.split()[2] == "cgroup2"), None)
+        mount = unified()
         if mount is None:
             self.why = "no cgroup v2 is mounted"
             return self
         own = next(line for line in open("/proc/self/cgroup") if line.startswith("0::"))[3:].strip()
-        folder = Path(mount) / own.strip("/") / f"prunella-bench-{os.getpid()}"
+        folder = mount / own.strip("/") / f"prunella-bench-{os.getpid()}"
         try:
             folder.mkdir()
             self.folder = folder

@@ -35,7 +35,8 @@ class Peer:
 
 def exporter(*collectors: str) -> Callable[[Path, Path, Path, Load], list[str]]:
     def command(program: Path, _tree: Path, folder: Path, _load: Load) -> list[str]:
-        return [str(program), f"--web.listen-address=127.0.0.1:{EXPORTER_PORT}", f"--collector.textfile.directory={folder}",
+        return [str(program), f"--web.listen-address=127.0.0.1:{EXPORTER_PORT}",
+                f"--collector.textfile.directory={folder}",
                 *(f"--{'' if name in collectors else 'no-'}collector.{name}" for name in ("processes", "systemd"))]
     return command
 
@@ -89,10 +90,11 @@ def atop(program: Path, _tree: Path, folder: Path, _load: Load) -> list[str]:
     return [str(program), "-w", str(folder / "raw"), "1"]
 
 
+EXPORTER, EXPORTER_ALONG = "node_exporter, each second", "node_exporter with processes"
 PEERS = [
     Peer("earlyoom", "earlyoom", "earlyoom", earlyoom),
-    Peer("node_exporter, each second", "prometheus-node-exporter", "prometheus-node-exporter", exporter()),
-    Peer("node_exporter with processes", "prometheus-node-exporter", "prometheus-node-exporter",
+    Peer(EXPORTER, "prometheus-node-exporter", "prometheus-node-exporter", exporter()),
+    Peer(EXPORTER_ALONG, "prometheus-node-exporter", "prometheus-node-exporter",
          exporter("processes"), collectors=("processes",)),
     Peer("node_exporter with processes, systemd", "prometheus-node-exporter", "prometheus-node-exporter",
          exporter("processes", "systemd"), collectors=("processes", "systemd")),

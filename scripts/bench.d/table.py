@@ -23,7 +23,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """A number of numbers.md's list: a limit for a row's median, for its ratio, or for a figure beside it."""
+    """One of the limits that the agent is built to, by its number in their list: for a row's median, for
+    its ratio, or for a figure beside it."""
 
     number: int
     text: str
@@ -39,8 +40,9 @@ PASSES, REST, SMALL, LEDGER, REACTION = "a pass", "at rest", "start and size", "
 AGENT = "prunellad, default policy"
 TARGETS = [
     Target(1, "process table by BPF to open/read/close", PASSES, "process table, bpf", 10_000, "ratio", 0.03),
-    Target(2, "process table by taskstats to open/read/close", PASSES, "process table, taskstats", 10_000, "ratio", 0.25),
-    Target(2, "process table by procfs to open/read/close", PASSES, "process table, procfs", 10_000, "ratio", 1.10),
+    Target(1, "… of a thread, µs", PASSES, "thread, bpf", 10_000, "value", 0.2),
+    Target(2, "process table by taskstats to the same", PASSES, "process table, taskstats", 10_000, "ratio", 0.25),
+    Target(2, "process table by procfs to the same", PASSES, "process table, procfs", 10_000, "ratio", 1.10),
     Target(3, "agent at rest, % of a core", REST, AGENT, 2_000, "value", 0.06),
     Target(3, "agent at rest, % of a core", REST, AGENT, 10_000, "value", 0.1),
     Target(3, "netdata to agent", REST, "netdata, 1 s", 2_000, "ratio", 100, at_least=True),
@@ -53,6 +55,9 @@ TARGETS = [
     Target(5, "agent's wake-ups a second", REST, AGENT, 2_000, "wake-ups/s", 2),
     Target(6, "exit known, p50 in ms", REACTION, "direct manager", None, "value", 0.5),
     Target(6, "exit known, p99 in ms", REACTION, "direct manager", None, "p99 ms", 2),
+    Target(7, "memory, threshold to decision, p95 in ms", REACTION, "memory tripwire", None, "p95 ms", 25),
+    Target(7, "memory pressure to decision, ms", REACTION, "pressure trigger", None, "value", 10),
+    Target(8, "20,000 forks a minute seen, % of a core", REST, "prunellad, forks", 2_000, "value", 2),
     Target(9, "synced records a second", LEDGER, "synced records", None, "value", 300, at_least=True),
     Target(9, "unsynced records a second", LEDGER, "unsynced records", None, "value", 5_000, at_least=True),
 ]
@@ -122,7 +127,7 @@ class Results:
         lines = []
         for section in dict.fromkeys(row.section for row in self.rows.values()):
             lines.append(f"\n{section:38}{'N':>7}  {'min':>9}{'median':>9}{'max':>9} {'unit':8}"
-                         f"{'ratio':>8}  {'(min to max)':19}to")
+                         f"{'ratio':>8}  {'(min to max)':22}to")
             lines += [line(row) for row in self.rows.values() if row.section == section]
         lines.append(f"\n{'target':50}{'N':>7}  {'limit':>9}{'seen':>9}")
         lines += [self.target_line(target) for target in TARGETS]
@@ -144,7 +149,7 @@ def line(row: Row) -> str:
     text = f"{head}{short(low):>9}{short(middle):>9}{short(high):>9} {row.unit:8}"
     if row.ratios:
         least, usual, most = spread(row.ratios)
-        text += f"{short(usual):>8}  {f'({short(least)} to {short(most)})':19}{row.against}"
+        text += f"{short(usual):>8}  {f'({short(least)} to {short(most)})':22}{row.against}"
     beside = ", ".join(f"{short(statistics.median(figures))} {name}" for name, figures in row.besides.items())
     text = text.rstrip() + (f"  [{beside}]" if beside else "")
     return f"{text}  (not in every round: {row.why})" if row.why else text
