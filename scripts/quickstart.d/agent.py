@@ -47,7 +47,8 @@ class Agent:
 
     def start(self, look_seconds: float = 0.1) -> None:
         """Until it answers; it is asked that often."""
-        command = [*self.prefix, self.program, "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
+        command = [*self.prefix, self.program,
+                   "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
                    "--config", self.folder / "config", "--manager", "direct", "--log", "info"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
