@@ -10,10 +10,11 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use prunella::model::{BootTime, FilesystemsUpdate};
+use prunella::model::{BootTime, FilesystemsUpdate, Reading};
 use prunella::sense::activity::ActivityReader;
 use prunella::sense::filesystem::{FilesystemReader, read_table};
 use prunella::sense::host::{HostReader, Roots};
+use prunella::sense::process::{ProcfsWay, Way};
 
 use measure::Measures;
 
@@ -48,6 +49,16 @@ fn main() -> anyhow::Result<()> {
         std::hint::black_box(activity.read());
         Ok(1)
     });
+    // A way that is not offered here says so.
+    let ways: [(&str, Box<dyn Way>); 1] = [("process table, procfs", Box::new(ProcfsWay::new(proc)))];
+    let mut rows = Vec::new();
+    for (name, mut way) in ways {
+        measures.take(name, || match way.read(&mut rows) {
+            Reading::Value(_) => Ok(rows.len()),
+            Reading::Absent(why) => anyhow::bail!("{why:?}"),
+            Reading::Failed(error) => anyhow::bail!(error),
+        });
+    }
     measures.print();
     Ok(())
 }

@@ -12,10 +12,11 @@ use prunella::sense::cgroup::{
     io_stat, limit,
 };
 use prunella::sense::procfs::{
-    CgroupMounts, Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, PressureLines,
-    ProcessIo, ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters,
-    VmStat, catches_signal, count_list, cpus, disks, interfaces, memberships, mounts, parse_loadavg,
-    parse_locks, parse_meminfo, parse_pressure, parse_stat, parse_uptime, single, swaps, wait_channel,
+    CgroupMounts, Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, MemoryRollup,
+    PressureLines, ProcessIo, ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts,
+    TcpCounters, VmStat, catches_signal, count_list, cpus, disks, interfaces, memberships, mounts,
+    parse_loadavg, parse_locks, parse_meminfo, parse_pressure, parse_stat, parse_uptime, single, swaps,
+    wait_channel,
 };
 
 /// The rows that were understood.
@@ -70,7 +71,7 @@ fn parse(which: u8, bytes: &[u8]) -> Vec<String> {
         16 => [one(StatusRow::parse(bytes)), known(catches_signal(bytes, 15))].concat(),
         17 => [one(MemoryPages::parse(bytes)), one(Schedule::parse(bytes)), one(ProcessIo::parse(bytes))]
             .concat(),
-        18 => one(ProcessLimits::parse(bytes)),
+        18 => [one(ProcessLimits::parse(bytes)), one(MemoryRollup::parse(bytes))].concat(),
         19 => [known(wait_channel(bytes)), known(Executable::parse(bytes))].concat(),
         20 => one(Memberships::parse(bytes)),
         21 => [one(CpuStat::parse(bytes)), one(CpuMax::parse(bytes)), one(PidsEvents::parse(bytes))].concat(),

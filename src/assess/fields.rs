@@ -2,8 +2,8 @@
 
 use crate::model::{
     Absence, ActiveState, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit,
-    Memory, Owed, Pressure, PressureAverages, Reading, RestartSetting, RoomAnswer, ServiceDetails, Subject,
-    Usage,
+    Memory, Owed, Pressure, PressureAverages, ProcessCounts, Reading, RestartSetting, RoomAnswer,
+    ServiceDetails, Subject, Usage,
 };
 
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
@@ -14,6 +14,7 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
     match subject {
         Subject::Host => match (kernel_field(name), &view.vitals) {
             (Some(trouble), _) => view.kernel.count(trouble).map(number),
+            (None, _) if PROCESS_FIELDS.contains(&name) => process_field(&view.processes, name),
             (None, Reading::Value(vitals)) => host_field(vitals, name),
             (None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
             (None, Reading::Failed(error)) => Reading::Failed(error.clone()),
@@ -195,6 +196,31 @@ fn host_field(vitals: &HostVitals, name: &str) -> Reading<FieldValue> {
         "io_pressure_full_avg60" => pressure(&vitals.io_pressure, |p| &p.full),
         _ => unknown(name),
     }
+}
+
+/// Fields of the host that come from the process table.
+const PROCESS_FIELDS: &[&str] = &[
+    "processes",
+    "threads",
+    "zombies",
+    "zombies_of_one_parent",
+    "blocked_processes",
+    "blocked_longest_seconds",
+];
+
+fn process_field(counts: &Reading<ProcessCounts>, name: &str) -> Reading<FieldValue> {
+    let pick: fn(&ProcessCounts) -> u64 = match name {
+        "processes" => |counts| counts.processes.into(),
+        "threads" => |counts| counts.threads,
+        "zombies" => |counts| counts.zombies.into(),
+        "zombies_of_one_parent" => {
+            |counts| counts.zombie_parent.value().map_or(0, |parent| parent.zombies.into())
+        }
+        "blocked_processes" => |counts| counts.blocked.into(),
+        "blocked_longest_seconds" => |counts| counts.blocked_longest.as_secs(),
+        _ => return unknown(name),
+    };
+    counts.as_ref().map(|counts| number(pick(counts)))
 }
 
 fn filesystem_field(status: &FilesystemStatus, name: &str) -> Reading<FieldValue> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{IncidentId, MountPoint, PauseId, ProposalId, Seq, UnitKind, UnitName};
+use crate::model::{IncidentId, MountPoint, PauseId, ProcessSort, ProposalId, Seq, UnitKind, UnitName};
+use crate::serve::limits::PROCESSES_DEFAULT;
 use crate::serve::parse_duration;
 
 use super::exit;
@@ -45,6 +46,30 @@ pub(super) enum Colour {
     Never,
 }
 
+/// What a list of processes is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Sort {
+    /// CPU time since the look before
+    Cpu,
+    /// Resident memory
+    Memory,
+    /// Read from and written to storage
+    Io,
+    /// The longest running
+    Age,
+}
+
+impl From<Sort> for ProcessSort {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Cpu => Self::Cpu,
+            Sort::Memory => Self::Memory,
+            Sort::Io => Self::Io,
+            Sort::Age => Self::Age,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// What is wrong, what the agent does about it, and what it waits for
@@ -54,6 +79,26 @@ pub(super) enum Command {
     /// File systems: how full, and whether they answer
     #[command(visible_alias = "df")]
     Filesystems,
+    /// Who takes most of the host
+    Top {
+        /// What comes first
+        #[arg(long, value_enum, default_value_t = Sort::Cpu)]
+        sort: Sort,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = PROCESSES_DEFAULT)]
+        limit: usize,
+        /// Go on, on a terminal, until interrupted
+        #[arg(long, conflicts_with = "json")]
+        watch: bool,
+    },
+    /// One process: what it runs, its files, what it waits for
+    Process {
+        #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+        pid: i32,
+        /// Its share of memory, too; walks its whole memory map
+        #[arg(long)]
+        pss: bool,
+    },
     /// Incidents that are open
     Incidents {
         /// Those that ended lately, too

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::model::Reading;
-use crate::serve::AgentInfo;
+use crate::serve::{AgentInfo, Processes};
 
 use super::page::{Page, Terminal, Tone, safe};
 
@@ -70,6 +70,8 @@ pub enum AgentSeen {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     pub agent: AgentSeen,
+    /// The agent's process table, with one process of it.
+    pub processes: Reading<Processes>,
     pub socket: PathBuf,
     /// sd_booted(3).
     pub systemd: Reading<bool>,

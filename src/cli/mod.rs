@@ -15,6 +15,7 @@ mod head;
 mod listing;
 mod offline;
 mod page;
+mod processes;
 mod sentence;
 mod status;
 
@@ -24,12 +25,15 @@ mod tests;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
-use crate::model::{MountPoint, Seq, Subject, UnitName};
-use crate::serve::{Done, Filesystems, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
+use crate::model::{MountPoint, ProcessSort, Reading, Seq, Subject, UnitName};
+use crate::serve::{
+    Done, Filesystems, IncidentDetail, Incidents, ProcessLook, Processes, RecordPage, Status, Units, limits,
+};
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
@@ -40,6 +44,11 @@ pub use exit::Exit;
 pub use head::{Head, parse_head};
 pub use offline::{Checked, Offline, Proof};
 pub use page::Terminal;
+
+/// Between two pages of `top --watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(3);
+/// To the first place, and the screen empty (ECMA-48: CUP, ED).
+const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Columns where the terminal does not say.
 const WIDTH_DEFAULT: usize = 80;
@@ -135,6 +144,13 @@ impl Session<'_> {
                 let filesystems: Filesystems = self.client.understand(&body)?;
                 self.answer(&body, &filesystems::page(&filesystems, self.terminal))
             }
+            Command::Top { sort, limit, watch: false } => self.top((*sort).into(), *limit),
+            Command::Top { sort, limit, watch: true } => self.watch_top((*sort).into(), *limit),
+            Command::Process { pid, pss } => {
+                let body = self.client.get(&format!("/v1/processes/{pid}?pss={pss}"))?;
+                let look: ProcessLook = self.client.understand(&body)?;
+                self.answer(&body, &processes::look(&look, &mut processes::Users::default(), self.terminal))
+            }
             Command::Incidents { all } => {
                 let state = if *all { "all" } else { "open" };
                 let body = self.client.get(&format!("/v1/incidents?state={state}"))?;
@@ -196,6 +212,26 @@ impl Session<'_> {
         let status: Status = self.client.understand(&body)?;
         self.answer(&body, &status::render(&status, self.terminal))?;
         Ok(status::verdict(&status))
+    }
+
+    fn top(&mut self, sort: ProcessSort, limit: usize) -> Result<Exit, Failure> {
+        let body = self.client.get(&format!("/v1/processes?sort={}&limit={limit}", sort.as_str()))?;
+        let found: Processes = self.client.understand(&body)?;
+        self.answer(&body, &processes::top(&found, &mut processes::Users::default(), self.terminal))
+    }
+
+    /// One page over the other, until a signal ends it.
+    #[expect(clippy::disallowed_methods, reason = "a person watches; nothing else waits for this program")]
+    fn watch_top(&mut self, sort: ProcessSort, limit: usize) -> Result<Exit, Failure> {
+        if !io::IsTerminal::is_terminal(&io::stdout()) {
+            return Err(Failure::Usage("--watch is for a terminal; without it, one list is printed.".into()));
+        }
+        loop {
+            self.out.write_all(CLEAR)?;
+            self.top(sort, limit)?;
+            self.out.flush()?;
+            std::thread::sleep(WATCH_EVERY);
+        }
     }
 
     fn explain_incident(&mut self, id: &str) -> Result<Exit, Failure> {
@@ -296,6 +332,7 @@ impl Session<'_> {
     fn doctor(&mut self, socket: &Path) -> Result<Exit, Failure> {
         let agent = self.agent();
         let facts = doctor::gather(Path::new("/"), socket, agent, self.offline.verify_ledger);
+        let facts = Facts { processes: self.processes_seen(), ..facts };
         let checks = assess(&facts);
         let body = json!({ "checks": checks }).to_string();
         self.answer(body.as_bytes(), &doctor::render(&checks, self.terminal))?;
@@ -311,6 +348,12 @@ impl Session<'_> {
             Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),
             Err(failure) => AgentSeen::Declines(failure.to_string()),
         }
+    }
+
+    /// How the agent reads processes, or why that is not known.
+    fn processes_seen(&self) -> Reading<Processes> {
+        let ask = || self.client.understand::<Processes>(&self.client.get("/v1/processes?limit=1")?);
+        ask().map_or_else(|failure| Reading::Failed(failure.to_string()), Reading::Value)
     }
 
     fn version(&mut self) -> Result<Exit, Failure> {

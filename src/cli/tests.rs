@@ -78,6 +78,21 @@ fn file_systems() {
 }
 
 #[test]
+fn processes() {
+    insta::assert_snapshot!(transcript(
+        healthy(),
+        &[
+            &["top"],
+            &["top", "--sort", "io", "--limit", "2"],
+            &["top", "--limit", "0"],
+            &["process", "991"],
+            &["process", "991", "--pss"],
+            &["process", "7"]
+        ]
+    ));
+}
+
+#[test]
 fn a_repair_under_way() {
     insta::assert_snapshot!(transcript(repairing(), &[&["status"], &["units"], &["explain", "api"]]));
 }

@@ -11,6 +11,7 @@ mod log;
 mod notify;
 mod options;
 mod policy_board;
+mod processes;
 mod record_source;
 mod senses;
 mod start;

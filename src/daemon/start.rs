@@ -103,11 +103,13 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let (ask, asked) = mpsc::channel(ASKED_SIZE);
     let (commands, command_requests) = mpsc::channel(COMMANDS_SIZE);
     let (reload, reload_requests) = mpsc::channel(ASKED_SIZE);
+    let (process_board, process_sense) = super::processes::processes(Path::new("/proc"));
     let shared = serve::Shared {
         snapshot: snapshot.subscribe(),
         commands,
         reload,
         records: Arc::new(LedgerRecords::new(options.state_dir.clone(), head_seen)),
+        processes: Arc::new(process_board),
         policy_text: policies.text(),
         access: policies.access(),
         directory: Arc::new(serve::SystemDirectory),
@@ -131,6 +133,8 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     vital("watching the file systems", watching.boxed());
     let following = super::kernel_log::follow_kernel_log(hands.clone(), Path::new("/dev/kmsg"));
     vital("following the kernel's log", following.boxed());
+    let watching = super::processes::watch_processes(hands.clone(), process_sense);
+    vital("watching the processes", watching.boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
     vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
     vital("taking commands", forward_commands(command_requests, inbox.clone()).boxed());

@@ -78,7 +78,7 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let (mut open, mut ended): (Vec<Incident>, Vec<Incident>) =
-            self.memory.incidents.values().cloned().partition(|it| it.closed.is_none());
+            self.memory.incidents.values().map(|it| it.as_ref().clone()).partition(|it| it.closed.is_none());
         ended.sort_by_key(|it| std::cmp::Reverse(it.closed.map(|at| at.boot)));
         open.append(&mut ended);
         Snapshot {

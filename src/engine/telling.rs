@@ -98,7 +98,7 @@ impl Engine {
     }
 
     fn notice(&self, id: NoticeId) -> Option<Notice> {
-        let incident = self.memory.incidents.get(&id.incident())?.clone();
+        let incident = self.memory.incidents.get(&id.incident())?.as_ref().clone();
         match id {
             NoticeId::Escalation { count, .. } => Some(Notice::escalation(incident, count)),
             NoticeId::Proposal { proposal, .. } => {

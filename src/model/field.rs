@@ -166,6 +166,20 @@ pub const HOST_FIELDS: &[FieldSpec] = &[
         "control groups that reached their limit of tasks, in ten minutes",
     ),
     field("segfaults_10m", FieldType::Int, "programs that crashed, in ten minutes"),
+    field("processes", FieldType::Int, "processes, kernel threads included"),
+    field("threads", FieldType::Int, "threads of all processes"),
+    field("zombies", FieldType::Int, "processes that have ended and were not reaped"),
+    field("zombies_of_one_parent", FieldType::Int, "of these, the most that have the same parent"),
+    field(
+        "blocked_processes",
+        FieldType::Int,
+        "processes whose main thread sits in uninterruptible sleep (state D) since an earlier look; no kernel threads",
+    ),
+    field(
+        "blocked_longest_seconds",
+        FieldType::Int,
+        "for how long the first of these has been seen so; looked at every 10 s to 5 min",
+    ),
     field("overheated_10m", FieldType::Int, "messages of processors slowed by heat, in ten minutes"),
 ];
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FilesystemStatus, HostActivity, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, Timestamp, UnitName,
-    UnitStatus,
+    FilesystemStatus, HostActivity, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, ProcessCounts,
+    Reading, Timestamp, UnitName, UnitStatus,
 };
 
 /// News of the units.
@@ -42,6 +42,8 @@ pub struct Sample {
     pub host: Option<HostVitals>,
     pub filesystems: Option<FilesystemsUpdate>,
     pub kernel: Option<KernelLogUpdate>,
+    /// Of all processes; failed when the table is not whole.
+    pub processes: Option<Reading<ProcessCounts>>,
     pub activity: Option<HostActivity>,
     pub probes: Vec<ProbeResult>,
     /// Jobs that ended.
@@ -58,6 +60,7 @@ impl Sample {
             host: None,
             filesystems: None,
             kernel: None,
+            processes: None,
             activity: None,
             probes: Vec::new(),
             jobs: Vec::new(),

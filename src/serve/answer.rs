@@ -12,15 +12,16 @@ use crate::policy::Access;
 use super::error::{ApiError, ErrorCode};
 use super::limits::{
     COMMAND_TIMEOUT, INCIDENT_RECORDS_MAX, LEDGER_READERS_MAX, LEDGER_TIMEOUT, PAGE_BYTES_MAX, PAGE_STEP,
-    RELOAD_TIMEOUT, RENDERERS_MAX,
+    PROCESS_LOOKS_MAX, PROCESS_TIMEOUT, RELOAD_TIMEOUT, RENDERERS_MAX, SHARE_LOOKS_MAX,
 };
 use super::metrics::{self, Around, Traffic};
 use super::people::Directory;
+use super::processes::{NoProcess, ProcessSource};
 use super::records::RecordSource;
-use super::request::{ENDPOINTS, RecordsQuery, Request, Which};
+use super::request::{ENDPOINTS, ProcessQuery, RecordsQuery, Request, Which};
 use super::view::{
-    AgentInfo, Done, Filesystems, IncidentDetail, IncidentSummary, Incidents, Reloaded, Status, Units,
-    is_open,
+    AgentInfo, Done, Filesystems, IncidentDetail, IncidentSummary, Incidents, ProcessLook, Processes,
+    Reloaded, Status, Units, is_open,
 };
 
 /// A command on its way to the engine. The peer's right to give it has been checked.
@@ -42,6 +43,7 @@ pub struct Shared {
     pub commands: mpsc::Sender<CommandRequest>,
     pub reload: mpsc::Sender<ReloadRequest>,
     pub records: Arc<dyn RecordSource>,
+    pub processes: Arc<dyn ProcessSource>,
     /// The policy in force, as JSON.
     pub policy_text: watch::Receiver<Arc<String>>,
     pub access: watch::Receiver<Access>,
@@ -71,6 +73,8 @@ pub(super) struct Answerer {
     shared: Shared,
     readers: Arc<Semaphore>,
     renderers: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+    share_looks: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -80,6 +84,8 @@ impl Answerer {
             shared,
             readers: Arc::new(Semaphore::new(LEDGER_READERS_MAX)),
             renderers: Arc::new(Semaphore::new(RENDERERS_MAX)),
+            looks: Arc::new(Semaphore::new(PROCESS_LOOKS_MAX)),
+            share_looks: Arc::new(Semaphore::new(SHARE_LOOKS_MAX)),
             stopping,
         }
     }
@@ -103,6 +109,15 @@ impl Answerer {
             Request::Status => self.render(move || json(Status::of(&snapshot, &agent, now))).await,
             Request::Units => self.render(move || json(Units::of(&snapshot, now))).await,
             Request::Filesystems => self.render(move || json(Filesystems::of(&snapshot, now))).await,
+            Request::Processes(query) => {
+                let look =
+                    move |processes: &dyn ProcessSource| json(Processes { now, list: processes.list(query) });
+                self.look(&self.looks, look).await
+            }
+            Request::Process(query) => {
+                let seats = if query.shares { &self.share_looks } else { &self.looks };
+                self.look(seats, move |processes| process(processes, query, now)).await
+            }
             Request::Incidents(which) => self.render(move || json(incidents(&snapshot, which, now))).await,
             Request::Incident(id) => self.incident(&snapshot, id, now).await,
             Request::Records(query) => self.page(query).await,
@@ -182,6 +197,27 @@ impl Answerer {
         tokio::time::timeout(LEDGER_TIMEOUT, attempt).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// Looks at processes on a thread that may block, few at a time, for a bounded time.
+    async fn look(
+        &self,
+        seats: &Arc<Semaphore>,
+        look: impl FnOnce(&dyn ProcessSource) -> Result<Answer, ApiError> + Send + 'static,
+    ) -> Result<Answer, ApiError> {
+        let unavailable = |why: &str| ApiError::new(ErrorCode::Unavailable, why).retry_after(1);
+        let attempt = async {
+            let seat = Arc::clone(seats).acquire_owned().await.map_err(|_| cannot_render())?;
+            let processes = Arc::clone(&self.shared.processes);
+            let looking = tokio::task::spawn_blocking(move || {
+                let result = look(&*processes);
+                drop(seat);
+                result
+            });
+            looking.await.unwrap_or_else(|_| Err(unavailable("The look at processes broke down.")))
+        };
+        let late = || Err(unavailable("The kernel does not answer: a process is stuck in it."));
+        tokio::time::timeout(PROCESS_TIMEOUT, attempt).await.unwrap_or_else(|_| late())
+    }
+
     /// Runs pure work that may take milliseconds off the loop's threads, a few at a time.
     async fn render(
         &self,
@@ -249,6 +285,14 @@ fn cannot_render() -> ApiError {
 fn json(view: impl Serialize) -> Result<Answer, ApiError> {
     let body = serde_json::to_vec(&view).map_err(|_| cannot_render())?;
     Ok(Answer { content_type: JSON, body })
+}
+
+fn process(processes: &dyn ProcessSource, query: ProcessQuery, now: Timestamp) -> Result<Answer, ApiError> {
+    match processes.look(query) {
+        Ok(process) => json(ProcessLook { now, process }),
+        Err(NoProcess::Gone(why)) => Err(ApiError::new(ErrorCode::NotFound, format!("{why}."))),
+        Err(NoProcess::Failed(why)) => Err(ApiError::new(ErrorCode::Unavailable, format!("{why}."))),
+    }
 }
 
 fn index(agent: &AgentInfo) -> serde_json::Value {

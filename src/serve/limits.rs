@@ -72,6 +72,18 @@ pub const RENDERERS_MAX: usize = 2;
 /// A ledger that takes longer to read is reported as unavailable.
 pub const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Processes in a list when no limit is asked for: a terminal's height.
+pub const PROCESSES_DEFAULT: usize = 20;
+/// Processes in a list at most: three small files are read of each that is shown, 60 µs.
+pub const PROCESSES_SHOWN_MAX: usize = 500;
+/// Looks at the process table at once.
+pub const PROCESS_LOOKS_MAX: usize = 2;
+/// Memory maps walked at once. A process that is stuck in the kernel may hold its map for ever: whoever walks it waits
+/// as long, and no other look does.
+pub const SHARE_LOOKS_MAX: usize = 1;
+/// A look that takes longer is reported as unavailable; its thread ends when it ends.
+pub const PROCESS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The engine answers commands at once; longer means that it is stuck.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// A reload reads and compiles every policy file.

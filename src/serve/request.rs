@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::{
-    Command, IncidentId, PAUSE_MAX, PauseId, PauseScope, ProposalId, RuleName, Seq, UnitName,
+    Command, IncidentId, PAUSE_MAX, PauseId, PauseScope, ProcessSort, ProposalId, RuleName, Seq, UnitName,
 };
 
 use super::access::Right;
 use super::duration::parse_duration;
 use super::error::{ApiError, ErrorCode, echo};
 use super::limits::{
-    BODY_BYTES_MAX, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX, QUERY_BYTES_MAX, REASON_CHARS_MAX,
-    RULE_NAME_BYTES_MAX, WAIT_MAX,
+    BODY_BYTES_MAX, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX, PROCESSES_DEFAULT, PROCESSES_SHOWN_MAX,
+    QUERY_BYTES_MAX, REASON_CHARS_MAX, RULE_NAME_BYTES_MAX, WAIT_MAX,
 };
 
 /// Which incidents.
@@ -34,6 +34,22 @@ pub struct RecordsQuery {
     pub wait: Duration,
 }
 
+/// A list of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessesQuery {
+    pub sort: ProcessSort,
+    /// 1 to [`PROCESSES_SHOWN_MAX`].
+    pub limit: usize,
+}
+
+/// One process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessQuery {
+    pub pid: i32,
+    /// With its share of memory, for which its whole memory map is walked.
+    pub shares: bool,
+}
+
 /// Everything that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -41,6 +57,8 @@ pub enum Request {
     Status,
     Units,
     Filesystems,
+    Processes(ProcessesQuery),
+    Process(ProcessQuery),
     Incidents(Which),
     Incident(IncidentId),
     Records(RecordsQuery),
@@ -59,6 +77,8 @@ impl Request {
             | Self::Status
             | Self::Units
             | Self::Filesystems
+            | Self::Processes(_)
+            | Self::Process(_)
             | Self::Incidents(_)
             | Self::Incident(_)
             | Self::Records(_)
@@ -81,11 +101,13 @@ pub struct Parts<'a> {
 }
 
 /// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 15] = [
+pub const ENDPOINTS: [(&str, &str, &str); 17] = [
     ("GET", "/v1", "this list"),
     ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
     ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
     ("GET", "/v1/filesystems", "every file system that is mounted: room, state, whether it answers"),
+    ("GET", "/v1/processes?sort=cpu|memory|io|age&limit=N", "who takes most, and counts of all processes"),
+    ("GET", "/v1/processes/{pid}?pss=true|false", "one process; pss also walks its memory map for its share"),
     ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
     ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
     ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
@@ -113,6 +135,8 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
         ["v1", "status"] => read(parts, &[]).map(|_| Request::Status),
         ["v1", "units"] => read(parts, &[]).map(|_| Request::Units),
         ["v1", "filesystems"] => read(parts, &[]).map(|_| Request::Filesystems),
+        ["v1", "processes"] => processes(&read(parts, &["sort", "limit"])?).map(Request::Processes),
+        ["v1", "processes", pid] => process(pid, &read(parts, &["pss"])?).map(Request::Process),
         ["v1", "policy"] => read(parts, &[]).map(|_| Request::Policy),
         ["metrics"] => read(parts, &[]).map(|_| Request::Metrics),
         ["v1", "incidents"] => incidents(&read(parts, &["state"])?).map(Request::Incidents),
@@ -221,13 +245,37 @@ fn number(pairs: &[(&'static str, &str)], key: &str, default: u64) -> Result<u64
     number.ok_or_else(|| bad(format!("{key} is a whole number, not {}.", echo(text))))
 }
 
+fn processes(pairs: &[(&'static str, &str)]) -> Result<ProcessesQuery, ApiError> {
+    let sort = value(pairs, "sort").unwrap_or(ProcessSort::Cpu.as_str());
+    let known = ProcessSort::ALL.into_iter().find(|known| known.as_str() == sort);
+    let sort = known.ok_or_else(|| {
+        bad(format!("sort is {}, not {}.", ProcessSort::ALL.map(ProcessSort::as_str).join(", "), echo(sort)))
+    })?;
+    let limit = limit(pairs, PROCESSES_DEFAULT, PROCESSES_SHOWN_MAX)?;
+    Ok(ProcessesQuery { sort, limit })
+}
+
+fn process(pid: &str, pairs: &[(&'static str, &str)]) -> Result<ProcessQuery, ApiError> {
+    let digits = pid.bytes().all(|b| b.is_ascii_digit());
+    let number = pid.parse().ok().filter(|pid| digits && *pid > 0);
+    let pid = number.ok_or_else(|| bad(format!("A process is its pid, not {}.", echo(pid))))?;
+    let shares = match value(pairs, "pss") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => return Err(bad(format!("pss is true or false, not {}.", echo(other)))),
+    };
+    Ok(ProcessQuery { pid, shares })
+}
+
+/// 1 to `most`.
+fn limit(pairs: &[(&'static str, &str)], default: usize, most: usize) -> Result<usize, ApiError> {
+    let limit = usize::try_from(number(pairs, "limit", default as u64)?).ok();
+    limit.filter(|limit| (1..=most).contains(limit)).ok_or_else(|| bad(format!("limit is 1 to {most}.")))
+}
+
 fn records(pairs: &[(&'static str, &str)]) -> Result<RecordsQuery, ApiError> {
     let after = Seq(number(pairs, "after", 0)?);
-    let limit = number(pairs, "limit", PAGE_RECORDS_DEFAULT as u64)?;
-    let limit = usize::try_from(limit)
-        .ok()
-        .filter(|limit| (1..=PAGE_RECORDS_MAX).contains(limit))
-        .ok_or_else(|| bad(format!("limit is 1 to {PAGE_RECORDS_MAX}.")))?;
+    let limit = limit(pairs, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX)?;
     let wait = Duration::from_secs(number(pairs, "wait", 0)?);
     if wait > WAIT_MAX {
         return Err(bad(format!("wait is at most {} seconds.", WAIT_MAX.as_secs())));

@@ -1,6 +1,7 @@
 //! Fixed snapshots and records, for the tests of the socket and of the CLI.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod processes;
 mod server;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::model::*;
 
 use super::AgentInfo;
 
+pub(crate) use processes::processes;
 pub(crate) use server::TestServer;
 
 /// Three in the morning, ten days after boot.

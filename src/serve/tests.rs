@@ -6,12 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{Command, PauseScope, RecordBody, Seq};
+use crate::model::{Command, PauseScope, ProcessSort, RecordBody, Seq};
 
 use super::limits::{BODY_BYTES_MAX, REQUESTS_BURST};
 use super::run::Timeouts;
 use super::testing::{TestServer, healthy, record};
-use super::{ErrorBody, ErrorCode, IncidentDetail, RecordPage, Status};
+use super::{ErrorBody, ErrorCode, IncidentDetail, ProcessLook, Processes, RecordPage, Status};
 
 /// A test that hangs fails by this, not by its luck.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,6 +93,21 @@ fn reads_and_commands_on_one_connection() {
     let (status, head, _) = ask(&mut stream, &get("/v1/pause"));
     assert_eq!(status, 405);
     assert!(head.contains("allow: post"), "{head}");
+}
+
+#[test]
+fn processes_are_listed_and_looked_at() {
+    let server = TestServer::start(healthy());
+    let mut stream = connect(&server.socket);
+    let (status, _, body) = ask(&mut stream, &get("/v1/processes?sort=memory&limit=2"));
+    let list: Processes = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, list.list.sort, list.list.processes.len()), (200, ProcessSort::Memory, 2));
+    let (status, _, body) = ask(&mut stream, &get("/v1/processes/991?pss=true"));
+    let look: ProcessLook = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, look.process.line.start_ticks), (200, 99_100));
+    assert!(look.process.proportional.value().is_some());
+    let (status, _, body) = ask(&mut stream, &get("/v1/processes/7"));
+    assert_eq!((status, code(&body)), (404, ErrorCode::NotFound));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ConditionView, Counts, FilesystemStatus, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause,
-    Proposal, ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity, Snapshot, Subject, Timestamp,
-    Tried, UnitName, UnitView,
+    ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity,
+    Snapshot, Subject, Timestamp, Tried, UnitName, UnitView,
 };
 
 /// The agent that answers.
@@ -60,6 +60,22 @@ pub struct Filesystems {
     /// Why nothing is known of them, when nothing is.
     pub filesystems_lost: Option<String>,
     pub filesystems: Vec<FilesystemStatus>,
+}
+
+/// `GET /v1/processes`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Processes {
+    pub now: Timestamp,
+    #[serde(flatten)]
+    pub list: ProcessList,
+}
+
+/// `GET /v1/processes/{pid}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessLook {
+    pub now: Timestamp,
+    #[serde(flatten)]
+    pub process: ProcessDetail,
 }
 
 /// `GET /v1/incidents`

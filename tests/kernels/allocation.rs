@@ -13,10 +13,10 @@ use prunella::sense::cgroup::{
 };
 use prunella::sense::kmsg::{Meaning, Record};
 use prunella::sense::procfs::{
-    Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, PressureLines, ProcessIo,
-    ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters, VmStat, cpus,
-    disks, interfaces, memberships, mounts, parse_loadavg, parse_meminfo, parse_uptime, single, swaps,
-    wait_channel,
+    Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, MemoryRollup, PressureLines,
+    ProcessIo, ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters,
+    VmStat, cpus, disks, interfaces, memberships, mounts, parse_loadavg, parse_meminfo, parse_uptime, single,
+    swaps, wait_channel,
 };
 
 struct Counting;
@@ -68,6 +68,7 @@ fn parse_all(bytes: &[u8]) {
     let _process = black_box((StatRow::parse(bytes), StatusRow::parse(bytes), MemoryPages::parse(bytes)));
     let _small = black_box((ProcessIo::parse(bytes), Schedule::parse(bytes), ProcessLimits::parse(bytes)));
     let _place = black_box((Memberships::parse(bytes), wait_channel(bytes), Executable::parse(bytes)));
+    let _rollup = black_box(MemoryRollup::parse(bytes));
     let _group = black_box((GroupEvents::parse(bytes), GroupCounts::parse(bytes), GroupPath::parse(bytes)));
     let _usage = black_box((CpuStat::parse(bytes), MemoryEvents::parse(bytes), MemoryStat::parse(bytes)));
     let _pids = black_box(PidsEvents::parse(bytes));

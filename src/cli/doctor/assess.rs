@@ -1,6 +1,6 @@
 //! Facts → checks. Pure.
 
-use crate::model::Reading;
+use crate::model::{ProcessWay, Reading};
 
 use super::{AgentSeen, CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
 use CheckState::{Limited, Missing, Ok as Fine, Unknown};
@@ -45,6 +45,7 @@ fn unseen<T>(name: &'static str, reading: &Reading<T>, otherwise: &str) -> Check
 pub fn assess(facts: &Facts) -> Vec<Check> {
     let mut checks =
         vec![agent(facts), manager(facts), bus(facts), cgroups(facts), controllers(facts), pressure(facts)];
+    checks.push(processes(facts));
     checks.extend(kernel(facts));
     checks.extend([
         capabilities(facts),
@@ -199,6 +200,36 @@ fn pressure(facts: &Facts) -> Check {
         }
         Reading::Failed(why) => {
             check(name, Limited, why, "rules about pressure say nothing").remedy("boot with psi=1")
+        }
+    }
+}
+
+fn processes(facts: &Facts) -> Check {
+    let name = "processes";
+    let Reading::Value(seen) = &facts.processes else {
+        return unseen(name, &facts.processes, "whether the agent sees every process is not known");
+    };
+    let way = seen.list.way;
+    match (&seen.list.counts, &seen.list.incomplete) {
+        (_, Some(why)) => check(name, Limited, why, "rules about processes say nothing"),
+        (Reading::Value(counts), None) => {
+            let found = format!("{} known, read by {}", counts.processes, way.as_str());
+            check(name, Fine, found, pace(way))
+        }
+        (counts, None) => {
+            let why = counts.why_not().unwrap_or_default();
+            check(name, Limited, why, "rules about processes say nothing")
+        }
+    }
+}
+
+/// How often each process is looked at.
+const fn pace(way: ProcessWay) -> &'static str {
+    match way {
+        ProcessWay::BpfTasks | ProcessWay::BpfIterator => "each is known every 10 s",
+        ProcessWay::Taskstats => "each is known every 10 s, on hosts with thousands of them less often",
+        ProcessWay::Procfs => {
+            "each is known every 10 s; where there are thousands, less often, up to every 5 min, to save CPU time"
         }
     }
 }

@@ -47,6 +47,8 @@ pub(in crate::cli) fn gather(
         AgentSeen::Silent(_) | AgentSeen::Declines(_) => None,
     };
     Facts {
+        // Asked of the agent, by those who can.
+        processes: Reading::Absent(Absence::NotObserved),
         socket: socket.to_owned(),
         systemd: host.exists("/run/systemd/system"),
         init: host.word("/proc/1/comm"),

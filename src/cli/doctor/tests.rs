@@ -6,11 +6,12 @@ use std::path::Path;
 use super::*;
 use crate::cli::offline::Proof;
 use crate::model::Absence;
-use crate::serve::testing::agent;
+use crate::serve::testing::{agent, processes};
 
 fn good() -> Facts {
     Facts {
         agent: AgentSeen::Answers(agent()),
+        processes: Reading::Value(processes(1)),
         socket: "/run/prunella/prunella.sock".into(),
         systemd: Reading::Value(true),
         init: Reading::Value("systemd".into()),
@@ -42,7 +43,10 @@ fn good() -> Facts {
 /// A host that offers nothing.
 fn poor() -> Facts {
     let none = Absence::Unsupported;
+    let mut partial = processes(1);
+    partial.list.incomplete = Some("processes of other users are hidden".into());
     Facts {
+        processes: Reading::Value(partial),
         agent: AgentSeen::Silent("There is no socket /run/prunella/prunella.sock.".into()),
         systemd: Reading::Value(true),
         bus: Reading::Failed("the connection was refused\u{1b}[2J".into()),
@@ -77,6 +81,7 @@ fn unseen() -> Facts {
         agent: AgentSeen::Declines(
             "Reading the agent's state needs root or membership in group prunella.".into(),
         ),
+        processes: denied(),
         systemd: denied(),
         init: denied(),
         bus: Reading::Absent(Absence::NotObserved),

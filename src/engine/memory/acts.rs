@@ -32,7 +32,7 @@ impl Memory {
         let tried = Tried { action: intent.action, remedy: intent.remedy, verification: None };
         let what = format!("{} (attempt {}): {}", intent.remedy, intent.attempt, intent.why);
         self.note(intent.incident, at, what, Some(tried));
-        if let Some(it) = self.incidents.get_mut(&intent.incident) {
+        if let Some(it) = self.incident_mut(intent.incident) {
             it.state = IncidentState::Acting { action: intent.action };
             it.attempts += 1;
             it.held = None;
@@ -109,7 +109,7 @@ impl Memory {
                 format!("inconclusive: {why}")
             }
         };
-        if let Some(it) = self.incidents.get_mut(&act.intent.incident) {
+        if let Some(it) = self.incident_mut(act.intent.incident) {
             let entry = it.timeline.iter_mut().rev().filter_map(|entry| entry.tried.as_mut());
             if let Some(tried) = entry.into_iter().find(|tried| tried.action == action) {
                 tried.verification = Some(verification.clone());

@@ -1,5 +1,7 @@
 //! How records change incidents: opened, told of, noted in their timeline, ended and forgotten.
 
+use std::sync::Arc;
+
 use crate::model::{
     Incident, IncidentId, IncidentState, ProposalId, RecordBody, Resolution, TIMELINE_MAX, TimelineEntry,
     Timestamp, Tried,
@@ -20,9 +22,10 @@ impl Memory {
         self.counts.incidents += 1;
         self.current.insert((rule.clone(), subject.clone()), id);
         let first = TimelineEntry { at, what: format!("found: {}", finding.what), tried: None };
+        self.open.insert(id);
         self.incidents.insert(
             id,
-            Incident {
+            Arc::new(Incident {
                 id,
                 rule: rule.clone(),
                 subject: subject.clone(),
@@ -41,7 +44,7 @@ impl Memory {
                 escalated: None,
                 recurrences: 0,
                 timeline: vec![first],
-            },
+            }),
         );
         self.forget_old_incidents();
     }
@@ -49,12 +52,11 @@ impl Memory {
     pub(super) fn forget_old_incidents(&mut self) {
         // What people have yet to be told is kept: not for ever, because telling is tried so often and no more.
         let untold = |id: IncidentId| self.untold.iter().any(|notice| notice.incident() == id);
-        let ended: Vec<IncidentId> = self
-            .incidents
-            .values()
-            .filter(|it| it.closed.is_some() && !untold(it.id))
-            .map(|it| it.id)
-            .collect();
+        if self.incidents.len() <= self.open.len() + ENDED_KEPT {
+            return;
+        }
+        let ended: Vec<IncidentId> =
+            self.incidents.keys().copied().filter(|id| !self.open.contains(id) && !untold(*id)).collect();
         let surplus = ended.len().saturating_sub(ENDED_KEPT);
         for id in ended.into_iter().take(surplus) {
             self.incidents.remove(&id);
@@ -77,6 +79,7 @@ impl Memory {
         }
         self.denied.retain(|(of, _), _| *of != incident);
         self.half_done.remove(&incident);
+        self.open.remove(&incident);
         self.change(incident, at, format!("resolved: {why}"), |it| {
             it.state = IncidentState::Resolved { how };
             it.closed = Some(at);
@@ -93,14 +96,14 @@ impl Memory {
         what: impl Into<String>,
         change: impl FnOnce(&mut Incident),
     ) {
-        if let Some(it) = self.incidents.get_mut(&incident) {
+        if let Some(it) = self.incident_mut(incident) {
             change(it);
         }
         self.note(incident, at, what.into(), None);
     }
 
     pub(super) fn note(&mut self, incident: IncidentId, at: Timestamp, what: String, tried: Option<Tried>) {
-        if let Some(it) = self.incidents.get_mut(&incident) {
+        if let Some(it) = self.incident_mut(incident) {
             if it.timeline.len() >= TIMELINE_MAX {
                 // The beginning tells how it started; the end how it stands.
                 it.timeline.remove(TIMELINE_MAX / 2);

@@ -8,6 +8,7 @@ mod incidents;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::guard::{Attempts, Faults, History};
 use crate::model::{
@@ -33,7 +34,10 @@ pub(super) enum Answer {
 pub struct Memory {
     /// The boot on whose clock every moment in here is, and the latest record.
     axis: Option<(BootId, Timestamp)>,
-    pub(super) incidents: BTreeMap<IncidentId, Incident>,
+    /// Shared, so that the engine can look at one while it records what changes it.
+    pub(super) incidents: BTreeMap<IncidentId, Arc<Incident>>,
+    /// Those of them that are not closed: few, while hundreds of closed ones are kept to be looked up.
+    open: BTreeSet<IncidentId>,
     /// The open incident of a rule over a subject, or the latest that a recurrence would reopen.
     pub(super) current: BTreeMap<(RuleName, Subject), IncidentId>,
     pub(super) histories: BTreeMap<Subject, History>,
@@ -101,7 +105,7 @@ impl Memory {
         self.actions.values_mut().for_each(|action| boot(&mut action.begun.boot));
         self.proposals.values_mut().for_each(|(proposal, _)| boot(&mut proposal.expires.boot));
         self.pauses.values_mut().for_each(|pause| boot(&mut pause.until.boot));
-        for it in self.incidents.values_mut() {
+        for it in self.incidents.values_mut().map(Arc::make_mut) {
             boot(&mut it.opened.boot);
             it.closed.iter_mut().for_each(|at| boot(&mut at.boot));
             it.escalated.iter_mut().for_each(|at| boot(&mut at.boot));
@@ -134,6 +138,9 @@ impl Memory {
         match &entry.body {
             RecordBody::IncidentOpened { incident, .. } => self.open(*incident, &entry.body, at),
             RecordBody::IncidentReopened { incident, finding } => {
+                if self.incidents.contains_key(incident) {
+                    self.open.insert(*incident);
+                }
                 self.change(*incident, at, CAME_BACK, |it| {
                     it.state = IncidentState::Open;
                     it.finding = finding.clone();
@@ -144,7 +151,7 @@ impl Memory {
                 });
             }
             RecordBody::EvidenceTaken { incident, evidence } => {
-                if let Some(it) = self.incidents.get_mut(incident) {
+                if let Some(it) = self.incident_mut(*incident) {
                     it.evidence = Some((**evidence).clone());
                 }
             }
@@ -269,13 +276,17 @@ impl Memory {
 
     /// Open incidents, oldest first.
     pub(super) fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.values().filter(|it| it.closed.is_none())
+        self.open.iter().filter_map(|id| self.incidents.get(id)).map(Arc::as_ref)
     }
 
     /// The open incident of a rule over a subject.
     pub(super) fn open_incident_of(&self, rule: &RuleName, subject: &Subject) -> Option<&Incident> {
         let id = self.current.get(&(rule.clone(), subject.clone()))?;
-        self.incidents.get(id).filter(|it| it.closed.is_none())
+        self.incidents.get(id).map(Arc::as_ref).filter(|it| it.closed.is_none())
+    }
+
+    fn incident_mut(&mut self, id: IncidentId) -> Option<&mut Incident> {
+        self.incidents.get_mut(&id).map(Arc::make_mut)
     }
 }
 

@@ -1,7 +1,24 @@
 //! The process table: who runs, and what each of them takes.
 //!
-//! Several ways lead to the same [`ProcessRow`]s, and the tests compare them field by field. Must not judge.
+//! A [`Way`] fills a table of [`ProcessRow`]s; several lead to the same rows, and the tests compare them field by field.
+//! [`Table`] joins a pass with the one before, [`ProcessWatch`] brings the two together. Must not judge, and must not
+//! read what a process was given: neither its arguments nor its environment, which may hold secrets.
 
+mod change;
+mod closer;
+mod folder;
+pub mod pace;
+mod procfs;
 mod row;
+mod show;
+mod table;
+mod watch;
+mod way;
 
+pub use change::{Change, Moment, StorageRate};
+pub use closer::{LookError, look_closer};
+pub use procfs::ProcfsWay;
 pub use row::{COMM_LEN, Extra, ProcessRow};
+pub use table::{Known, Table, Turnover, Wanted};
+pub use watch::{ProcessWatch, Processes};
+pub use way::{Coverage, PROCESSES_MAX, Way, choose};

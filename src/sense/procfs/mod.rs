@@ -54,7 +54,7 @@ pub use process::{
     ProcessStat, catches_signal, children_of, family_of, members_of, parse_stat, process_uid, read_stat,
 };
 pub use process_files::{
-    Executable, MemoryPages, ProcessIo, ProcessLimits, Schedule, SoftHard, wait_channel,
+    Executable, MemoryPages, MemoryRollup, ProcessIo, ProcessLimits, Schedule, SoftHard, wait_channel,
 };
 pub use process_stat::{ProcessState, StatRow};
 pub use process_status::{Ids, StatusRow};

@@ -3,7 +3,7 @@
 use crate::model::{Bytes, Limit, Nanos, Pages};
 use crate::sense::Malformed;
 use crate::sense::keyed::{keyed, plain};
-use crate::sense::scan::{fields, lines, number, one};
+use crate::sense::scan::{fields, kib, lines, number, one};
 
 /// `/proc/PID/statm` (proc_pid_statm(5)): all zero for kernel threads and for what has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,16 @@ keyed! {
         needed written_bytes: Bytes = b"write_bytes:",
         /// Of these, what never went: the file was cut or removed first.
         needed cancelled_bytes: Bytes = b"cancelled_write_bytes:",
+    }
+}
+
+keyed! {
+    /// `/proc/PID/smaps_rollup` (4.14, `Documentation/ABI/testing/procfs-smaps_rollup`): the sums of all mappings. Its
+    /// first line, the range of addresses, is no key.
+    pub struct MemoryRollup of "the process's smaps_rollup" by kib {
+        needed resident: Bytes = b"Rss:",
+        /// A page counts as its share: a third where three processes have it.
+        needed proportional: Bytes = b"Pss:",
     }
 }
 

@@ -215,6 +215,9 @@ fn small_files_of_a_process() {
     let limits = ProcessLimits::parse(text.as_bytes()).unwrap();
     assert_eq!((limits.open_files.soft, limits.open_files.hard), (Limit::At(1024), Limit::At(524_288)));
     assert_eq!(limits.processes.hard, Limit::Unlimited);
+    let rollup = b"5652f0f92000-7fff2a32d000 ---p 00000000 00:00 0    [rollup]\nRss:      1768 kB\nPss:       112 kB\n";
+    assert_eq!(MemoryRollup::parse(rollup).unwrap().proportional, Bytes(112 * 1024));
+    assert!(MemoryRollup::parse(&rollup[..rollup.len() - 1]).is_err());
     assert_eq!(wait_channel(b"hrtimer_nanosleep"), Some(b"hrtimer_nanosleep".as_slice()));
     assert_eq!((wait_channel(b"0"), wait_channel(b""), wait_channel(b"a b")), (None, None, None));
     let deleted = Executable::parse(b"/usr/bin/x (deleted)").unwrap();

@@ -30,6 +30,12 @@ fn what_there_is() {
     assert_eq!(get("/v1/incidents"), Ok(Request::Incidents(Which::Open)));
     assert_eq!(get("/v1/incidents?state=all"), Ok(Request::Incidents(Which::All)));
     assert_eq!(get("/v1/incidents/inc-7"), Ok(Request::Incident(IncidentId(7))));
+    let list = |sort, limit| Ok(Request::Processes(ProcessesQuery { sort, limit }));
+    assert_eq!(get("/v1/processes"), list(ProcessSort::Cpu, PROCESSES_DEFAULT));
+    assert_eq!(get("/v1/processes?limit=500&sort=age"), list(ProcessSort::Age, PROCESSES_SHOWN_MAX));
+    let look = |shares| Ok(Request::Process(ProcessQuery { pid: 412, shares }));
+    assert_eq!(get("/v1/processes/412"), look(false));
+    assert_eq!(get("/v1/processes/412?pss=true"), look(true));
     assert_eq!(get("/v1/policy"), Ok(Request::Policy));
     assert_eq!(get("/metrics"), Ok(Request::Metrics));
     let page = |after, limit, wait| {
@@ -38,6 +44,18 @@ fn what_there_is() {
     assert_eq!(get("/v1/records"), page(0, PAGE_RECORDS_DEFAULT, 0));
     assert_eq!(get("/v1/records?wait=60&after=41&limit=1"), page(41, 1, 60));
     assert_eq!(post("/v1/reload", ""), Ok(Request::Reload));
+}
+
+#[test]
+fn processes_that_can_not_be() {
+    let bad = |path: &str, part: &str| check(&get(path), ErrorCode::BadRequest, part);
+    bad("/v1/processes?sort=name", "cpu, memory, io, age");
+    bad("/v1/processes?limit=0", "1 to 500");
+    bad("/v1/processes?limit=501", "1 to 500");
+    for pid in ["0", "-1", "+1", "1x", "self", "99999999999", ""] {
+        bad(&format!("/v1/processes/{pid}"), "its pid");
+    }
+    bad("/v1/processes/1?pss=yes", "true or false");
 }
 
 #[test]

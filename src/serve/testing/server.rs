@@ -12,6 +12,7 @@ use crate::policy::Access;
 use crate::serve::run::{Timeouts, run_with};
 use crate::serve::{CommandRequest, Directory, Person, RecordSource, ReloadRequest, Shared, bind};
 
+use super::processes::FixedProcesses;
 use super::{agent, now, some_records};
 
 /// A ledger in memory.
@@ -96,6 +97,7 @@ impl TestServer {
                         commands: command_sender,
                         reload: reload_sender,
                         records,
+                        processes: Arc::new(FixedProcesses),
                         policy_text: watch::channel(Arc::new("{\"rules\":[]}".to_owned())).1,
                         access: watch::channel(Access::default()).1,
                         directory: Arc::new(users),

@@ -164,7 +164,7 @@ impl Checkers {
             Box::new(holds::Pauses::default()),
             Box::new(budgets::Budgets::default()),
             Box::new(budgets::Gaps::default()),
-            Box::new(touched::Bystanders),
+            Box::new(touched::Bystanders::default()),
             Box::new(touched::Identity),
             Box::new(overlap::Overlap::default()),
             Box::new(approvals::Approvals::default()),

@@ -1,0 +1,139 @@
+//! The thread that reads the process table, and how the socket asks for it.
+#![expect(clippy::disallowed_methods, reason = "passes are timed by the monotonic clock")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::engine::Input;
+use crate::model::{ProcessCounts, ProcessDetail, ProcessList, ProcessSort, Reading, Sample};
+use crate::sense::process::{LookError, ProcessWatch, Processes, pace};
+use crate::serve::{NoProcess, ProcessQuery, ProcessSource, ProcessesQuery};
+
+use super::clock;
+use super::effects::Hands;
+
+/// Who asks for the table waits so long for a new one, then gets the one there is.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Storage is looked at for so long after somebody asked for it.
+const STORAGE_FOR: Duration = Duration::from_secs(600);
+/// A thread that says nothing for so long hangs in the kernel: what it said before counts no more.
+const SILENCE_MAX: Duration = Duration::from_secs(2 * pace::EVERY_MAX.as_secs());
+/// Of the thread: the table is on the heap.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// Somebody wants a pass now.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    storage: bool,
+}
+
+/// The table as the socket asks for it.
+#[derive(Debug)]
+pub(super) struct ProcessBoard {
+    processes: Arc<Processes>,
+    ask: SyncSender<Ask>,
+}
+
+/// What the thread needs.
+#[derive(Debug)]
+pub(super) struct ProcessSense {
+    watch: ProcessWatch,
+    asked: Receiver<Ask>,
+}
+
+/// The table of this `/proc`, from both sides.
+pub(super) fn processes(proc: &Path) -> (ProcessBoard, ProcessSense) {
+    let watch = ProcessWatch::new(proc);
+    // One that waits stands for all.
+    let (ask, asked) = sync_channel(1);
+    (ProcessBoard { processes: watch.shared(), ask }, ProcessSense { watch, asked })
+}
+
+impl ProcessSource for ProcessBoard {
+    fn list(&self, query: ProcessesQuery) -> ProcessList {
+        let storage = query.sort == ProcessSort::Io;
+        let due = self.processes.due(clock::moment());
+        if storage || due.is_some() {
+            let _ = self.ask.try_send(Ask { storage });
+        }
+        if let Some(passes) = due {
+            self.processes.wait_for_more(passes, PATIENCE);
+        }
+        self.processes.list(query.sort, query.limit)
+    }
+
+    fn look(&self, query: ProcessQuery) -> Result<ProcessDetail, NoProcess> {
+        let looked = self.processes.look(query.pid, query.shares, clock::now().boot);
+        looked.map_err(|error| match error {
+            LookError::Gone(_) => NoProcess::Gone(sentence(&error)),
+            LookError::Failed { .. } => NoProcess::Failed(sentence(&error)),
+        })
+    }
+}
+
+fn sentence(error: &LookError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
+}
+
+/// Watches for ever. Listing `/proc` takes its time on a large host, and a pass may hang: it has a thread of its own.
+pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
+    let (tell, mut told) = mpsc::channel(1);
+    let thread = std::thread::Builder::new().name("processes".into()).stack_size(STACK_BYTES);
+    if let Err(error) = thread.spawn(move || read(sense, &tell)) {
+        tracing::error!(%error, "the thread that reads processes could not be started");
+        return;
+    }
+    let mut lacking = None;
+    loop {
+        let counts = match tokio::time::timeout(SILENCE_MAX, told.recv()).await {
+            Ok(Some(counts)) => counts,
+            Ok(None) => return,
+            Err(_) => Reading::Failed(format!("a look at /proc has not ended for {SILENCE_MAX:?}")),
+        };
+        let why = Reading::why_not(&counts);
+        if why != lacking
+            && let Some(why) = &why
+        {
+            tracing::warn!(%why, "the process table is not whole: rules about processes say nothing");
+        }
+        lacking = why;
+        let mut sample = Sample::empty(clock::now());
+        sample.processes = Some(counts);
+        hands.tell(Input::Sample(sample)).await;
+    }
+}
+
+/// Pass after pass, at the pace that their cost allows, or when somebody asks. Ends when nobody listens any more.
+fn read(mut sense: ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
+    let mut storage_until = None;
+    loop {
+        let begun = Instant::now();
+        let storage = storage_until.is_some_and(|until| begun < until);
+        let (counts, cost) = sense.watch.pass(clock::moment(), storage);
+        if tell.blocking_send(counts).is_err() {
+            return;
+        }
+        let next = begun + pace::until_next(cost);
+        loop {
+            match sense.asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Ask { storage }) => {
+                    if storage {
+                        storage_until = Some(Instant::now() + STORAGE_FOR);
+                    }
+                    // A pass may have ended since it was asked for.
+                    if sense.watch.shared().due(clock::moment()).is_some() {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
