@@ -1,6 +1,6 @@
 //! How fast the ledger is on a disk: one JSON line.
 //!
-//! `cargo run --release --example ledger_bench -- DIR`. Every rate stands beside that of bare writes and
+//! `cargo run --release --example ledger_bench -- DIR [ROUNDS]`. Every rate stands beside that of bare writes and
 //! fsyncs of the same bytes in the same folder, for the ratio is what tells; times depend on the disk.
 #![expect(clippy::disallowed_methods, reason = "measures files by the clock")]
 #![expect(clippy::print_stdout, reason = "a program that prints its result")]
@@ -19,6 +19,7 @@ use prunella::model::{
 /// Each figure is taken for this long in each round.
 const SPAN: Duration = Duration::from_millis(500);
 /// Disks are shared, and quick and slow by turns: all figures are taken in turn, again and again, and the median counts.
+/// So often when no other number is given.
 const ROUNDS: usize = 7;
 /// Records of one commit in the measure of group commit.
 const GROUP: usize = 64;
@@ -61,6 +62,8 @@ fn medians<const N: usize>(rounds: &[[f64; N]]) -> [f64; N] {
 
 fn main() -> anyhow::Result<()> {
     let base = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let wanted = std::env::args().nth(2).map_or(Ok(ROUNDS), |word| word.parse())?;
+    anyhow::ensure!(wanted > 0, "at least one round");
     let dir = tempfile::tempdir_in(base)?;
     let clock = Arc::new(stamp);
     let options = Options { chain_seed: [5; 16], clock, reserve_bytes: 0, overflow: None };
@@ -74,7 +77,7 @@ fn main() -> anyhow::Result<()> {
     let group = vec![synced.clone(); GROUP];
 
     let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..wanted {
         let bare_synced = bare(dir.path(), synced.json().as_bytes(), true)?;
         let one_synced = rate(|| Ok(ledger.append(std::slice::from_ref(&synced)).map(drop)?))?;
         rounds.push([

@@ -34,7 +34,8 @@ class UnixConnection(http.client.HTTPConnection):
 class Agent:
     """`prunellad` over a folder of its own."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, prefix: tuple[str, ...] = ()) -> None:
+        self.prefix = prefix  # words before the command that starts it
         self.cli = binaries / "prunella"
         self.program = binaries / "prunellad"
         self.folder = folder
@@ -44,8 +45,10 @@ class Agent:
         if len(str(self.socket)) > SOCKET_PATH_MAX:
             raise QuickstartError(f"the folder's name is too long for a socket: {folder}")
 
-    def start(self) -> None:
-        command = [self.program, "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
+    def start(self, look_seconds: float = 0.1) -> None:
+        """Until it answers; it is asked that often."""
+        command = [*self.prefix, self.program,
+                   "--state-dir", self.folder / "state", "--runtime-dir", self.folder / "run",
                    "--config", self.folder / "config", "--manager", "direct", "--log", "info"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
@@ -59,7 +62,7 @@ class Agent:
             except (OSError, http.client.HTTPException):
                 if time.monotonic() > deadline:
                     raise QuickstartError(f"the agent did not answer within {START_SECONDS} s") from None
-                time.sleep(0.1)
+                time.sleep(look_seconds)
 
     def check_alive(self) -> None:
         if self.process and self.process.poll() is not None:
