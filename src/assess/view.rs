@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::kernel_log::KernelLogFacts;
+use super::stalls::StallFacts;
 use crate::model::{
-    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostVitals,
-    JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Sample, ServiceResult, Subject,
-    UnitKind, UnitName, UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostNews,
+    HostVitals, JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Resource, Sample,
+    ServiceResult, Subject, UnitKind, UnitName, UnitStatus, UnitsUpdate,
 };
 
 /// The window of the field `restarts_10m`.
@@ -235,6 +236,9 @@ pub struct View {
     /// The service manager was last heard then; the reason when it is not heard, or was never.
     heard: Result<BootTime, String>,
     pub vitals: Reading<HostVitals>,
+    /// When the last whole pass over the host began.
+    vitals_at: BootTime,
+    pub stalls: StallFacts,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
     /// When they were last listed, or why what is known of them can't be relied on.
@@ -255,6 +259,8 @@ impl Default for View {
             units: BTreeMap::new(),
             heard: Err("the service manager was not heard yet".into()),
             vitals: Reading::Absent(Absence::NotObserved),
+            vitals_at: BootTime::ZERO,
+            stalls: StallFacts::default(),
             kernel: KernelLogFacts::default(),
             filesystems: BTreeMap::new(),
             filesystems_seen: Err("they were not looked at yet".into()),
@@ -314,9 +320,15 @@ impl View {
         }
         if let Some(vitals) = &sample.host {
             self.vitals = Reading::Value(vitals.clone());
+            self.vitals_at = at;
             touched.insert(Subject::Host);
         }
         self.kernel.pass_time(at);
+        self.stalls.pass_time(at);
+        for news in &sample.host_news {
+            self.take_host_news(news, at);
+            touched.insert(Subject::Host);
+        }
         if let Some(update) = &sample.kernel {
             self.kernel.take(update);
             touched.insert(Subject::Host);
@@ -331,6 +343,30 @@ impl View {
             self.activity_at = Some(at);
         }
         touched
+    }
+
+    /// A part of the host alone. Before the first whole pass there is nothing to put it into: it comes at once. What
+    /// was read before a pass began is older than what the pass brought.
+    fn take_host_news(&mut self, news: &HostNews, at: BootTime) {
+        if let HostNews::Pressure { resource, watch, .. } = news {
+            self.stalls.take(*resource, watch, at);
+        }
+        let Reading::Value(vitals) = &mut self.vitals else { return };
+        if at < self.vitals_at {
+            return;
+        }
+        match news {
+            HostNews::Memory(memory) => vitals.memory = memory.clone(),
+            HostNews::Pressure { pressure: None, .. } => {}
+            HostNews::Pressure { resource, pressure: Some(pressure), .. } => {
+                let place = match resource {
+                    Resource::Memory => &mut vitals.memory_pressure,
+                    Resource::Io => &mut vitals.io_pressure,
+                    Resource::Cpu => &mut vitals.cpu_pressure,
+                };
+                *place = pressure.clone();
+            }
+        }
     }
 
     fn take_units(&mut self, update: &UnitsUpdate, at: BootTime, touched: &mut BTreeSet<Subject>) {

@@ -5,6 +5,7 @@
 //! Must not touch: the host, other than to read what `doctor` and `check` are for.
 
 mod args;
+mod cgroups;
 mod client;
 mod doctor;
 mod exit;
@@ -29,10 +30,13 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
 use crate::model::{MountPoint, Seq, Subject, UnitName};
-use crate::serve::{Done, Filesystems, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
+use crate::serve::{
+    Cgroups, Done, Filesystems, IncidentDetail, Incidents, RecordPage, Status, Units, limits,
+};
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
+use doctor::StallWatches;
 use failure::Failure;
 
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
@@ -134,6 +138,11 @@ impl Session<'_> {
                 let body = self.client.get("/v1/filesystems")?;
                 let filesystems: Filesystems = self.client.understand(&body)?;
                 self.answer(&body, &filesystems::page(&filesystems, self.terminal))
+            }
+            Command::Cgroups { sort, limit } => {
+                let body = self.client.get(&format!("/v1/cgroups?sort={}&limit={limit}", sort.as_str()))?;
+                let cgroups: Cgroups = self.client.understand(&body)?;
+                self.answer(&body, &cgroups::page(&cgroups, self.terminal))
             }
             Command::Incidents { all } => {
                 let state = if *all { "all" } else { "open" };
@@ -294,8 +303,8 @@ impl Session<'_> {
     }
 
     fn doctor(&mut self, socket: &Path) -> Result<Exit, Failure> {
-        let agent = self.agent();
-        let facts = doctor::gather(Path::new("/"), socket, agent, self.offline.verify_ledger);
+        let (agent, watches) = self.agent();
+        let facts = doctor::gather(Path::new("/"), socket, (agent, watches), self.offline.verify_ledger);
         let checks = assess(&facts);
         let body = json!({ "checks": checks }).to_string();
         self.answer(body.as_bytes(), &doctor::render(&checks, self.terminal))?;
@@ -303,19 +312,20 @@ impl Session<'_> {
         Ok(if missing { Exit::Attention } else { Exit::Ok })
     }
 
-    /// The agent's own word on itself, or why there is none.
-    fn agent(&self) -> AgentSeen {
+    /// The agent's own word on itself, or why there is none; and what it watches for stalls.
+    fn agent(&self) -> (AgentSeen, StallWatches) {
         let ask = || self.client.understand::<Status>(&self.client.get("/v1/status")?);
-        match ask() {
-            Ok(status) => AgentSeen::Answers(status.agent),
+        let seen = match ask() {
+            Ok(status) => return (AgentSeen::Answers(status.agent), status.stall_watches),
             Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),
             Err(failure) => AgentSeen::Declines(failure.to_string()),
-        }
+        };
+        (seen, StallWatches::new())
     }
 
     fn version(&mut self) -> Result<Exit, Failure> {
         let own = env!("CARGO_PKG_VERSION");
-        let (version, agent) = match self.agent() {
+        let (version, agent) = match self.agent().0 {
             AgentSeen::Answers(agent) => {
                 let text = format!("{} (pid {})", page::safe(&agent.version), agent.pid);
                 (Some(agent.version), text)
