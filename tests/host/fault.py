@@ -6,8 +6,8 @@ fault.py bare UNIT PORT        how long a bare `systemctl restart` takes until t
 fault.py silence UNIT PORT     SIGSTOP, then asks the port until the service answers again
 fault.py serve PORT            is a small HTTP server, the service that falls silent
 fault.py wait-active UNIT…     until all are active
-fault.py exhaust UNIT          a service that takes all memory, until the kernel kills it
-fault.py fill                  is that service
+fault.py exhaust UNIT          a job that takes all memory, until the kernel kills it
+fault.py fill                  is that job
 
 Prints one JSON object: times in milliseconds of CLOCK_BOOTTIME, durations in milliseconds. The hosts have Debian's
 minimal Python, without `json` and `http`.
@@ -115,9 +115,10 @@ def fill():
 
 def exhaust(unit):
     me = os.path.abspath(__file__)
-    command = ["systemd-run", "--quiet", "--unit", unit, "-p", "OOMScoreAdjust=1000", "python3", me, "fill"]
+    # A job that fails is not started again by anybody.
+    job = ["systemd-run", "--quiet", "--no-block", "--unit", unit, "-p", "Type=oneshot", "-p", "OOMScoreAdjust=1000"]
     at = now()
-    subprocess.run(command, check=True)
+    subprocess.run([*job, "python3", me, "fill"], check=True)
     until(f"{unit} to be killed", lambda: show("ActiveState", [unit]) == ["failed"])
     (exited,) = show("ExecMainExitTimestampMonotonic", [unit])
     return {"at": at, "killed": int(exited) / 1000 + now() - time.monotonic() * 1000}

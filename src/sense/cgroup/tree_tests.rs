@@ -163,3 +163,20 @@ fn another_version_is_told_from_a_tree_that_can_not_be_read() {
     let missing = TreeReader::open(&tree.path("/none")).unwrap_err();
     assert!(missing.is_for_good(), "{missing}");
 }
+
+#[test]
+fn five_thousand_groups_are_all_told_of() {
+    let tree = Fixture::new();
+    for slice in 0..50 {
+        tree.group(&format!("/{slice}.slice"), 0);
+        for service in 0..99 {
+            tree.group(&format!("/{slice}.slice/{service}.service"), 0);
+        }
+    }
+    let mut reader = tree.reader();
+    for second in 0..3 {
+        reader.walk(at(second)).unwrap();
+        let told = reader.tree();
+        assert_eq!((told.groups.len(), told.left_out, reader.attend(at(second))), (5000, 0, 0));
+    }
+}
