@@ -84,24 +84,24 @@ mod tests {
         Reading::Value(StallWatch { window: Duration::from_secs(2), stalled })
     }
 
-    fn check(facts: &StallFacts, expected: Reading<u64>) {
-        assert_eq!(facts.stalled(Resource::Memory).map(|time| time.as_secs()), expected);
+    fn check(facts: &StallFacts, expected: &Reading<u64>) {
+        assert_eq!(facts.stalled(Resource::Memory).map(|time| time.as_secs()), *expected);
     }
 
     #[test]
     fn waits_are_summed_and_end_by_themselves() {
         let mut facts = StallFacts::default();
-        check(&facts, Reading::Absent(Absence::NotObserved));
+        check(&facts, &Reading::Absent(Absence::NotObserved));
         facts.take(Resource::Memory, &told(false), at(1));
-        check(&facts, Reading::Value(0));
+        check(&facts, &Reading::Value(0));
         facts.take(Resource::Memory, &told(true), at(2));
         facts.take(Resource::Memory, &told(true), at(10));
         facts.take(Resource::Io, &told(true), at(10));
-        check(&facts, Reading::Value(4));
+        check(&facts, &Reading::Value(4));
         facts.pass_time(at(63));
-        check(&facts, Reading::Value(2));
+        check(&facts, &Reading::Value(2));
         facts.pass_time(at(71));
-        check(&facts, Reading::Value(0));
+        check(&facts, &Reading::Value(0));
     }
 
     #[test]
@@ -109,10 +109,10 @@ mod tests {
         let mut facts = StallFacts::default();
         facts.take(Resource::Memory, &told(true), at(1));
         facts.take(Resource::Memory, &Reading::Absent(Absence::Unsupported), at(2));
-        check(&facts, Reading::Absent(Absence::Unsupported));
+        check(&facts, &Reading::Absent(Absence::Unsupported));
         // Silence counts from the new trigger on.
         facts.take(Resource::Memory, &told(false), at(3));
-        check(&facts, Reading::Value(0));
+        check(&facts, &Reading::Value(0));
     }
 
     #[test]
@@ -121,6 +121,6 @@ mod tests {
         for second in 0..1000 {
             facts.take(Resource::Memory, &told(true), at(second / 100));
         }
-        check(&facts, Reading::Value(60));
+        check(&facts, &Reading::Value(60));
     }
 }

@@ -119,8 +119,8 @@ mod host_news {
         Reading::Failed("permission denied".into())
     }
 
-    fn check(view: &View, name: &str, expected: Option<FieldValue>) {
-        assert_eq!(read_field(view, &Subject::Host, name).value(), expected.as_ref(), "{name}");
+    fn check(view: &View, name: &str, expected: Option<&FieldValue>) {
+        assert_eq!(read_field(view, &Subject::Host, name).value(), expected, "{name}");
     }
 
     #[test]
@@ -131,14 +131,14 @@ mod host_news {
         // Nothing is known of the host by it: no pass was made yet.
         assert_eq!(view.vitals, Reading::Absent(Absence::NotObserved));
         let _ = view.take(&pass(10, 400));
-        check(&view, "memory_available_percent", Some(FieldValue::Float(50.0)));
+        check(&view, "memory_available_percent", Some(&FieldValue::Float(50.0)));
         // It was read before the pass.
         let _ = view.take(&low);
-        check(&view, "memory_available_percent", Some(FieldValue::Float(50.0)));
+        check(&view, "memory_available_percent", Some(&FieldValue::Float(50.0)));
         let _ = view.take(&Sample { host_news: low.host_news, ..sample(11) });
-        check(&view, "memory_available_percent", Some(FieldValue::Float(10.0)));
-        check(&view, "memory_left_percent", Some(FieldValue::Float(18.0)));
-        check(&view, "load_1m", Some(FieldValue::Float(1.0)));
+        check(&view, "memory_available_percent", Some(&FieldValue::Float(10.0)));
+        check(&view, "memory_left_percent", Some(&FieldValue::Float(18.0)));
+        check(&view, "load_1m", Some(&FieldValue::Float(1.0)));
         check(&view, "uptime_seconds", None);
     }
 
@@ -152,12 +152,12 @@ mod host_news {
         let mut take = |millis, news| view.take(&Sample { host_news: vec![news], ..sample(millis) });
         let _ = take(20, told(watch(false), None));
         let _ = take(30, told(watch(true), Some(pressure(9.0))));
-        check(&view, "memory_stalled_1m", Some(FieldValue::Int(2)));
-        check(&view, "memory_pressure_some_avg60", Some(FieldValue::Float(9.0)));
+        check(&view, "memory_stalled_1m", Some(&FieldValue::Int(2)));
+        check(&view, "memory_pressure_some_avg60", Some(&FieldValue::Float(9.0)));
         // A trigger that is lost takes its word with it, and leaves what was read.
         let mut take = |millis, news| view.take(&Sample { host_news: vec![news], ..sample(millis) });
         let _ = take(40, told(Reading::Failed("gone".into()), None));
         check(&view, "memory_stalled_1m", None);
-        check(&view, "memory_pressure_some_avg60", Some(FieldValue::Float(9.0)));
+        check(&view, "memory_pressure_some_avg60", Some(&FieldValue::Float(9.0)));
     }
 }
