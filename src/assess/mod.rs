@@ -4,6 +4,7 @@
 
 mod condition;
 mod fields;
+mod host_news;
 mod kernel_log;
 mod stalls;
 mod view;

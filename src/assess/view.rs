@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::kernel_log::KernelLogFacts;
 use super::stalls::StallFacts;
 use crate::model::{
-    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostNews,
-    HostVitals, JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Resource, Sample,
-    ServiceResult, Subject, UnitKind, UnitName, UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostVitals,
+    JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Sample, ServiceResult, Subject,
+    UnitKind, UnitName, UnitStatus, UnitsUpdate,
 };
 
 /// The window of the field `restarts_10m`.
@@ -237,7 +237,7 @@ pub struct View {
     heard: Result<BootTime, String>,
     pub vitals: Reading<HostVitals>,
     /// When the last whole pass over the host began.
-    vitals_at: BootTime,
+    pub(super) vitals_at: BootTime,
     pub stalls: StallFacts,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
@@ -343,30 +343,6 @@ impl View {
             self.activity_at = Some(at);
         }
         touched
-    }
-
-    /// A part of the host alone. Before the first whole pass there is nothing to put it into: it comes at once. What
-    /// was read before a pass began is older than what the pass brought.
-    fn take_host_news(&mut self, news: &HostNews, at: BootTime) {
-        if let HostNews::Pressure { resource, watch, .. } = news {
-            self.stalls.take(*resource, watch, at);
-        }
-        let Reading::Value(vitals) = &mut self.vitals else { return };
-        if at < self.vitals_at {
-            return;
-        }
-        match news {
-            HostNews::Memory(memory) => vitals.memory = memory.clone(),
-            HostNews::Pressure { pressure: None, .. } => {}
-            HostNews::Pressure { resource, pressure: Some(pressure), .. } => {
-                let place = match resource {
-                    Resource::Memory => &mut vitals.memory_pressure,
-                    Resource::Io => &mut vitals.io_pressure,
-                    Resource::Cpu => &mut vitals.cpu_pressure,
-                };
-                *place = pressure.clone();
-            }
-        }
     }
 
     fn take_units(&mut self, update: &UnitsUpdate, at: BootTime, touched: &mut BTreeSet<Subject>) {
