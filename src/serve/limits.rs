@@ -64,7 +64,7 @@ pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const PAGE_STEP: usize = 32;
 /// Records of one incident that are shown; the newest.
 pub const INCIDENT_RECORDS_MAX: usize = 200;
-/// Control groups in one answer: as many as are known, at half a KiB each.
+/// Control groups in one answer: as many as are kept.
 pub const CGROUPS_MAX: usize = 8192;
 /// What fits a terminal.
 pub const CGROUPS_DEFAULT: usize = 20;

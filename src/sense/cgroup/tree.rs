@@ -19,9 +19,9 @@ use super::attention::{Interest, attention};
 use super::rate::{Counted, cpu, per_second};
 use super::{CpuStat, GroupEvents, MemoryEvents, MemoryStat, io_stat, limit};
 
-/// Groups kept: a host of 5,000 with room to spare, at half a KiB each.
+/// Groups kept: a host of 5,000 with room to spare.
 pub const GROUPS_MAX: usize = 8192;
-/// Levels below the root. Each holds one descriptor during a walk; containers in pods of systemd go ten deep.
+/// Levels below the root. Each holds one descriptor during a walk; real trees are less than half as deep.
 const DEPTH_MAX: usize = 32;
 /// The longest of these files is `memory.stat`, 2 KiB; `io.stat` has a line for each disk.
 const FILE_MAX: usize = 64 * 1024;
@@ -118,7 +118,7 @@ impl TreeReader {
         }
     }
 
-    /// Looks at every group. Takes a few dozen microseconds for each; blocks for so long.
+    /// Looks at every group, and blocks until it has.
     ///
     /// # Errors
     /// When the root can't be listed any more.
