@@ -2,7 +2,7 @@
 
 use crate::model::{
     Absence, ActiveState, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit,
-    Memory, Owed, Pressure, PressureAverages, ProcessCounts, Reading, RestartSetting, RoomAnswer,
+    Memory, Owed, Pressure, PressureAverages, ProcessCounts, Reading, Resource, RestartSetting, RoomAnswer,
     ServiceDetails, Subject, Usage,
 };
 
@@ -12,12 +12,13 @@ use super::view::{RESTARTS_WINDOW, UnitFacts, View};
 #[must_use]
 pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldValue> {
     match subject {
-        Subject::Host => match (kernel_field(name), &view.vitals) {
-            (Some(trouble), _) => view.kernel.count(trouble).map(number),
-            (None, _) if PROCESS_FIELDS.contains(&name) => process_field(&view.processes, name),
-            (None, Reading::Value(vitals)) => host_field(vitals, name),
-            (None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
-            (None, Reading::Failed(error)) => Reading::Failed(error.clone()),
+        Subject::Host => match (kernel_field(name), stall_field(name), &view.vitals) {
+            (Some(trouble), _, _) => view.kernel.count(trouble).map(number),
+            (None, Some(resource), _) => view.stalls.stalled(resource).map(|time| number(time.as_secs())),
+            (None, None, _) if PROCESS_FIELDS.contains(&name) => process_field(&view.processes, name),
+            (None, None, Reading::Value(vitals)) => host_field(vitals, name),
+            (None, None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
+            (None, None, Reading::Failed(error)) => Reading::Failed(error.clone()),
         },
         Subject::Agent => match name {
             "policy_rejected" => Reading::Value(FieldValue::Bool(view.agent.policy_error.is_some())),
@@ -112,6 +113,16 @@ fn kernel_field(name: &str) -> Option<KernelTrouble> {
     })
 }
 
+/// The resource whose waits a field of the host sums.
+fn stall_field(name: &str) -> Option<Resource> {
+    Some(match name {
+        "memory_stalled_1m" => Resource::Memory,
+        "io_stalled_1m" => Resource::Io,
+        "cpu_stalled_1m" => Resource::Cpu,
+        _ => return None,
+    })
+}
+
 fn unknown(name: &str) -> Reading<FieldValue> {
     Reading::Failed(format!("there is no field {name}"))
 }
@@ -189,6 +200,9 @@ fn host_field(vitals: &HostVitals, name: &str) -> Reading<FieldValue> {
         "processors" => vitals.processors.clone().map(|count| FieldValue::Int(count.into())),
         "memory_available_percent" => share(&vitals.memory, |m| (m.available.0, m.total.0)),
         "swap_free_percent" => share(&vitals.memory, |m| (m.swap_free.0, m.swap_total.0)),
+        "memory_left_percent" => {
+            share(&vitals.memory, |m| (m.available.0 + m.swap_free.0, m.total.0 + m.swap_total.0))
+        }
         "cpu_pressure_some_avg60" => pressure(&vitals.cpu_pressure, |p| &p.some),
         "memory_pressure_some_avg60" => pressure(&vitals.memory_pressure, |p| &p.some),
         "memory_pressure_full_avg60" => pressure(&vitals.memory_pressure, |p| &p.full),

@@ -4,12 +4,15 @@
 
 mod condition;
 mod fields;
+mod host_news;
 mod kernel_log;
+mod stalls;
 mod view;
 
 pub use condition::{Change, advance};
 pub use fields::{describe, read_field};
 pub use kernel_log::KernelLogFacts;
+pub use stalls::StallFacts;
 pub use view::{AgentFacts, ProbeLimits, ProbeState, UnitFacts, View};
 
 #[cfg(test)]

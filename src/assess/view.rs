@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::kernel_log::KernelLogFacts;
+use super::stalls::StallFacts;
 use crate::model::{
     Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostVitals,
     JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, ProcessCounts, Reading, Sample,
@@ -236,6 +237,9 @@ pub struct View {
     heard: Result<BootTime, String>,
     pub vitals: Reading<HostVitals>,
     pub processes: Reading<ProcessCounts>,
+    /// When the last whole pass over the host began.
+    pub(super) vitals_at: BootTime,
+    pub stalls: StallFacts,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
     /// When they were last listed, or why what is known of them can't be relied on.
@@ -257,6 +261,8 @@ impl Default for View {
             heard: Err("the service manager was not heard yet".into()),
             vitals: Reading::Absent(Absence::NotObserved),
             processes: Reading::Absent(Absence::NotObserved),
+            vitals_at: BootTime::ZERO,
+            stalls: StallFacts::default(),
             kernel: KernelLogFacts::default(),
             filesystems: BTreeMap::new(),
             filesystems_seen: Err("they were not looked at yet".into()),
@@ -316,6 +322,7 @@ impl View {
         }
         if let Some(vitals) = &sample.host {
             self.vitals = Reading::Value(vitals.clone());
+            self.vitals_at = at;
             touched.insert(Subject::Host);
         }
         if let Some(counts) = &sample.processes {
@@ -323,6 +330,11 @@ impl View {
             touched.insert(Subject::Host);
         }
         self.kernel.pass_time(at);
+        self.stalls.pass_time(at);
+        for news in &sample.host_news {
+            self.take_host_news(news, at);
+            touched.insert(Subject::Host);
+        }
         if let Some(update) = &sample.kernel {
             self.kernel.take(update);
             touched.insert(Subject::Host);

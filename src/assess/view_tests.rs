@@ -69,3 +69,95 @@ fn what_was_started_since_stays_up() {
     check(status(Active, Some(RUN)), ended(JobKind::Restart, Active), true);
     check(status(Active, Some(RUN)), ended(JobKind::Reload, Active), true);
 }
+
+mod host_news {
+    use super::*;
+    use crate::assess::read_field;
+    use crate::model::{
+        Bytes, FieldValue, HostNews, HostVitals, LoadAverage, Memory, Percent, Pressure, PressureAverages,
+        Resource, StallWatch,
+    };
+
+    fn sample(millis: i64) -> Sample {
+        Sample::empty(Timestamp::new(BootTime::from_millis(millis), WallTime::from_unix_millis(millis)))
+    }
+
+    fn memory(available: u64) -> Reading<Memory> {
+        let (total, swap_total) = (Bytes(800), Bytes(200));
+        Reading::Value(Memory { total, available: Bytes(available), swap_total, swap_free: Bytes(100) })
+    }
+
+    fn pressure(avg60: f64) -> Reading<Pressure> {
+        let line = PressureAverages {
+            avg10: Percent(0.0),
+            avg60: Percent(avg60),
+            avg300: Percent(0.0),
+            total: Duration::ZERO,
+        };
+        Reading::Value(Pressure { some: Reading::Value(line), full: Reading::Absent(Absence::Unsupported) })
+    }
+
+    /// A whole pass.
+    fn pass(millis: i64, available: u64) -> Sample {
+        let none = || Reading::Absent(Absence::Unsupported);
+        Sample {
+            host: Some(HostVitals {
+                boot: crate::model::BootId(Id128::from_bytes([1; 16])),
+                uptime: none_of(),
+                load: Reading::Value(LoadAverage { one: 1.0, five: 1.0, fifteen: 1.0 }),
+                memory: memory(available),
+                cpu_pressure: none(),
+                memory_pressure: pressure(1.0),
+                io_pressure: none(),
+                processors: none_of(),
+            }),
+            ..sample(millis)
+        }
+    }
+
+    fn none_of<T>() -> Reading<T> {
+        Reading::Failed("permission denied".into())
+    }
+
+    fn check(view: &View, name: &str, expected: Option<&FieldValue>) {
+        assert_eq!(read_field(view, &Subject::Host, name).value(), expected, "{name}");
+    }
+
+    #[test]
+    fn a_part_of_the_host_is_news_of_that_part_alone() {
+        let mut view = View::default();
+        let low = Sample { host_news: vec![HostNews::Memory(memory(80))], ..sample(5) };
+        assert_eq!(view.take(&low), BTreeSet::from([Subject::Host]));
+        // Nothing is known of the host by it: no pass was made yet.
+        assert_eq!(view.vitals, Reading::Absent(Absence::NotObserved));
+        let _ = view.take(&pass(10, 400));
+        check(&view, "memory_available_percent", Some(&FieldValue::Float(50.0)));
+        // It was read before the pass.
+        let _ = view.take(&low);
+        check(&view, "memory_available_percent", Some(&FieldValue::Float(50.0)));
+        let _ = view.take(&Sample { host_news: low.host_news, ..sample(11) });
+        check(&view, "memory_available_percent", Some(&FieldValue::Float(10.0)));
+        check(&view, "memory_left_percent", Some(&FieldValue::Float(18.0)));
+        check(&view, "load_1m", Some(&FieldValue::Float(1.0)));
+        check(&view, "uptime_seconds", None);
+    }
+
+    #[test]
+    fn a_stall_counts_at_once_and_brings_fresh_pressure() {
+        let mut view = View::default();
+        let _ = view.take(&pass(10, 400));
+        check(&view, "memory_stalled_1m", None);
+        let told = |watch, pressure| HostNews::Pressure { resource: Resource::Memory, watch, pressure };
+        let watch = |stalled| Reading::Value(StallWatch { window: Duration::from_secs(2), stalled });
+        let mut take = |millis, news| view.take(&Sample { host_news: vec![news], ..sample(millis) });
+        let _ = take(20, told(watch(false), None));
+        let _ = take(30, told(watch(true), Some(pressure(9.0))));
+        check(&view, "memory_stalled_1m", Some(&FieldValue::Int(2)));
+        check(&view, "memory_pressure_some_avg60", Some(&FieldValue::Float(9.0)));
+        // A trigger that is lost takes its word with it, and leaves what was read.
+        let mut take = |millis, news| view.take(&Sample { host_news: vec![news], ..sample(millis) });
+        let _ = take(40, told(Reading::Failed("gone".into()), None));
+        check(&view, "memory_stalled_1m", None);
+        check(&view, "memory_pressure_some_avg60", Some(&FieldValue::Float(9.0)));
+    }
+}

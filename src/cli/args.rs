@@ -70,6 +70,27 @@ impl From<Sort> for ProcessSort {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Greed {
+    Cpu,
+    Memory,
+    /// Bytes read and written
+    Io,
+    /// Time in which tasks waited
+    Pressure,
+}
+
+impl Greed {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Io => "io",
+            Self::Pressure => "pressure",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// What is wrong, what the agent does about it, and what it waits for
@@ -98,6 +119,16 @@ pub(super) enum Command {
         /// Its share of memory, too; walks its whole memory map
         #[arg(long)]
         pss: bool,
+    },
+    /// Control groups, the greediest first: who makes the host slow
+    #[command(visible_alias = "cgtop")]
+    Cgroups {
+        /// By what they are ordered
+        #[arg(long, value_enum, default_value_t = Greed::Cpu)]
+        sort: Greed,
+        /// How many
+        #[arg(long, value_name = "N", default_value = "20")]
+        limit: u16,
     },
     /// Incidents that are open
     Incidents {

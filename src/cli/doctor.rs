@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::model::Reading;
+use crate::model::{Reading, Resource, StallWatch};
 use crate::serve::{AgentInfo, Processes};
 
 use super::page::{Page, Terminal, Tone, safe};
@@ -66,6 +66,9 @@ pub enum AgentSeen {
     Declines(String),
 }
 
+/// What the agent says of the kernel's triggers on pressure; none where it does not answer.
+pub(super) type StallWatches = Vec<(Resource, Reading<StallWatch>)>;
+
 /// Everything that was found out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -82,6 +85,7 @@ pub struct Facts {
     pub cgroups: Reading<Cgroups>,
     /// Pressure files that can be read, of `cpu`, `memory`, `io`.
     pub pressure: Reading<Vec<String>>,
+    pub stall_watches: StallWatches,
     /// Major and minor.
     pub kernel: Reading<(u32, u32)>,
     /// `pidfd_open(2)`, tried.

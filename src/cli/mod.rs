@@ -5,6 +5,7 @@
 //! Must not touch: the host, other than to read what `doctor` and `check` are for.
 
 mod args;
+mod cgroups;
 mod client;
 mod doctor;
 mod exit;
@@ -32,11 +33,13 @@ use serde_json::json;
 
 use crate::model::{MountPoint, ProcessSort, Reading, Seq, Subject, UnitName};
 use crate::serve::{
-    Done, Filesystems, IncidentDetail, Incidents, ProcessLook, Processes, RecordPage, Status, Units, limits,
+    Cgroups, Done, Filesystems, IncidentDetail, Incidents, ProcessLook, Processes, RecordPage, Status, Units,
+    limits,
 };
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
+use doctor::StallWatches;
 use failure::Failure;
 
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
@@ -150,6 +153,11 @@ impl Session<'_> {
                 let body = self.client.get(&format!("/v1/processes/{pid}?pss={pss}"))?;
                 let look: ProcessLook = self.client.understand(&body)?;
                 self.answer(&body, &processes::look(&look, &mut processes::Users::default(), self.terminal))
+            }
+            Command::Cgroups { sort, limit } => {
+                let body = self.client.get(&format!("/v1/cgroups?sort={}&limit={limit}", sort.as_str()))?;
+                let cgroups: Cgroups = self.client.understand(&body)?;
+                self.answer(&body, &cgroups::page(&cgroups, self.terminal))
             }
             Command::Incidents { all } => {
                 let state = if *all { "all" } else { "open" };
@@ -330,8 +338,8 @@ impl Session<'_> {
     }
 
     fn doctor(&mut self, socket: &Path) -> Result<Exit, Failure> {
-        let agent = self.agent();
-        let facts = doctor::gather(Path::new("/"), socket, agent, self.offline.verify_ledger);
+        let (agent, watches) = self.agent();
+        let facts = doctor::gather(Path::new("/"), socket, (agent, watches), self.offline.verify_ledger);
         let facts = Facts { processes: self.processes_seen(), ..facts };
         let checks = assess(&facts);
         let body = json!({ "checks": checks }).to_string();
@@ -340,14 +348,15 @@ impl Session<'_> {
         Ok(if missing { Exit::Attention } else { Exit::Ok })
     }
 
-    /// The agent's own word on itself, or why there is none.
-    fn agent(&self) -> AgentSeen {
+    /// The agent's own word on itself, or why there is none; and what it watches for stalls.
+    fn agent(&self) -> (AgentSeen, StallWatches) {
         let ask = || self.client.understand::<Status>(&self.client.get("/v1/status")?);
-        match ask() {
-            Ok(status) => AgentSeen::Answers(status.agent),
+        let seen = match ask() {
+            Ok(status) => return (AgentSeen::Answers(status.agent), status.stall_watches),
             Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),
             Err(failure) => AgentSeen::Declines(failure.to_string()),
-        }
+        };
+        (seen, StallWatches::new())
     }
 
     /// How the agent reads processes, or why that is not known.
@@ -358,7 +367,7 @@ impl Session<'_> {
 
     fn version(&mut self) -> Result<Exit, Failure> {
         let own = env!("CARGO_PKG_VERSION");
-        let (version, agent) = match self.agent() {
+        let (version, agent) = match self.agent().0 {
             AgentSeen::Answers(agent) => {
                 let text = format!("{} (pid {})", page::safe(&agent.version), agent.pid);
                 (Some(agent.version), text)

@@ -93,6 +93,19 @@ fn processes() {
 }
 
 #[test]
+fn control_groups() {
+    insta::assert_snapshot!(transcript(
+        healthy(),
+        &[
+            &["cgroups"],
+            &["cgtop", "--sort", "io", "--limit", "2"],
+            &["cgroups", "--sort", "pressure", "--limit", "1"],
+            &["cgroups", "--limit", "0"]
+        ]
+    ));
+}
+
+#[test]
 fn a_repair_under_way() {
     insta::assert_snapshot!(transcript(repairing(), &[&["status"], &["units"], &["explain", "api"]]));
 }

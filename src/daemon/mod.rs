@@ -1,5 +1,6 @@
 //! The shell around the engine: clocks, signals, tasks, watchdog. Branches on nothing that means something.
 
+mod cgroups;
 mod clock;
 mod core;
 mod effects;
@@ -11,6 +12,7 @@ mod log;
 mod notify;
 mod options;
 mod policy_board;
+mod pressure;
 mod processes;
 mod record_source;
 mod senses;

@@ -104,7 +104,9 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let (commands, command_requests) = mpsc::channel(COMMANDS_SIZE);
     let (reload, reload_requests) = mpsc::channel(ASKED_SIZE);
     let (process_board, process_sense) = super::processes::processes(Path::new("/proc"));
+    let (cgroup_board, cgroups) = watch::channel(super::cgroups::not_yet());
     let shared = serve::Shared {
+        cgroups,
         snapshot: snapshot.subscribe(),
         commands,
         reload,
@@ -135,6 +137,12 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     vital("following the kernel's log", following.boxed());
     let watching = super::processes::watch_processes(hands.clone(), process_sense);
     vital("watching the processes", watching.boxed());
+    let groups = super::cgroups::watch_cgroups(cgroup_board, Path::new("/sys/fs/cgroup"));
+    vital("watching the control groups", groups.boxed());
+    let pressure = super::pressure::follow_pressure(hands.clone(), Path::new("/proc/pressure"));
+    vital("following the pressure", pressure.boxed());
+    let memory = super::pressure::watch_memory(hands.clone(), Path::new("/proc"));
+    vital("watching the memory", memory.boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
     vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
     vital("taking commands", forward_commands(command_requests, inbox.clone()).boxed());

@@ -124,6 +124,26 @@ pub const HOST_FIELDS: &[FieldSpec] = &[
     field("processors", FieldType::Int, "processors on line"),
     field("memory_available_percent", FieldType::Float, "MemAvailable, percent of MemTotal"),
     field("swap_free_percent", FieldType::Float, "free swap, percent of all swap"),
+    field(
+        "memory_left_percent",
+        FieldType::Float,
+        "MemAvailable and free swap together, percent of MemTotal and all swap",
+    ),
+    field(
+        "memory_stalled_1m",
+        FieldType::Int,
+        "seconds of the last minute in which tasks waited long for memory",
+    ),
+    field(
+        "io_stalled_1m",
+        FieldType::Int,
+        "seconds of the last minute in which tasks waited long for storage",
+    ),
+    field(
+        "cpu_stalled_1m",
+        FieldType::Int,
+        "seconds of the last minute in which tasks waited long for a processor",
+    ),
     field("cpu_pressure_some_avg60", FieldType::Float, "PSI, percent of time"),
     field("memory_pressure_some_avg60", FieldType::Float, "PSI, percent of time"),
     field("memory_pressure_full_avg60", FieldType::Float, "PSI, percent of time"),

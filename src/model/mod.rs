@@ -5,12 +5,14 @@
 //! `model` imports nobody.
 
 mod approval;
+mod cgroup;
 mod command;
 mod evidence;
 mod field;
 mod filesystem;
 mod finding;
 mod host;
+mod host_news;
 mod identity;
 mod incident;
 mod kernel_log;
@@ -31,12 +33,14 @@ mod unit_name;
 mod verdict;
 
 pub use approval::*;
+pub use cgroup::*;
 pub use command::*;
 pub use evidence::*;
 pub use field::*;
 pub use filesystem::*;
 pub use finding::*;
 pub use host::*;
+pub use host_news::*;
 pub use identity::*;
 pub use incident::*;
 pub use kernel_log::*;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FilesystemStatus, HostActivity, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, ProcessCounts,
-    Reading, Timestamp, UnitName, UnitStatus,
+    FilesystemStatus, HostActivity, HostNews, HostVitals, JobEvent, KernelLogUpdate, ProbeResult,
+    ProcessCounts, Reading, Timestamp, UnitName, UnitStatus,
 };
 
 /// News of the units.
@@ -40,6 +40,7 @@ pub struct Sample {
     pub at: Timestamp,
     pub units: Option<UnitsUpdate>,
     pub host: Option<HostVitals>,
+    pub host_news: Vec<HostNews>,
     pub filesystems: Option<FilesystemsUpdate>,
     pub kernel: Option<KernelLogUpdate>,
     /// Of all processes; failed when the table is not whole.
@@ -58,6 +59,7 @@ impl Sample {
             at,
             units: None,
             host: None,
+            host_news: Vec::new(),
             filesystems: None,
             kernel: None,
             processes: None,

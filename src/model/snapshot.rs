@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Condition, FilesystemStatus, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal,
-    RuleName, Subject, Timestamp, UnitName, UnitStatus,
+    Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
 };
 
 /// A pause in force.
@@ -67,6 +67,9 @@ pub struct Snapshot {
     /// Every unit that an operator stopped on purpose.
     pub operator_stopped: Vec<UnitName>,
     pub host: Reading<HostVitals>,
+    /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
+    #[serde(default)]
+    pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
     #[serde(default)]
     pub filesystems: Vec<FilesystemStatus>,
     /// Why nothing is known of file systems, when nothing is.

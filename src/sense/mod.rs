@@ -16,6 +16,7 @@ pub mod kernel_log;
 mod keyed;
 pub mod kmsg;
 mod malformed;
+pub mod pressure;
 pub mod probe;
 pub mod process;
 pub mod procfs;

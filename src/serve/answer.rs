@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::model::{Command, Incident, IncidentId, Peer, Reply, Seq, Snapshot, Timestamp};
+use crate::model::{CgroupTree, Command, Incident, IncidentId, Peer, Reply, Seq, Snapshot, Timestamp};
 use crate::policy::Access;
 
+use super::cgroups::Cgroups;
 use super::error::{ApiError, ErrorCode};
 use super::limits::{
     COMMAND_TIMEOUT, INCIDENT_RECORDS_MAX, LEDGER_READERS_MAX, LEDGER_TIMEOUT, PAGE_BYTES_MAX, PAGE_STEP,
@@ -39,6 +40,8 @@ pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
 /// What the socket shares with the rest of the agent.
 pub struct Shared {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The control groups, or why nothing is known of them.
+    pub cgroups: watch::Receiver<Result<Arc<CgroupTree>, String>>,
     /// A full channel answers "busy" at once: nobody queues behind a stuck engine.
     pub commands: mpsc::Sender<CommandRequest>,
     pub reload: mpsc::Sender<ReloadRequest>,
@@ -117,6 +120,10 @@ impl Answerer {
             Request::Process(query) => {
                 let seats = if query.shares { &self.share_looks } else { &self.looks };
                 self.look(seats, move |processes| process(processes, query, now)).await
+            }
+            Request::Cgroups(query) => {
+                let tree = self.shared.cgroups.borrow().clone();
+                self.render(move || json(Cgroups::of(&tree, query, now))).await
             }
             Request::Incidents(which) => self.render(move || json(incidents(&snapshot, which, now))).await,
             Request::Incident(id) => self.incident(&snapshot, id, now).await,

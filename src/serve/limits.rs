@@ -64,6 +64,10 @@ pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const PAGE_STEP: usize = 32;
 /// Records of one incident that are shown; the newest.
 pub const INCIDENT_RECORDS_MAX: usize = 200;
+/// Control groups in one answer: as many as are kept.
+pub const CGROUPS_MAX: usize = 8192;
+/// What fits a terminal.
+pub const CGROUPS_DEFAULT: usize = 20;
 /// Reads of the ledger at once: a disk that hangs must not take more threads with it.
 pub const LEDGER_READERS_MAX: usize = 2;
 /// Answers put together at once: on a host with thousands of units each takes milliseconds of a processor, and

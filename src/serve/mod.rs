@@ -9,6 +9,7 @@
 mod access;
 mod admission;
 mod answer;
+mod cgroups;
 mod duration;
 mod error;
 pub mod limits;
@@ -30,13 +31,17 @@ mod tests;
 
 pub use access::{Right, Standing, authorize, standing};
 pub use answer::{CommandRequest, ReloadRequest, Shared};
+pub use cgroups::Cgroups;
 pub use duration::{NotADuration, parse_duration};
 pub use error::{ApiError, ErrorBody, ErrorCode};
 pub use people::{Directory, Person, SystemDirectory};
 pub use printable::printable;
 pub use processes::{NoProcess, ProcessSource};
 pub use records::RecordSource;
-pub use request::{ENDPOINTS, Parts, ProcessQuery, ProcessesQuery, RecordsQuery, Request, Which, parse};
+pub use request::{
+    CgroupSort, CgroupsQuery, ENDPOINTS, Parts, ProcessQuery, ProcessesQuery, RecordsQuery, Request, Which,
+    parse,
+};
 pub use run::run;
 pub use socket::{Bound, SocketError, bind};
 pub use view::*;

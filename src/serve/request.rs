@@ -12,8 +12,8 @@ use super::access::Right;
 use super::duration::parse_duration;
 use super::error::{ApiError, ErrorCode, echo};
 use super::limits::{
-    BODY_BYTES_MAX, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX, PROCESSES_DEFAULT, PROCESSES_SHOWN_MAX,
-    QUERY_BYTES_MAX, REASON_CHARS_MAX, RULE_NAME_BYTES_MAX, WAIT_MAX,
+    BODY_BYTES_MAX, CGROUPS_DEFAULT, CGROUPS_MAX, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX, PROCESSES_DEFAULT,
+    PROCESSES_SHOWN_MAX, QUERY_BYTES_MAX, REASON_CHARS_MAX, RULE_NAME_BYTES_MAX, WAIT_MAX,
 };
 
 /// Which incidents.
@@ -21,6 +21,25 @@ use super::limits::{
 pub enum Which {
     Open,
     All,
+}
+
+/// By what control groups are ordered, the largest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CgroupSort {
+    Cpu,
+    Memory,
+    /// Bytes from and to block devices.
+    Io,
+    /// The share of the last ten seconds in which its tasks waited, of the resource that they waited for most.
+    Pressure,
+}
+
+/// Which control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgroupsQuery {
+    pub sort: CgroupSort,
+    /// 1 to [`CGROUPS_MAX`].
+    pub limit: usize,
 }
 
 /// A page of records.
@@ -59,6 +78,7 @@ pub enum Request {
     Filesystems,
     Processes(ProcessesQuery),
     Process(ProcessQuery),
+    Cgroups(CgroupsQuery),
     Incidents(Which),
     Incident(IncidentId),
     Records(RecordsQuery),
@@ -79,6 +99,7 @@ impl Request {
             | Self::Filesystems
             | Self::Processes(_)
             | Self::Process(_)
+            | Self::Cgroups(_)
             | Self::Incidents(_)
             | Self::Incident(_)
             | Self::Records(_)
@@ -101,13 +122,18 @@ pub struct Parts<'a> {
 }
 
 /// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 17] = [
+pub const ENDPOINTS: [(&str, &str, &str); 18] = [
     ("GET", "/v1", "this list"),
     ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
     ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
     ("GET", "/v1/filesystems", "every file system that is mounted: room, state, whether it answers"),
     ("GET", "/v1/processes?sort=cpu|memory|io|age&limit=N", "who takes most, and counts of all processes"),
     ("GET", "/v1/processes/{pid}?pss=true|false", "one process; pss also walks its memory map for its share"),
+    (
+        "GET",
+        "/v1/cgroups?sort=cpu|memory|io|pressure&limit=N",
+        "control groups, the greediest first: who makes the host slow",
+    ),
     ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
     ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
     ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
@@ -137,6 +163,7 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
         ["v1", "filesystems"] => read(parts, &[]).map(|_| Request::Filesystems),
         ["v1", "processes"] => processes(&read(parts, &["sort", "limit"])?).map(Request::Processes),
         ["v1", "processes", pid] => process(pid, &read(parts, &["pss"])?).map(Request::Process),
+        ["v1", "cgroups"] => cgroups(&read(parts, &["sort", "limit"])?).map(Request::Cgroups),
         ["v1", "policy"] => read(parts, &[]).map(|_| Request::Policy),
         ["metrics"] => read(parts, &[]).map(|_| Request::Metrics),
         ["v1", "incidents"] => incidents(&read(parts, &["state"])?).map(Request::Incidents),
@@ -281,6 +308,23 @@ fn records(pairs: &[(&'static str, &str)]) -> Result<RecordsQuery, ApiError> {
         return Err(bad(format!("wait is at most {} seconds.", WAIT_MAX.as_secs())));
     }
     Ok(RecordsQuery { after, limit, wait })
+}
+
+fn cgroups(pairs: &[(&'static str, &str)]) -> Result<CgroupsQuery, ApiError> {
+    let sort = match value(pairs, "sort") {
+        None | Some("cpu") => CgroupSort::Cpu,
+        Some("memory") => CgroupSort::Memory,
+        Some("io") => CgroupSort::Io,
+        Some("pressure") => CgroupSort::Pressure,
+        Some(other) => {
+            return Err(bad(format!("sort is cpu, memory, io or pressure, not {}.", echo(other))));
+        }
+    };
+    let limit = usize::try_from(number(pairs, "limit", CGROUPS_DEFAULT as u64)?)
+        .ok()
+        .filter(|limit| (1..=CGROUPS_MAX).contains(limit))
+        .ok_or_else(|| bad(format!("limit is 1 to {CGROUPS_MAX}.")))?;
+    Ok(CgroupsQuery { sort, limit })
 }
 
 fn incident_id(text: &str) -> Result<IncidentId, ApiError> {

@@ -53,6 +53,7 @@ pub(crate) fn healthy() -> Snapshot {
         units: vec![],
         operator_stopped: vec![],
         host: Reading::Failed("/proc/loadavg: permission denied".into()),
+        stall_watches: vec![],
         filesystems: filesystems(),
         filesystems_lost: None,
         held: None,
@@ -417,4 +418,53 @@ fn filesystems() -> Vec<FilesystemStatus> {
         ..disk.clone()
     };
     vec![disk, server, damaged]
+}
+
+/// A slice with a database that waits for its disk, a backup that keeps it busy, and a service that was just started.
+pub(crate) fn cgroups() -> Result<std::sync::Arc<CgroupTree>, String> {
+    let waits = |percent: f64| {
+        let line = PressureAverages {
+            avg10: Percent(percent),
+            avg60: Percent(0.0),
+            avg300: Percent(0.0),
+            total: Duration::ZERO,
+        };
+        Reading::Value(Pressure { some: Reading::Value(line), full: Reading::Value(line) })
+    };
+    let group = |path: &str, id, cpu: Reading<f64>, memory: u64| CgroupStatus {
+        path: path.into(),
+        id,
+        at: ago(4),
+        cpu: cpu.map(Percent),
+        memory: Reading::Value(Bytes(memory << 20)),
+        tasks: Reading::Value(id),
+        oom_kills: Reading::Value(0),
+        closely: Reading::Absent(Absence::NotObserved),
+    };
+    let closely = |read: u64, written: u64, memory: f64, io: f64| {
+        Reading::Value(CgroupClosely {
+            at: ago(4),
+            read: Reading::Value(Bytes(read << 10)),
+            written: Reading::Value(Bytes(written << 10)),
+            memory_max: Reading::Value(Limit::Unlimited),
+            anonymous: Reading::Value(Bytes(700 << 20)),
+            cpu_pressure: waits(1.2),
+            memory_pressure: waits(memory),
+            io_pressure: waits(io),
+            frozen: Reading::Value(false),
+        })
+    };
+    let groups = vec![
+        group("/system.slice", 40, Reading::Value(31.25), 1500),
+        CgroupStatus {
+            closely: closely(200_000, 91_000, 0.0, 12.0),
+            ..group("/system.slice/backup.service", 3, Reading::Value(9.0), 64)
+        },
+        CgroupStatus {
+            closely: closely(1200, 40, 3.0, 81.5),
+            ..group("/system.slice/db.service", 36, Reading::Value(22.25), 1400)
+        },
+        group("/system.slice/new.service", 1, Reading::Absent(Absence::TooEarly), 2),
+    ];
+    Ok(std::sync::Arc::new(CgroupTree { groups, left_out: 0 }))
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ConditionView, Counts, FilesystemStatus, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause,
-    ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity,
-    Snapshot, Subject, Timestamp, Tried, UnitName, UnitView,
+    ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource, RuleName, Seq,
+    Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitView,
 };
 
 /// The agent that answers.
@@ -39,6 +39,9 @@ pub struct Status {
     pub incidents: Vec<IncidentSummary>,
     pub counts: Counts,
     pub host: Reading<HostVitals>,
+    /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
+    #[serde(default)]
+    pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
 }
 
 /// `GET /v1/units`
@@ -206,6 +209,7 @@ impl Status {
             incidents: open.map(IncidentSummary::from).collect(),
             counts: snapshot.counts,
             host: snapshot.host.clone(),
+            stall_watches: snapshot.stall_watches.clone(),
         }
     }
 }

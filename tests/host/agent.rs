@@ -190,6 +190,11 @@ impl Repair {
 pub(crate) struct Ledger(Vec<Record>);
 
 impl Ledger {
+    /// All of it, oldest first.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.0.iter()
+    }
+
     fn bodies(&self) -> impl Iterator<Item = (BootTime, &RecordBody)> {
         self.0.iter().map(|record| (record.entry.at.boot, &record.entry.body))
     }

@@ -6,6 +6,8 @@ fault.py bare UNIT PORT        how long a bare `systemctl restart` takes until t
 fault.py silence UNIT PORT     SIGSTOP, then asks the port until the service answers again
 fault.py serve PORT            is a small HTTP server, the service that falls silent
 fault.py wait-active UNIT…     until all are active
+fault.py exhaust UNIT          a job that takes all memory, until the kernel kills it
+fault.py fill                  is that job
 
 Prints one JSON object: times in milliseconds of CLOCK_BOOTTIME, durations in milliseconds. The hosts have Debian's
 minimal Python, without `json` and `http`.
@@ -21,6 +23,8 @@ import time
 PATIENCE_SECONDS = 250  # thirty repairs, one after another, on an emulated processor
 ANSWER_SECONDS = 0.5
 LOOK_SECONDS = 0.01
+FILL_BYTES = 4 << 20
+FILL_SECONDS = 0.02
 
 
 def now():
@@ -101,7 +105,30 @@ def serve(port):
                     pass  # the client went away
 
 
+def fill():
+    """A little more every moment: nothing that a program could not do by mistake."""
+    held = []
+    while True:
+        held.append(bytearray(b"x") * FILL_BYTES)
+        time.sleep(FILL_SECONDS)
+
+
+def exhaust(unit):
+    me = os.path.abspath(__file__)
+    # A job that fails is not started again by anybody.
+    job = ["systemd-run", "--quiet", "--no-block", "--unit", unit, "-p", "Type=oneshot", "-p", "OOMScoreAdjust=1000"]
+    at = now()
+    subprocess.run([*job, "python3", me, "fill"], check=True)
+    until(f"{unit} to be killed", lambda: show("ActiveState", [unit]) == ["failed"])
+    (exited,) = show("ExecMainExitTimestampMonotonic", [unit])
+    return {"at": at, "killed": int(exited) / 1000 + now() - time.monotonic() * 1000}
+
+
 def main(verb, *args):
+    if verb == "fill":
+        fill()
+    if verb == "exhaust":
+        return exhaust(*args)
     if verb == "serve":
         serve(*args)
     if verb == "restarts":

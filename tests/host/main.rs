@@ -28,6 +28,7 @@ mod ledger_facts;
 mod left_alone;
 mod lifecycle;
 mod package;
+mod pressure;
 mod repair;
 mod sanity;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     bus::add(&mut suite);
     access::add(&mut suite);
     filesystems::add(&mut suite);
+    pressure::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

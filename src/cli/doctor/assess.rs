@@ -45,7 +45,7 @@ fn unseen<T>(name: &'static str, reading: &Reading<T>, otherwise: &str) -> Check
 pub fn assess(facts: &Facts) -> Vec<Check> {
     let mut checks =
         vec![agent(facts), manager(facts), bus(facts), cgroups(facts), controllers(facts), pressure(facts)];
-    checks.push(processes(facts));
+    checks.extend([processes(facts), triggers(facts)]);
     checks.extend(kernel(facts));
     checks.extend([
         capabilities(facts),
@@ -232,6 +232,34 @@ const fn pace(way: ProcessWay) -> &'static str {
             "each is known every 10 s; where there are thousands, less often, up to every 5 min, to save CPU time"
         }
     }
+}
+
+/// Whether stalls are told at once, as the agent has it from the kernel.
+fn triggers(facts: &Facts) -> Check {
+    let name = "pressure triggers";
+    if facts.stall_watches.is_empty() {
+        return check(
+            name,
+            Unknown,
+            "the agent does not tell",
+            "whether stalls are told at once is not known",
+        );
+    }
+    let lacking: Vec<String> = facts
+        .stall_watches
+        .iter()
+        .filter_map(|(resource, watch)| Some(format!("{}: {}", resource.as_str(), watch.why_not()?)))
+        .collect();
+    if lacking.is_empty() {
+        let watched = facts.stall_watches.iter().filter_map(|(resource, watch)| {
+            Some(format!("{} {} s", resource.as_str(), watch.value()?.window.as_secs()))
+        });
+        let found = watched.collect::<Vec<_>>().join(", ");
+        return check(name, Fine, found, "stalls of the host are told within these windows");
+    }
+    let consequence =
+        "stalls are seen with the next pass over the host; rules that name their fields say nothing";
+    check(name, Limited, lacking.join("; "), consequence)
 }
 
 fn kernel(facts: &Facts) -> Vec<Check> {

@@ -13,7 +13,7 @@ use crate::cli::args::STATE;
 use crate::cli::offline::Proof;
 use crate::model::{Absence, Reading};
 
-use super::{AgentSeen, CgroupLayout, Cgroups, Facts, StateFolder, Surroundings};
+use super::{AgentSeen, CgroupLayout, Cgroups, Facts, StallWatches, StateFolder, Surroundings};
 
 /// Files in /proc and /sys that are read here are a page or two.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -37,7 +37,7 @@ const LOCKS: [&str; 6] = [
 pub(in crate::cli) fn gather(
     root: &Path,
     socket: &Path,
-    agent: AgentSeen,
+    (agent, stall_watches): (AgentSeen, StallWatches),
     verify: fn(&Path) -> Result<Proof, String>,
 ) -> Facts {
     let host = Host { root, live: root == Path::new("/") };
@@ -55,6 +55,7 @@ pub(in crate::cli) fn gather(
         bus,
         cgroups: host.cgroups(),
         pressure: host.pressure(),
+        stall_watches,
         kernel: host.kernel(),
         pidfd: host.pidfd(),
         openat2: host.openat2(),

@@ -8,6 +8,10 @@ use crate::cli::offline::Proof;
 use crate::model::Absence;
 use crate::serve::testing::{agent, processes};
 
+fn watched() -> Reading<StallWatch> {
+    Reading::Value(StallWatch { window: std::time::Duration::from_secs(1), stalled: false })
+}
+
 fn good() -> Facts {
     Facts {
         agent: AgentSeen::Answers(agent()),
@@ -21,6 +25,7 @@ fn good() -> Facts {
             controllers: ["cpuset", "cpu", "io", "memory", "pids"].map(str::to_owned).to_vec(),
         }),
         pressure: Reading::Value(["cpu", "memory", "io"].map(str::to_owned).to_vec()),
+        stall_watches: Resource::ALL.map(|resource| (resource, watched())).to_vec(),
         kernel: Reading::Value((6, 8)),
         pidfd: Reading::Value(true),
         openat2: Reading::Value(true),
@@ -52,6 +57,7 @@ fn poor() -> Facts {
         bus: Reading::Failed("the connection was refused\u{1b}[2J".into()),
         cgroups: Reading::Absent(none.clone()),
         pressure: Reading::Absent(none.clone()),
+        stall_watches: vec![],
         kernel: Reading::Value((4, 18)),
         pidfd: Reading::Value(false),
         openat2: Reading::Value(false),
@@ -113,9 +119,28 @@ fn a_good_host_is_ok_throughout() {
 #[test]
 fn what_can_not_be_seen_is_unknown_and_not_ok() {
     for check in assess(&unseen()) {
-        let seen = matches!(check.name, "pressure" | "package managers");
+        let seen = matches!(check.name, "pressure" | "pressure triggers" | "package managers");
         assert!(seen || check.state == CheckState::Unknown, "{check:?}");
     }
+}
+
+#[test]
+fn pressure_that_is_not_told_at_once_is_said_with_the_reason() {
+    let check = |watch: Reading<StallWatch>, state, found: &str| {
+        let facts =
+            Facts { stall_watches: vec![(Resource::Io, watch), (Resource::Memory, watched())], ..good() };
+        let told = assess(&facts).into_iter().find(|check| check.name == "pressure triggers").unwrap();
+        assert_eq!((told.state, told.found.as_str()), (state, found));
+    };
+    check(watched(), CheckState::Ok, "io 1 s, memory 1 s");
+    check(
+        Reading::Failed("not permitted".into()),
+        CheckState::Limited,
+        "io: could not be read: not permitted",
+    );
+    check(Reading::Absent(Absence::Unsupported), CheckState::Limited, "io: not offered by this host");
+    let silent = Facts { stall_watches: vec![], ..good() };
+    assert!(states(&silent).contains(&("pressure triggers", CheckState::Unknown)));
 }
 
 #[test]
@@ -175,7 +200,7 @@ fn facts_are_read_below_the_root() {
         ],
     );
     let sound = |_: &Path| Ok(Proof { sound: true, text: "proven".into(), json: serde_json::Value::Null });
-    let facts = gather(root.path(), Path::new("/s"), AgentSeen::Answers(agent()), sound);
+    let facts = gather(root.path(), Path::new("/s"), (AgentSeen::Answers(agent()), vec![]), sound);
     assert_eq!(facts.systemd, Reading::Value(true));
     assert_eq!(facts.init, Reading::Value("systemd".into()));
     assert_eq!(facts.kernel, Reading::Value((5, 14)));
@@ -195,7 +220,7 @@ fn facts_are_read_below_the_root() {
 fn an_empty_root_is_no_panic_and_nothing_is_ok_by_default() {
     let root = tempfile::tempdir().unwrap();
     let silent = |_: &Path| Err("no ledger".to_owned());
-    let facts = gather(root.path(), Path::new("/s"), AgentSeen::Silent("gone".into()), silent);
+    let facts = gather(root.path(), Path::new("/s"), (AgentSeen::Silent("gone".into()), vec![]), silent);
     let ok: Vec<_> = states(&facts).into_iter().filter(|(_, state)| *state == CheckState::Ok).collect();
     let expected = [("system bus", CheckState::Ok), ("ledger", CheckState::Ok)];
     assert_eq!(ok, expected, "no bus is needed without systemd, no ledger before the first start");

@@ -93,6 +93,7 @@ impl TestServer {
                     let own = rustix::process::geteuid().as_raw();
                     let users = Users(BTreeMap::from([(own, ("root", ["prunella-admin"].as_slice()))]));
                     let shared = Shared {
+                        cgroups: watch::channel(super::cgroups()).1,
                         snapshot: watch::channel(Arc::new(snapshot)).1,
                         commands: command_sender,
                         reload: reload_sender,
