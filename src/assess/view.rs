@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::kernel_log::KernelLogFacts;
 use crate::model::{
-    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostVitals,
+    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostNumbers, HostVitals,
     JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Sample, ServiceResult, Subject,
     UnitKind, UnitName, UnitStatus, UnitsUpdate,
 };
@@ -235,6 +235,7 @@ pub struct View {
     /// The service manager was last heard then; the reason when it is not heard, or was never.
     heard: Result<BootTime, String>,
     pub vitals: Reading<HostVitals>,
+    pub numbers: Reading<HostNumbers>,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
     /// When they were last listed, or why what is known of them can't be relied on.
@@ -255,6 +256,7 @@ impl Default for View {
             units: BTreeMap::new(),
             heard: Err("the service manager was not heard yet".into()),
             vitals: Reading::Absent(Absence::NotObserved),
+            numbers: Reading::Absent(Absence::NotObserved),
             kernel: KernelLogFacts::default(),
             filesystems: BTreeMap::new(),
             filesystems_seen: Err("they were not looked at yet".into()),
@@ -314,6 +316,10 @@ impl View {
         }
         if let Some(vitals) = &sample.host {
             self.vitals = Reading::Value(vitals.clone());
+            touched.insert(Subject::Host);
+        }
+        if let Some(numbers) = &sample.numbers {
+            self.numbers = Reading::Value(HostNumbers::clone(numbers));
             touched.insert(Subject::Host);
         }
         self.kernel.pass_time(at);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::{BootTime, Timestamp, WallTime};
+use crate::sense::host::PassTime;
 
 /// A wall clock that moved by less than this against the boot clock is being slewed, or was read a moment later.
 const STEP_MIN: Duration = Duration::from_secs(2);
@@ -21,6 +22,13 @@ pub(super) fn now() -> Timestamp {
         BootTime::from_millis(millis(ClockId::Boottime)),
         WallTime::from_unix_millis(millis(ClockId::Realtime)),
     )
+}
+
+/// Both clocks of the boot, as exactly as rates need them.
+#[must_use]
+pub(super) fn pass_time() -> PassTime {
+    let exact = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    PassTime { boot: exact(ClockId::Boottime), awake: exact(ClockId::Monotonic) }
 }
 
 /// Notices that the wall clock was set, or that the machine slept.

@@ -91,6 +91,7 @@ impl Engine {
             units: self.unit_views(),
             operator_stopped: self.memory.operator_stopped.iter().cloned().collect(),
             host: self.view.vitals.clone(),
+            numbers: self.view.numbers.clone(),
             filesystems: self.view.filesystems().into_iter().flatten().cloned().collect(),
             filesystems_lost: self.view.filesystems().err().map(str::to_owned),
             held: self.standing(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FilesystemStatus, HostActivity, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, Timestamp, UnitName,
+    FilesystemStatus, HostActivity, HostNumbers, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, Timestamp, UnitName,
     UnitStatus,
 };
 
@@ -40,6 +40,8 @@ pub struct Sample {
     pub at: Timestamp,
     pub units: Option<UnitsUpdate>,
     pub host: Option<HostVitals>,
+    /// Boxed: most samples are of something else, and are small.
+    pub numbers: Option<Box<HostNumbers>>,
     pub filesystems: Option<FilesystemsUpdate>,
     pub kernel: Option<KernelLogUpdate>,
     pub activity: Option<HostActivity>,
@@ -56,6 +58,7 @@ impl Sample {
             at,
             units: None,
             host: None,
+            numbers: None,
             filesystems: None,
             kernel: None,
             activity: None,

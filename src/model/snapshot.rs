@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, FilesystemStatus, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal,
+    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal,
     RuleName, Subject, Timestamp, UnitName, UnitStatus,
 };
 
@@ -67,6 +67,8 @@ pub struct Snapshot {
     /// Every unit that an operator stopped on purpose.
     pub operator_stopped: Vec<UnitName>,
     pub host: Reading<HostVitals>,
+    #[serde(default = "not_observed")]
+    pub numbers: Reading<HostNumbers>,
     #[serde(default)]
     pub filesystems: Vec<FilesystemStatus>,
     /// Why nothing is known of file systems, when nothing is.
@@ -80,4 +82,8 @@ pub struct Snapshot {
     /// Open ones first, then the latest that ended; bounded.
     pub incidents: Vec<Incident>,
     pub counts: Counts,
+}
+
+const fn not_observed() -> Reading<HostNumbers> {
+    Reading::Absent(Absence::NotObserved)
 }
