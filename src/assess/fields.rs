@@ -6,17 +6,19 @@ use crate::model::{
     Usage,
 };
 
+use super::host_fields;
 use super::view::{RESTARTS_WINDOW, UnitFacts, View};
 
 /// The field `name` of a subject. A name that is not in the schema is a mistake of the caller and reads as failed.
 #[must_use]
 pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldValue> {
     match subject {
-        Subject::Host => match (kernel_field(name), &view.vitals) {
-            (Some(trouble), _) => view.kernel.count(trouble).map(number),
-            (None, Reading::Value(vitals)) => host_field(vitals, name),
-            (None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
-            (None, Reading::Failed(error)) => Reading::Failed(error.clone()),
+        Subject::Host => match (kernel_field(name), host_fields::field(&view.numbers, name), &view.vitals) {
+            (Some(trouble), _, _) => view.kernel.count(trouble).map(number),
+            (None, Some(reading), _) => reading,
+            (None, None, Reading::Value(vitals)) => host_field(vitals, name),
+            (None, None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
+            (None, None, Reading::Failed(error)) => Reading::Failed(error.clone()),
         },
         Subject::Agent => match name {
             "policy_rejected" => Reading::Value(FieldValue::Bool(view.agent.policy_error.is_some())),

@@ -4,6 +4,7 @@
 
 mod condition;
 mod fields;
+mod host_fields;
 mod kernel_log;
 mod view;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::kernel_log::KernelLogFacts;
 use crate::model::{
-    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostNumbers, HostVitals,
-    JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Sample, ServiceResult, Subject,
-    UnitKind, UnitName, UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, Health, HostActivity, HostNumbers,
+    HostVitals, JobEvent, JobKind, MainExit, MountPoint, Owed, ProbeResult, Reading, Sample, ServiceResult,
+    Subject, UnitKind, UnitName, UnitStatus, UnitsUpdate,
 };
 
 /// The window of the field `restarts_10m`.

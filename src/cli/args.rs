@@ -54,6 +54,8 @@ pub(super) enum Command {
     /// File systems: how full, and whether they answer
     #[command(visible_alias = "df")]
     Filesystems,
+    /// The host: load, memory, disks, network, limits, what it is made of
+    Host,
     /// Incidents that are open
     Incidents {
         /// Those that ended lately, too

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod filesystems;
 mod head;
+mod host;
 mod listing;
 mod offline;
 mod page;
@@ -29,7 +30,7 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
 use crate::model::{MountPoint, Seq, Subject, UnitName};
-use crate::serve::{Done, Filesystems, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
+use crate::serve::{Done, Filesystems, Host, IncidentDetail, Incidents, RecordPage, Status, Units, limits};
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
@@ -134,6 +135,11 @@ impl Session<'_> {
                 let body = self.client.get("/v1/filesystems")?;
                 let filesystems: Filesystems = self.client.understand(&body)?;
                 self.answer(&body, &filesystems::page(&filesystems, self.terminal))
+            }
+            Command::Host => {
+                let body = self.client.get("/v1/host")?;
+                let host: Host = self.client.understand(&body)?;
+                self.answer(&body, &host::page(&host, self.terminal))
             }
             Command::Incidents { all } => {
                 let state = if *all { "all" } else { "open" };

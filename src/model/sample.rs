@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FilesystemStatus, HostActivity, HostNumbers, HostVitals, JobEvent, KernelLogUpdate, ProbeResult, Timestamp, UnitName,
-    UnitStatus,
+    FilesystemStatus, HostActivity, HostNumbers, HostVitals, JobEvent, KernelLogUpdate, ProbeResult,
+    Timestamp, UnitName, UnitStatus,
 };
 
 /// News of the units.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal,
-    RuleName, Subject, Timestamp, UnitName, UnitStatus,
+    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal,
+    Reading, Refusal, RuleName, Subject, Timestamp, UnitName, UnitStatus,
 };
 
 /// A pause in force.

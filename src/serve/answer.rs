@@ -19,7 +19,7 @@ use super::people::Directory;
 use super::records::RecordSource;
 use super::request::{ENDPOINTS, RecordsQuery, Request, Which};
 use super::view::{
-    AgentInfo, Done, Filesystems, IncidentDetail, IncidentSummary, Incidents, Reloaded, Status, Units,
+    AgentInfo, Done, Filesystems, Host, IncidentDetail, IncidentSummary, Incidents, Reloaded, Status, Units,
     is_open,
 };
 
@@ -103,6 +103,7 @@ impl Answerer {
             Request::Status => self.render(move || json(Status::of(&snapshot, &agent, now))).await,
             Request::Units => self.render(move || json(Units::of(&snapshot, now))).await,
             Request::Filesystems => self.render(move || json(Filesystems::of(&snapshot, now))).await,
+            Request::Host => self.render(move || json(Host::of(&snapshot, now))).await,
             Request::Incidents(which) => self.render(move || json(incidents(&snapshot, which, now))).await,
             Request::Incident(id) => self.incident(&snapshot, id, now).await,
             Request::Records(query) => self.page(query).await,

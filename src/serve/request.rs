@@ -41,6 +41,7 @@ pub enum Request {
     Status,
     Units,
     Filesystems,
+    Host,
     Incidents(Which),
     Incident(IncidentId),
     Records(RecordsQuery),
@@ -59,6 +60,7 @@ impl Request {
             | Self::Status
             | Self::Units
             | Self::Filesystems
+            | Self::Host
             | Self::Incidents(_)
             | Self::Incident(_)
             | Self::Records(_)
@@ -81,11 +83,12 @@ pub struct Parts<'a> {
 }
 
 /// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 15] = [
+pub const ENDPOINTS: [(&str, &str, &str); 16] = [
     ("GET", "/v1", "this list"),
     ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
     ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
     ("GET", "/v1/filesystems", "every file system that is mounted: room, state, whether it answers"),
+    ("GET", "/v1/host", "the host: load, memory, disks, network, limits, what it is made of"),
     ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
     ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
     ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
@@ -113,6 +116,7 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
         ["v1", "status"] => read(parts, &[]).map(|_| Request::Status),
         ["v1", "units"] => read(parts, &[]).map(|_| Request::Units),
         ["v1", "filesystems"] => read(parts, &[]).map(|_| Request::Filesystems),
+        ["v1", "host"] => read(parts, &[]).map(|_| Request::Host),
         ["v1", "policy"] => read(parts, &[]).map(|_| Request::Policy),
         ["metrics"] => read(parts, &[]).map(|_| Request::Metrics),
         ["v1", "incidents"] => incidents(&read(parts, &["state"])?).map(Request::Incidents),

@@ -1,6 +1,7 @@
 //! Fixed snapshots and records, for the tests of the socket and of the CLI.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod host;
 mod server;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::model::*;
 
 use super::AgentInfo;
 
+pub(crate) use host::{busy_host, hidden_host};
 pub(crate) use server::TestServer;
 
 /// Three in the morning, ten days after boot.
@@ -51,6 +53,7 @@ pub(crate) fn healthy() -> Snapshot {
         units: vec![],
         operator_stopped: vec![],
         host: Reading::Failed("/proc/loadavg: permission denied".into()),
+        numbers: Reading::Absent(Absence::NotObserved),
         filesystems: filesystems(),
         filesystems_lost: None,
         held: None,

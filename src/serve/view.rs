@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ConditionView, Counts, FilesystemStatus, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause,
-    Proposal, ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity, Snapshot, Subject, Timestamp,
-    Tried, UnitName, UnitView,
+    ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId, IncidentState,
+    Mode, Pause, Proposal, ProposalId, Reading, Record, Refusal, RuleName, Seq, Severity, Snapshot, Subject,
+    Timestamp, Tried, UnitName, UnitView,
 };
 
 /// The agent that answers.
@@ -60,6 +60,15 @@ pub struct Filesystems {
     /// Why nothing is known of them, when nothing is.
     pub filesystems_lost: Option<String>,
     pub filesystems: Vec<FilesystemStatus>,
+}
+
+/// `GET /v1/host`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    pub now: Timestamp,
+    pub at: Timestamp,
+    pub vitals: Reading<HostVitals>,
+    pub numbers: Reading<HostNumbers>,
 }
 
 /// `GET /v1/incidents`
@@ -191,6 +200,14 @@ impl Status {
             counts: snapshot.counts,
             host: snapshot.host.clone(),
         }
+    }
+}
+
+impl Host {
+    /// Of a snapshot.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
+        Self { now, at: snapshot.at, vitals: snapshot.host.clone(), numbers: snapshot.numbers.clone() }
     }
 }
 

@@ -32,7 +32,9 @@ pub(super) fn read(
         processors,
         memory,
         machine: match (sys("class/dmi/id/sys_vendor"), sys("class/dmi/id/product_name")) {
-            (Reading::Value(vendor), Reading::Value(product)) => Reading::Value(format!("{vendor} {product}")),
+            (Reading::Value(vendor), Reading::Value(product)) => {
+                Reading::Value(format!("{vendor} {product}"))
+            }
             (Reading::Value(one), _) | (_, Reading::Value(one)) => Reading::Value(one),
             // Machines without DMI have a device tree.
             _ => word(&roots.proc.join("device-tree/model")),
@@ -131,7 +133,10 @@ mod tests {
     #[test]
     fn names_of_distributions() {
         let check = |text: &str, name: Option<&str>| assert_eq!(pretty_name(text).as_deref(), name, "{text}");
-        check("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n", Some("Debian GNU/Linux 12 (bookworm)"));
+        check(
+            "NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
+            Some("Debian GNU/Linux 12 (bookworm)"),
+        );
         check("PRETTY_NAME='Alpine Linux v3.20'\n", Some("Alpine Linux v3.20"));
         check("PRETTY_NAME=Void\n", Some("Void"));
         check("PRETTY_NAME=\"a \\$HOME\"\n", Some("a $HOME"));

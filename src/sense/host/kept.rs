@@ -120,9 +120,8 @@ impl Kept {
         scratch: &mut Scratch,
         parse: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Reading<T> {
-        let parsed = self
-            .fill(scratch)
-            .and_then(|length| parse(&scratch.0[..length]).ok_or(Trouble::UnknownForm));
+        let parsed =
+            self.fill(scratch).and_then(|length| parse(&scratch.0[..length]).ok_or(Trouble::UnknownForm));
         match parsed {
             Ok(value) => Reading::Value(value),
             Err(trouble) => trouble.told(&self.path),

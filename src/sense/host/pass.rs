@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{
-    Bytes, CpuUse, Fill, HostNumbers, MemoryUse, Percent, Reading, TaskRates,
-};
+use crate::model::{Bytes, CpuUse, Fill, HostNumbers, MemoryUse, Percent, Reading, TaskRates};
 use crate::sense::procfs::{FileHandles, HostStat, MemInfo, OnlineCpus, TaskCounts, online_cpus, single};
 
 use super::Roots;

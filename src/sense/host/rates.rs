@@ -32,8 +32,7 @@ pub struct PassTime {
 /// # Errors
 /// When they are no measure.
 pub fn span(before: PassTime, now: PassTime) -> Result<f64, Interruption> {
-    let (Some(boot), Some(awake)) =
-        (now.boot.checked_sub(before.boot), now.awake.checked_sub(before.awake))
+    let (Some(boot), Some(awake)) = (now.boot.checked_sub(before.boot), now.awake.checked_sub(before.awake))
     else {
         return Err(Interruption::TooShort);
     };
@@ -82,10 +81,7 @@ pub struct CpuShares {
 ///
 /// # Errors
 /// When a counter of work went back, processors came or went, or no time was counted at all.
-pub fn cpu(
-    before: (&CpuTimes, OnlineCpus),
-    now: (&CpuTimes, OnlineCpus),
-) -> Result<CpuShares, Interruption> {
+pub fn cpu(before: (&CpuTimes, OnlineCpus), now: (&CpuTimes, OnlineCpus)) -> Result<CpuShares, Interruption> {
     if before.1 != now.1 {
         return Err(Interruption::ProcessorsChanged);
     }

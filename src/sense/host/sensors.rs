@@ -35,9 +35,8 @@ impl Sensors {
         let chips = chips.into_iter().filter(|chip| is_processor(chip, "name"));
         let chips = chips.flat_map(|chip| folders(&chip, "temp")).filter(|path| ends_with(path, "_input"));
         let controllers = folders(&sys.join("devices/system/edac/mc"), "mc");
-        let controllers = controllers
-            .iter()
-            .map(|mc| (Kept::new(mc.join("ce_count")), Kept::new(mc.join("ue_count"))));
+        let controllers =
+            controllers.iter().map(|mc| (Kept::new(mc.join("ce_count")), Kept::new(mc.join("ue_count"))));
         Self {
             temperatures: zones.chain(chips).take(SENSORS_MAX).map(Kept::new).collect(),
             memory: controllers.take(SENSORS_MAX).collect(),

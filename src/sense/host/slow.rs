@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::model::{
-    Absence, Bytes, ClockState, Inventory, MemoryErrors, Reading, SocketCounts, SwapTraffic,
-};
+use crate::model::{Absence, Bytes, ClockState, Inventory, MemoryErrors, Reading, SocketCounts, SwapTraffic};
 use crate::sense::procfs::{Sockets, VmStat, count_list, parse_meminfo, single};
 
 use super::Roots;
@@ -168,9 +166,7 @@ impl Slow {
         #[expect(clippy::cast_precision_loss, reason = "pages are a power of two of some thousand bytes")]
         let page = rustix::param::page_size() as f64;
         let seconds = over.as_secs_f64();
-        let rate = |before, now| {
-            counted(before, now, seconds).map(|part| part.amount * page / part.weight)
-        };
+        let rate = |before, now| counted(before, now, seconds).map(|part| part.amount * page / part.weight);
         match (rate(before.0, now.0), rate(before.1, now.1)) {
             (Ok(read), Ok(written)) => Reading::Value(SwapTraffic { read, written }),
             (Err(why), _) | (_, Err(why)) => Reading::Absent(Absence::Interrupted(why)),
