@@ -1,12 +1,14 @@
 //! Fields of the host that come from its rates and limits ([`HostNumbers`]).
 
+use std::sync::Arc;
+
 use crate::model::{
     Absence, ClockState, CpuUse, FieldValue, Fill, HostNumbers, MeanPeak, MemoryErrors, Reading, TaskRates,
     TrafficRates,
 };
 
 /// The field of this name; `None` when it is not one of these.
-pub(super) fn field(numbers: &Reading<HostNumbers>, name: &str) -> Option<Reading<FieldValue>> {
+pub(super) fn field(numbers: &Reading<Arc<HostNumbers>>, name: &str) -> Option<Reading<FieldValue>> {
     let pick = pick(name)?;
     Some(match numbers {
         Reading::Value(numbers) => pick.of(numbers),

@@ -2,6 +2,7 @@
 //! the first reconciliation builds it again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::kernel_log::KernelLogFacts;
@@ -235,7 +236,7 @@ pub struct View {
     /// The service manager was last heard then; the reason when it is not heard, or was never.
     heard: Result<BootTime, String>,
     pub vitals: Reading<HostVitals>,
-    pub numbers: Reading<HostNumbers>,
+    pub numbers: Reading<Arc<HostNumbers>>,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
     /// When they were last listed, or why what is known of them can't be relied on.
@@ -319,7 +320,7 @@ impl View {
             touched.insert(Subject::Host);
         }
         if let Some(numbers) = &sample.numbers {
-            self.numbers = Reading::Value(HostNumbers::clone(numbers));
+            self.numbers = Reading::Value(Arc::clone(numbers));
             touched.insert(Subject::Host);
         }
         self.kernel.pass_time(at);

@@ -39,7 +39,7 @@ impl Beats {
     pub(super) async fn reach(&mut self, beat: u64) {
         if self.0.wait_for(|count| *count >= beat).await.is_err() {
             // Nobody gives them any more: the agent is ending.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

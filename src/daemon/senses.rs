@@ -1,5 +1,6 @@
 //! Tasks that bring the senses' news to the engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -78,10 +79,7 @@ async fn reconcile(hands: &Hands) -> Duration {
 pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
     let mut beat = match Beat::new(BEAT) {
         Ok(beat) => beat,
-        Err(error) => {
-            tracing::error!(%error, "there is no timer to read the host by");
-            return;
-        }
+        Err(error) => return tracing::error!(%error, "there is no timer to read the host by"),
     };
     loop {
         reader.pass(clock::pass_time());
@@ -89,11 +87,13 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
             let mut sample = Sample::empty(clock::now());
             let (vitals, numbers) = reader.tell();
             sample.host = Some(vitals);
-            sample.numbers = Some(Box::new(numbers));
+            sample.numbers = Some(Arc::new(numbers));
             hands.tell(Input::Sample(sample)).await;
         }
         hands.beats().give();
-        beat.next().await;
+        if let Err(error) = beat.next().await {
+            return tracing::error!(%error, "the timer that the host is read by is gone");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything read in one pass. A pass may be partial: what it does not speak of is unchanged, not gone.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -40,8 +42,8 @@ pub struct Sample {
     pub at: Timestamp,
     pub units: Option<UnitsUpdate>,
     pub host: Option<HostVitals>,
-    /// Boxed: most samples are of something else, and are small.
-    pub numbers: Option<Box<HostNumbers>>,
+    /// Shared: they go from here into every picture of the engine, and may be long.
+    pub numbers: Option<Arc<HostNumbers>>,
     pub filesystems: Option<FilesystemsUpdate>,
     pub kernel: Option<KernelLogUpdate>,
     pub activity: Option<HostActivity>,

@@ -1,5 +1,7 @@
 //! What the engine shows of itself: the read-only picture that the socket serves.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -68,7 +70,7 @@ pub struct Snapshot {
     pub operator_stopped: Vec<UnitName>,
     pub host: Reading<HostVitals>,
     #[serde(default = "not_observed")]
-    pub numbers: Reading<HostNumbers>,
+    pub numbers: Reading<Arc<HostNumbers>>,
     #[serde(default)]
     pub filesystems: Vec<FilesystemStatus>,
     /// Why nothing is known of file systems, when nothing is.
@@ -84,6 +86,6 @@ pub struct Snapshot {
     pub counts: Counts,
 }
 
-const fn not_observed() -> Reading<HostNumbers> {
+const fn not_observed() -> Reading<Arc<HostNumbers>> {
     Reading::Absent(Absence::NotObserved)
 }

@@ -37,20 +37,19 @@ impl Beat {
     }
 
     /// Waits for the next one.
-    pub async fn next(&mut self) {
+    ///
+    /// # Errors
+    /// When the timer or the runtime's driver is gone.
+    pub async fn next(&mut self) -> io::Result<()> {
         loop {
-            let Ok(mut ready) = self.timer.readable().await else {
-                // The driver is gone: the agent is ending.
-                return std::future::pending().await;
-            };
+            let mut ready = self.timer.readable().await?;
             let read = rustix::io::read(ready.get_inner(), &mut [0_u8; 8]);
             // Before the next one can have come: it makes the timer ready anew.
             ready.clear_ready();
             match read {
-                Ok(_) => return,
+                Ok(_) => return Ok(()),
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                // A timer that can't be read would be asked in a circle.
-                Err(_) => return std::future::pending().await,
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
@@ -64,7 +63,7 @@ mod tests {
     async fn it_beats_again_and_again() {
         let mut beat = Beat::new(Duration::from_millis(1)).unwrap_or_else(|error| panic!("{error}"));
         for _ in 0..3 {
-            beat.next().await;
+            assert!(beat.next().await.is_ok());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The JSON of the answers. The CLI reads the same types.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -68,7 +70,7 @@ pub struct Host {
     pub now: Timestamp,
     pub at: Timestamp,
     pub vitals: Reading<HostVitals>,
-    pub numbers: Reading<HostNumbers>,
+    pub numbers: Reading<Arc<HostNumbers>>,
 }
 
 /// `GET /v1/incidents`

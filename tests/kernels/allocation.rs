@@ -17,8 +17,8 @@ use prunella::sense::kmsg::{Meaning, Record};
 use prunella::sense::procfs::{
     Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, PressureLines, ProcessIo,
     ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters, VmStat, cpus,
-    disks, interfaces, memberships, mounts, parse_loadavg, parse_meminfo, parse_uptime, single, swaps,
-    wait_channel,
+    disks, interfaces, memberships, mounts, online_cpus, parse_loadavg, parse_meminfo, parse_uptime, single,
+    swaps, wait_channel,
 };
 
 struct Counting;
@@ -63,6 +63,7 @@ fn parse_all(bytes: &[u8]) {
     drain(memberships(bytes));
     drain(io_stat(bytes));
     let _host = black_box((HostStat::parse(bytes), MemInfo::parse(bytes), VmStat::parse(bytes)));
+    let _online = black_box(online_cpus(bytes));
     let _load = black_box((parse_loadavg(bytes), parse_uptime(bytes), TaskCounts::parse(bytes)));
     let _memory = black_box((parse_meminfo(bytes), PressureLines::parse(bytes), TcpCounters::parse(bytes)));
     let _net = black_box((Sockets::parse(bytes), Sockets6::parse(bytes), FileHandles::parse(bytes)));

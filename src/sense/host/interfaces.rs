@@ -56,10 +56,16 @@ struct Held {
 struct Sum {
     parts: TrafficParts,
     any: bool,
+    /// Why one of them gave no part.
+    missing: Option<NoPart>,
 }
 
 impl Sum {
-    fn add(&mut self, one: TrafficParts) {
+    fn add(&mut self, one: Result<TrafficParts, NoPart>) {
+        let one = match one {
+            Ok(one) => one,
+            Err(why) => return self.missing = Some(why),
+        };
         let pairs = [
             (&mut self.parts.received, one.received),
             (&mut self.parts.sent, one.sent),
@@ -72,6 +78,11 @@ impl Sum {
             sum.weight = one.weight;
         }
         self.any = true;
+    }
+
+    /// There is none of this kind.
+    const fn is_empty(&self) -> bool {
+        !self.any && self.missing.is_none()
     }
 }
 
@@ -117,12 +128,12 @@ impl Interfaces {
             // What was counted while nobody could look is of no known time.
             table.clear();
         }
-        let sum = if hardware.any { hardware } else { others };
-        let part = match (*trouble, span) {
+        let sum = if hardware.is_empty() { others } else { hardware };
+        let part = match (*trouble, sum.missing) {
             (Some(trouble), _) => Err(trouble.into()),
-            (None, Err(why)) => Err(why),
+            (None, Some(why)) if !sum.any => Err(why),
             // No interface but loopback: nothing went through nothing.
-            (None, Ok(_)) => Ok(sum.parts),
+            (None, _) => Ok(sum.parts),
         };
         total.add(part, TrafficGather::add);
     }
@@ -148,7 +159,7 @@ fn take(
     net: &Path,
     row: Result<InterfaceRow<'_>, Malformed>,
     span: Result<f64, NoPart>,
-) -> Option<(InterfaceKind, TrafficParts)> {
+) -> Option<(InterfaceKind, Result<TrafficParts, NoPart>)> {
     let Ok(row) = row else {
         table.leave_out();
         return None;
@@ -162,12 +173,12 @@ fn take(
     let make = || Held { kind: kind(net, row.name), counters: now, source: Source::new() };
     let (held, new) = table.row(row.name, make)?;
     if new {
-        return None;
+        return Some((held.kind, Err(NoPart::First)));
     }
     let parts = span.and_then(|seconds| Ok(rates::traffic(&held.counters, &now, seconds)?));
     held.source.add(parts, TrafficGather::add);
     held.counters = now;
-    parts.ok().map(|parts| (held.kind, parts))
+    Some((held.kind, parts))
 }
 
 /// As sysfs says; by its name where that shows nothing.

@@ -1,5 +1,6 @@
 //! What the host is made of: read now and then, for people.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::model::{Absence, Bytes, Disk, Inventory, Reading};
@@ -61,7 +62,7 @@ fn distribution() -> Reading<String> {
                 let name = pretty_name(&String::from_utf8_lossy(&bytes));
                 return name.map_or(Reading::Absent(Absence::NotApplicable), Reading::Value);
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => found = Reading::Failed(format!("{path}: {error}")),
         }
     }
@@ -118,11 +119,10 @@ fn word(path: &Path) -> Reading<String> {
 }
 
 fn absent<T>(path: &Path, error: &std::io::Error) -> Reading<T> {
-    match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-            Reading::Absent(Absence::Unsupported)
-        }
-        _ => Reading::Failed(format!("{}: {error}", path.display())),
+    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+        Reading::Absent(Absence::Unsupported)
+    } else {
+        Reading::Failed(format!("{}: {error}", path.display()))
     }
 }
 

@@ -102,7 +102,7 @@ fn is_processor(sensor: &Path, file: &str) -> bool {
     let Ok(name) = read_bounded(&sensor.join(file), NAME_MAX) else { return false };
     let name = name.trim_ascii().to_ascii_lowercase();
     let has = |word: &[u8]| name.windows(word.len()).any(|part| part == word);
-    matches!(name.as_slice(), b"coretemp" | b"k10temp" | b"zenpower" | b"x86_pkg_temp" | b"acpitz")
+    matches!(name.as_slice(), b"coretemp" | b"k10temp" | b"zenpower" | b"x86_pkg_temp")
         || has(b"cpu")
         || has(b"soc")
 }

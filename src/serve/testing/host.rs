@@ -1,5 +1,6 @@
 //! Hosts in the snapshots.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::*;
@@ -148,7 +149,7 @@ fn numbers() -> HostNumbers {
 
 /// Everything can be read, and much happens.
 pub(crate) fn busy_host() -> Snapshot {
-    Snapshot { host: Reading::Value(vitals()), numbers: Reading::Value(numbers()), ..healthy() }
+    Snapshot { host: Reading::Value(vitals()), numbers: Reading::Value(Arc::new(numbers())), ..healthy() }
 }
 
 /// A container: no sensors, no PSI, no disks, and a first reading.
@@ -167,11 +168,11 @@ pub(crate) fn hidden_host() -> Snapshot {
         conntrack: Reading::Absent(none.clone()),
         clock: Reading::Failed("adjtimex: Operation not permitted (os error 1)".into()),
         temperature: Reading::Absent(none.clone()),
-        memory_errors: Reading::Absent(none.clone()),
+        memory_errors: Reading::Absent(none),
         network: Reading::Absent(Absence::TooEarly),
         devices: Reading::Failed("/proc/diskstats: Permission denied (os error 13)".into()),
         swap: Reading::Absent(Absence::TooEarly),
         ..numbers()
     };
-    Snapshot { host: Reading::Value(vitals), numbers: Reading::Value(numbers), ..healthy() }
+    Snapshot { host: Reading::Value(vitals), numbers: Reading::Value(Arc::new(numbers)), ..healthy() }
 }
