@@ -14,7 +14,7 @@ use prunella::sense::cgroup::{
 use prunella::sense::procfs::{
     CgroupMounts, Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, MemoryRollup,
     PressureLines, ProcessIo, ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts,
-    TcpCounters, VmStat, catches_signal, count_list, cpus, disks, interfaces, memberships, mounts,
+    TcpCounters, VmStat, catches_signal, count_list, cpus, disks, interfaces, memberships, mounts, online_cpus,
     parse_loadavg, parse_locks, parse_meminfo, parse_pressure, parse_stat, parse_uptime, single, swaps,
     wait_channel,
 };
@@ -57,7 +57,7 @@ fn parse(which: u8, bytes: &[u8]) -> Vec<String> {
         4 => rows(cpus(bytes)),
         5 => rows(memberships(bytes)),
         6 => rows(io_stat(bytes)),
-        7 => one(HostStat::parse(bytes)),
+        7 => [one(HostStat::parse(bytes)), one(online_cpus(bytes))].concat(),
         8 => [one(MemInfo::parse(bytes)), known(parse_meminfo(bytes))].concat(),
         9 => one(VmStat::parse(bytes)),
         10 => {

@@ -6,7 +6,9 @@ use crate::model::{
     ServiceDetails, Subject, Usage,
 };
 
-use super::view::{RESTARTS_WINDOW, UnitFacts, View};
+use super::host_fields;
+use super::unit_facts::{RESTARTS_WINDOW, UnitFacts};
+use super::view::View;
 
 /// The field `name` of a subject. A name that is not in the schema is a mistake of the caller and reads as failed.
 #[must_use]
@@ -16,6 +18,7 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
             (Some(trouble), _, _) => view.kernel.count(trouble).map(number),
             (None, Some(resource), _) => view.stalls.stalled(resource).map(|time| number(time.as_secs())),
             (None, None, _) if PROCESS_FIELDS.contains(&name) => process_field(&view.processes, name),
+            (None, None, _) if let Some(reading) = host_fields::field(&view.numbers, name) => reading,
             (None, None, Reading::Value(vitals)) => host_field(vitals, name),
             (None, None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),
             (None, None, Reading::Failed(error)) => Reading::Failed(error.clone()),

@@ -4,16 +4,19 @@
 
 mod condition;
 mod fields;
+mod host_fields;
 mod host_news;
 mod kernel_log;
 mod stalls;
+mod unit_facts;
 mod view;
 
 pub use condition::{Change, advance};
 pub use fields::{describe, read_field};
 pub use kernel_log::KernelLogFacts;
 pub use stalls::StallFacts;
-pub use view::{AgentFacts, ProbeLimits, ProbeState, UnitFacts, View};
+pub use unit_facts::{ProbeLimits, ProbeState, UnitFacts};
+pub use view::{AgentFacts, View};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use std::time::Duration;
+
 use crate::model::{
-    Id128, InvocationId, JobKind, JobOrigin, JobResult, LoadState, Timestamp, UnitDetails, UnitFileState,
-    UnitJob, UnitRelations, WallTime,
+    Id128, InvocationId, JobEvent, JobKind, JobOrigin, JobResult, LoadState, Timestamp, UnitDetails,
+    UnitFileState, UnitJob, UnitRelations, WallTime,
 };
 
 const RUN: InvocationId = InvocationId(Id128::from_bytes([1; 16]));

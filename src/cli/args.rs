@@ -100,6 +100,8 @@ pub(super) enum Command {
     /// File systems: how full, and whether they answer
     #[command(visible_alias = "df")]
     Filesystems,
+    /// The host: load, memory, disks, network, limits, what it is made of
+    Host,
     /// Who takes most of the host
     Top {
         /// What comes first

@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod filesystems;
 mod head;
+mod host;
 mod listing;
 mod offline;
 mod page;
@@ -33,8 +34,8 @@ use serde_json::json;
 
 use crate::model::{MountPoint, ProcessSort, Reading, Seq, Subject, UnitName};
 use crate::serve::{
-    Cgroups, Done, Filesystems, IncidentDetail, Incidents, ProcessLook, Processes, RecordPage, Status, Units,
-    limits,
+    Cgroups, Done, Filesystems, Host, IncidentDetail, Incidents, ProcessLook, Processes, RecordPage, Status,
+    Units, limits,
 };
 
 use args::{Cli, Colour, Command, Topic};
@@ -146,6 +147,11 @@ impl Session<'_> {
                 let body = self.client.get("/v1/filesystems")?;
                 let filesystems: Filesystems = self.client.understand(&body)?;
                 self.answer(&body, &filesystems::page(&filesystems, self.terminal))
+            }
+            Command::Host => {
+                let body = self.client.get("/v1/host")?;
+                let host: Host = self.client.understand(&body)?;
+                self.answer(&body, &host::page(&host, self.terminal))
             }
             Command::Top { sort, limit, watch: false } => self.top((*sort).into(), *limit),
             Command::Top { sort, limit, watch: true } => self.watch_top((*sort).into(), *limit),

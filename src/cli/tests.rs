@@ -7,7 +7,8 @@ use std::path::Path;
 use super::*;
 use crate::model::{Command as Told, PauseScope, RecordBody, Snapshot};
 use crate::serve::testing::{
-    TestServer, bad_policy, degraded, escalated, healthy, held, paused, record, repairing,
+    TestServer, bad_policy, busy_host, degraded, escalated, healthy, held, hidden_host, paused, record,
+    repairing,
 };
 
 const PLAIN: Terminal = Terminal { colour: false, width: 80 };
@@ -103,6 +104,17 @@ fn control_groups() {
             &["cgroups", "--limit", "0"]
         ]
     ));
+}
+
+#[test]
+fn the_host() {
+    insta::assert_snapshot!(transcript(busy_host(), &[&["host"]]));
+}
+
+#[test]
+fn a_host_that_hides_much() {
+    insta::assert_snapshot!(transcript(hidden_host(), &[&["host"]]));
+    insta::assert_snapshot!(transcript(healthy(), &[&["host"]]));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::{BootTime, Timestamp, WallTime};
+use crate::sense::host::PassTime;
 use crate::sense::process::Moment;
 
 /// A wall clock that moved by less than this against the boot clock is being slewed, or was read a moment later.
@@ -29,6 +30,13 @@ pub(super) fn now() -> Timestamp {
 pub(super) fn moment() -> Moment {
     let awake = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
     Moment { boot: BootTime::from_millis(millis(ClockId::Boottime)), awake }
+}
+
+/// Both clocks of the boot, as exactly as rates need them.
+#[must_use]
+pub(super) fn pass_time() -> PassTime {
+    let exact = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    PassTime { boot: exact(ClockId::Boottime), awake: exact(ClockId::Monotonic) }
 }
 
 /// Notices that the wall clock was set, or that the machine slept.

@@ -59,6 +59,8 @@ pub(super) struct Core {
     policies: PolicyBoard,
     snapshot: watch::Sender<Arc<Snapshot>>,
     snapshot_due: Option<BootTime>,
+    /// When the last one was published.
+    published: BootTime,
     watchdog: Watchdog,
     steps: StepDetector,
     state_dir: PathBuf,
@@ -101,6 +103,7 @@ impl Core {
             policies,
             snapshot,
             snapshot_due: None,
+            published: now,
             steps: StepDetector::new(),
             replies: BTreeMap::new(),
             next_command: 1,
@@ -117,6 +120,7 @@ impl Core {
     }
 
     async fn turn(&mut self) -> End {
+        let mut beats = self.hands.beats().listen();
         loop {
             let now = clock::now();
             let wake = self.next_wake(now.boot);
@@ -133,7 +137,7 @@ impl Core {
                     Some(event) => self.take(event).await,
                     None => return End::Asked,
                 },
-                () = tokio::time::sleep(pause) => self.tick().await,
+                () = beats.pause(pause) => self.tick().await,
             };
             if let Err(end) = turned {
                 return end;
@@ -266,7 +270,8 @@ impl Core {
     async fn input(&mut self, input: Input) -> Result<(), End> {
         let now = clock::now();
         let effects = self.engine.handle(input, now);
-        self.snapshot_due.get_or_insert(now.boot + SNAPSHOT_EVERY);
+        // At once after a quiet time: a second wake-up for the picture alone would be one too many.
+        self.snapshot_due.get_or_insert(now.boot.max(self.published + SNAPSHOT_EVERY));
         self.carry_out(effects).await
     }
 
@@ -295,6 +300,7 @@ impl Core {
 
     fn publish(&mut self) {
         self.snapshot_due = None;
+        self.published = clock::now().boot;
         self.snapshot.send_replace(Arc::new(self.engine.snapshot()));
     }
 }

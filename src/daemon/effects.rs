@@ -21,6 +21,7 @@ use crate::sense::activity::ActivityReader;
 use crate::sense::evidence;
 use crate::sense::probe::ProbeRunner;
 
+use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
 use super::hooks;
@@ -54,6 +55,7 @@ pub(super) struct Hands {
     hooks: watch::Sender<EscalationHooks>,
     evidence_deadline: watch::Sender<Duration>,
     proc: PathBuf,
+    beats: BeatGiver,
 }
 
 impl Hands {
@@ -78,6 +80,7 @@ impl Hands {
             hooks: watch::Sender::new(policy.escalation.clone()),
             evidence_deadline: watch::Sender::new(policy.limits.evidence_deadline),
             proc: PathBuf::from("/proc"),
+            beats: BeatGiver::new(),
         }
     }
 
@@ -94,6 +97,10 @@ impl Hands {
 
     pub(super) const fn manager(&self) -> &Arc<dyn ServiceManager> {
         &self.manager
+    }
+
+    pub(super) const fn beats(&self) -> &BeatGiver {
+        &self.beats
     }
 
     pub(super) fn inbox(&self) -> mpsc::Sender<Event> {

@@ -26,11 +26,13 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
     if let MountsSeenFrom::Agent { why } = reader.seen_from() {
         tracing::warn!(%why, "the mounts of PID 1 can't be read; the agent sees its own, and its sandbox hides some");
     }
+    let mut beats = hands.beats().listen();
     loop {
         let update = reader.read(clock::now().boot).await;
         tell(&hands, update).await;
+        let next = beats.after(ROOM_EVERY);
         tokio::select! {
-            () = tokio::time::sleep(ROOM_EVERY) => {}
+            () = beats.reach(next) => {}
             () = reader.changed() => {}
         }
     }

@@ -1,5 +1,6 @@
 //! The shell around the engine: clocks, signals, tasks, watchdog. Branches on nothing that means something.
 
+mod beats;
 mod cgroups;
 mod clock;
 mod core;

@@ -6,6 +6,8 @@ use sd_notify::NotifyState;
 
 use crate::model::BootTime;
 
+use super::beats::BEAT;
+
 /// Pets are given this many times in the interval that systemd allows.
 const PETS_PER_INTERVAL: u32 = 3;
 
@@ -25,7 +27,8 @@ impl Watchdog {
     /// Feeds it if it is time; when to come again.
     pub(super) fn feed(&mut self, now: BootTime) -> Option<BootTime> {
         let every = self.every?;
-        if now >= self.next {
+        // A beat early rather than a wake-up more.
+        if now + BEAT >= self.next {
             tell(&[NotifyState::Watchdog]);
             self.next = now + every;
         }

@@ -1,16 +1,17 @@
 //! Tasks that bring the senses' news to the engine.
-#![expect(clippy::disallowed_methods, reason = "intervals of polling are kept by the monotonic clock")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::engine::Input;
 use crate::manager::News;
 use crate::model::{ProbeResult, Sample, UnitsUpdate};
+use crate::sense::beat::Beat;
 use crate::sense::host::HostReader;
 
+use super::beats::BEAT;
 use super::clock;
 use super::effects::Hands;
 
@@ -18,24 +19,22 @@ use super::effects::Hands;
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
 /// A reconciliation that failed is tried again after this.
 const RECONCILE_AGAIN: Duration = Duration::from_secs(3);
-/// Numbers of the host; nothing is decided faster than this from them yet.
-const HOST_EVERY: Duration = Duration::from_secs(10);
-
 /// Follows the service manager for ever.
 pub(super) async fn follow_manager(hands: Hands) {
-    let mut next = Instant::now();
+    let mut beats = hands.beats().listen();
+    let mut next = beats.after(Duration::ZERO);
     loop {
         let news = tokio::select! {
             news = hands.manager().news() => Some(news),
-            () = tokio::time::sleep_until(next) => None,
+            () = beats.reach(next) => None,
         };
         match news {
-            None | Some(News::ListAgain) => next = Instant::now() + reconcile(&hands).await,
+            None | Some(News::ListAgain) => next = beats.after(reconcile(&hands).await),
             Some(News::Reloading(reloading)) => {
                 hands.set_reloading(reloading);
                 hands.look_at_host().await;
                 if !reloading {
-                    next = Instant::now() + reconcile(&hands).await;
+                    next = beats.after(reconcile(&hands).await);
                 }
             }
             Some(News::Changed(statuses)) => {
@@ -75,15 +74,26 @@ async fn reconcile(hands: &Hands) -> Duration {
     again
 }
 
-/// Reads the host's numbers at an interval, for ever.
+/// Reads the host's numbers at each beat, for ever. What else is read at intervals hears the beats and goes along: the
+/// agent is awake anyway.
 pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
-    let mut tick = tokio::time::interval(HOST_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beat = match Beat::new(BEAT) {
+        Ok(beat) => beat,
+        Err(error) => return tracing::error!(%error, "there is no timer to read the host by"),
+    };
     loop {
-        tick.tick().await;
-        let mut sample = Sample::empty(clock::now());
-        sample.host = Some(reader.read());
-        hands.tell(Input::Sample(sample)).await;
+        reader.pass(clock::pass_time());
+        if reader.is_due() {
+            let mut sample = Sample::empty(clock::now());
+            let (vitals, numbers) = reader.tell();
+            sample.host = Some(vitals);
+            sample.numbers = Some(Arc::new(numbers));
+            hands.tell(Input::Sample(sample)).await;
+        }
+        hands.beats().give();
+        if let Err(error) = beat.next().await {
+            return tracing::error!(%error, "the timer that the host is read by is gone");
+        }
     }
 }
 

@@ -16,11 +16,45 @@ pub enum Absence {
     NotObserved,
     /// A rate or a window has too little history to be said.
     TooEarly,
+    /// Counting was interrupted since the reading before: there is no rate over the break.
+    Interrupted(Interruption),
+}
+
+/// What makes two readings of a counter no measure of what happened between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interruption {
+    /// A counter went back, or further than time allows: it wrapped, was reset, or is another one's.
+    CounterReset,
+    /// The machine slept.
+    Slept,
+    /// Too little time passed for the counter's own steps.
+    TooShort,
+    /// So much time passed that a rate over it would say nothing of now.
+    TooLong,
+    /// Processors went on or off line.
+    ProcessorsChanged,
+    /// Another device has taken the name.
+    Replaced,
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CounterReset => "the counter started over",
+            Self::Slept => "the machine slept",
+            Self::TooShort => "too little time has passed",
+            Self::TooLong => "nobody looked for too long",
+            Self::ProcessorsChanged => "processors went on or off line",
+            Self::Replaced => "the device was replaced",
+        })
+    }
 }
 
 impl fmt::Display for Absence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Interrupted(why) => return write!(f, "no rate yet: {why}"),
             Self::Unsupported => "not offered by this host",
             Self::NotApplicable => "not applicable",
             Self::NotObserved => "not observed",

@@ -1,10 +1,12 @@
 //! Everything read in one pass. A pass may be partial: what it does not speak of is unchanged, not gone.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FilesystemStatus, HostActivity, HostNews, HostVitals, JobEvent, KernelLogUpdate, ProbeResult,
-    ProcessCounts, Reading, Timestamp, UnitName, UnitStatus,
+    FilesystemStatus, HostActivity, HostNews, HostNumbers, HostVitals, JobEvent, KernelLogUpdate,
+    ProbeResult, ProcessCounts, Reading, Timestamp, UnitName, UnitStatus,
 };
 
 /// News of the units.
@@ -41,6 +43,8 @@ pub struct Sample {
     pub units: Option<UnitsUpdate>,
     pub host: Option<HostVitals>,
     pub host_news: Vec<HostNews>,
+    /// Shared: they go from here into every picture of the engine, and may be long.
+    pub numbers: Option<Arc<HostNumbers>>,
     pub filesystems: Option<FilesystemsUpdate>,
     pub kernel: Option<KernelLogUpdate>,
     /// Of all processes; failed when the table is not whole.
@@ -60,6 +64,7 @@ impl Sample {
             units: None,
             host: None,
             host_news: Vec::new(),
+            numbers: None,
             filesystems: None,
             kernel: None,
             processes: None,

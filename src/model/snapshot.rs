@@ -1,10 +1,12 @@
 //! What the engine shows of itself: the read-only picture that the socket serves.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, FilesystemStatus, HostVitals, Incident, PauseId, PauseScope, Proposal, Reading, Refusal,
-    Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
+    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal,
+    Reading, Refusal, Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
 };
 
 /// A pause in force.
@@ -70,6 +72,8 @@ pub struct Snapshot {
     /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
     #[serde(default)]
     pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
+    #[serde(default = "not_observed")]
+    pub numbers: Reading<Arc<HostNumbers>>,
     #[serde(default)]
     pub filesystems: Vec<FilesystemStatus>,
     /// Why nothing is known of file systems, when nothing is.
@@ -83,4 +87,8 @@ pub struct Snapshot {
     /// Open ones first, then the latest that ended; bounded.
     pub incidents: Vec<Incident>,
     pub counts: Counts,
+}
+
+const fn not_observed() -> Reading<Arc<HostNumbers>> {
+    Reading::Absent(Absence::NotObserved)
 }

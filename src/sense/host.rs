@@ -1,22 +1,42 @@
-//! The numbers of the host in one pass.
+//! The numbers of the host: a pass each second, and a sample now and then that tells the truth about all of them.
 //!
 //! [`HostReader`] keeps a descriptor for each file and rereads it with one `pread`: opening costs more than
 //! reading. A file that is missing, or that the kernel does not support, is `Absent`; any other trouble is `Failed`,
-//! and the file is opened afresh on the next pass.
+//! and the file is opened afresh on the next pass. What is counted becomes a rate in [`rates`] alone.
+//!
+//! Three paces: what can be over within seconds is read each second ([`HostReader::pass`], which asks for no memory
+//! while nothing new appears); what holds its own averages (pressure, load) is read when a sample is told; what hardly
+//! moves each half minute.
 
-use std::os::fd::OwnedFd;
+mod clock_state;
+mod disks;
+mod gather;
+mod interfaces;
+mod inventory;
+mod kept;
+mod pass;
+pub mod rates;
+mod sensors;
+mod slow;
+mod step;
+mod table;
+
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::model::{Absence, BootId, HostVitals, Id128, Reading};
+use crate::model::{BootId, HostNumbers, HostVitals, Id128};
 
 use super::procfs::{count_list, parse_loadavg, parse_meminfo, parse_pressure, parse_uptime, read_bounded};
 
-/// Longest of these files: `/proc/meminfo` has about 1.5 KiB, and grows.
-const VITALS_MAX: usize = 16 * 1024;
+use kept::{Kept, Scratch};
+use pass::Pass;
+pub use rates::PassTime;
+pub use step::{Levels, TELL_EVERY, is_due};
+
+/// A pass comes a moment early or late: the tenth second is the tenth pass.
+const SLACK: Duration = Duration::from_millis(500);
 /// A boot id is 37 bytes.
 const BOOT_ID_MAX: usize = 64;
 
@@ -57,53 +77,6 @@ pub fn boot_id(proc: &Path) -> Result<BootId, BootIdError> {
     }
 }
 
-/// One file, opened once.
-#[derive(Debug)]
-struct Kept {
-    path: PathBuf,
-    open: Option<OwnedFd>,
-}
-
-impl Kept {
-    fn new(path: PathBuf) -> Self {
-        Self { path, open: None }
-    }
-
-    fn read<T>(&mut self, buffer: &mut [u8], parse: impl FnOnce(&[u8]) -> Option<T>) -> Reading<T> {
-        match self.pread(buffer) {
-            Ok(length) => match parse(&buffer[..length]) {
-                Some(value) => Reading::Value(value),
-                None => Reading::Failed(format!("{} has an unknown form", self.path.display())),
-            },
-            // EOPNOTSUPP: PSI is compiled in and switched off (psi=0).
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::OPNOTSUPP) => Reading::Absent(Absence::Unsupported),
-            Err(errno) => Reading::Failed(format!("{}: {errno}", self.path.display())),
-        }
-    }
-
-    /// From the start of the file. On an error the descriptor is given up.
-    fn pread(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        let descriptor = match self.open.take() {
-            Some(open) => open,
-            None => rustix::fs::open(&self.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?,
-        };
-        let mut length = 0;
-        while length < buffer.len() {
-            let offset = length as u64;
-            match rustix::io::retry_on_intr(|| rustix::io::pread(&descriptor, &mut buffer[length..], offset))?
-            {
-                0 => {
-                    self.open = Some(descriptor);
-                    return Ok(length);
-                }
-                read => length += read,
-            }
-        }
-        // Longer than any such file is: not parsed by halves.
-        Err(Errno::FBIG)
-    }
-}
-
 /// Reads the host.
 #[derive(Debug)]
 pub struct HostReader {
@@ -115,7 +88,9 @@ pub struct HostReader {
     memory_pressure: Kept,
     io_pressure: Kept,
     processors: Kept,
-    buffer: Vec<u8>,
+    scratch: Scratch,
+    pass: Pass,
+    told: Levels,
 }
 
 impl HostReader {
@@ -134,7 +109,9 @@ impl HostReader {
             memory_pressure: proc("pressure/memory"),
             io_pressure: proc("pressure/io"),
             processors: Kept::new(roots.sys.join("devices/system/cpu/online")),
-            buffer: vec![0; VITALS_MAX],
+            scratch: Scratch::new(),
+            pass: Pass::new(roots),
+            told: Levels::default(),
         })
     }
 
@@ -144,9 +121,29 @@ impl HostReader {
         self.boot
     }
 
-    /// One pass: a `pread` or two for each file.
+    /// The pass of each second: what is counted is added up until [`Self::tell`].
+    pub fn pass(&mut self, now: PassTime) {
+        self.pass.pass(now);
+    }
+
+    /// Whether a sample is worth telling after the newest pass.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        match self.pass.since_told() {
+            None => true,
+            Some(since) => is_due(&self.told, &self.pass.levels(), since + SLACK),
+        }
+    }
+
+    /// The sample: what the passes added up to since the last one, and the vitals as they are now.
+    pub fn tell(&mut self) -> (HostVitals, HostNumbers) {
+        self.told = self.pass.levels();
+        (self.read(), self.pass.tell())
+    }
+
+    /// The vitals alone: a `pread` for each file.
     pub fn read(&mut self) -> HostVitals {
-        let buffer = &mut self.buffer[..];
+        let buffer = &mut self.scratch;
         HostVitals {
             boot: self.boot,
             uptime: self.uptime.read(buffer, parse_uptime),
@@ -161,92 +158,4 @@ impl HostReader {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    #![expect(clippy::disallowed_methods, reason = "makes fixture trees")]
-
-    use super::*;
-    use std::time::Duration;
-
-    const PRESSURE: &str = "some avg10=0.00 avg60=1.00 avg300=0.00 total=7\n";
-
-    /// A tree with these files below `proc`, and `sys`.
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Roots) {
-        let dir = tempfile::tempdir().unwrap();
-        let roots = Roots { proc: dir.path().join("proc"), sys: dir.path().join("sys") };
-        let boot = ("proc/sys/kernel/random/boot_id", "01234567-89ab-cdef-0123-456789abcdef\n");
-        for (path, text) in files.iter().chain([&boot]) {
-            let path = dir.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        (dir, roots)
-    }
-
-    const GOOD: &[(&str, &str)] = &[
-        ("proc/uptime", "100.50 50.00\n"),
-        ("proc/loadavg", "1.00 2.00 3.00 1/1 1\n"),
-        ("proc/meminfo", "MemTotal: 8 kB\nMemAvailable: 4 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"),
-        ("proc/pressure/cpu", PRESSURE),
-        ("proc/pressure/memory", PRESSURE),
-        ("proc/pressure/io", PRESSURE),
-        ("sys/devices/system/cpu/online", "0-1\n"),
-    ];
-
-    #[test]
-    fn a_good_tree() {
-        let (dir, roots) = tree(GOOD);
-        let mut reader = HostReader::new(&roots).unwrap();
-        let vitals = reader.read();
-        assert_eq!(vitals.boot.to_string(), "0123456789abcdef0123456789abcdef");
-        assert_eq!(vitals.uptime, Reading::Value(Duration::from_millis(100_500)));
-        assert_eq!(vitals.processors, Reading::Value(2));
-        assert!(vitals.memory.value().is_some() && vitals.io_pressure.value().is_some());
-        // The descriptor is kept, the content is read anew.
-        std::fs::write(dir.path().join("proc/uptime"), "9.00 1\n").unwrap();
-        assert_eq!(reader.read().uptime, Reading::Value(Duration::from_secs(9)));
-    }
-
-    #[test]
-    fn what_is_missing_is_absent_until_it_comes() {
-        let (dir, roots) = tree(&[]);
-        let mut reader = HostReader::new(&roots).unwrap();
-        let vitals = reader.read();
-        assert_eq!(vitals.cpu_pressure, Reading::Absent(Absence::Unsupported));
-        assert_eq!(vitals.uptime, Reading::Absent(Absence::Unsupported));
-        std::fs::write(dir.path().join("proc/uptime"), "9.00 1\n").unwrap();
-        assert!(reader.read().uptime.value().is_some());
-    }
-
-    #[test]
-    fn garbage_and_trouble_are_failed() {
-        let files: Vec<_> = GOOD.iter().map(|(path, _)| (*path, "\u{0}garbage")).collect();
-        let (dir, roots) = tree(&files);
-        std::fs::remove_file(dir.path().join("proc/meminfo")).unwrap();
-        std::fs::create_dir(dir.path().join("proc/meminfo")).unwrap();
-        std::fs::write(dir.path().join("proc/loadavg"), "1 1 1 ".repeat(VITALS_MAX)).unwrap();
-        let vitals = HostReader::new(&roots).unwrap().read();
-        let why = [
-            vitals.uptime.why_not(),
-            vitals.load.why_not(),
-            vitals.memory.why_not(),
-            vitals.cpu_pressure.why_not(),
-            vitals.processors.why_not(),
-        ];
-        assert!(why.iter().all(|why| why.as_ref().unwrap().contains("could not be read")), "{why:?}");
-    }
-
-    #[test]
-    fn without_a_boot_id_there_is_no_reader() {
-        let (dir, roots) = tree(GOOD);
-        std::fs::write(dir.path().join("proc/sys/kernel/random/boot_id"), "xyz").unwrap();
-        assert!(HostReader::new(&roots).is_err());
-    }
-
-    #[test]
-    fn this_very_host() {
-        let vitals = HostReader::new(&Roots::default()).unwrap().read();
-        assert!(vitals.memory.value().unwrap().total.0 > 0);
-        assert!(*vitals.processors.value().unwrap() > 0);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! there is none.
 
 pub mod activity;
+pub mod beat;
 pub mod cgroup;
 pub mod child;
 mod device;

@@ -21,7 +21,7 @@ use super::processes::{NoProcess, ProcessSource};
 use super::records::RecordSource;
 use super::request::{ENDPOINTS, ProcessQuery, RecordsQuery, Request, Which};
 use super::view::{
-    AgentInfo, Done, Filesystems, IncidentDetail, IncidentSummary, Incidents, ProcessLook, Processes,
+    AgentInfo, Done, Filesystems, Host, IncidentDetail, IncidentSummary, Incidents, ProcessLook, Processes,
     Reloaded, Status, Units, is_open,
 };
 
@@ -112,6 +112,7 @@ impl Answerer {
             Request::Status => self.render(move || json(Status::of(&snapshot, &agent, now))).await,
             Request::Units => self.render(move || json(Units::of(&snapshot, now))).await,
             Request::Filesystems => self.render(move || json(Filesystems::of(&snapshot, now))).await,
+            Request::Host => self.render(move || json(Host::of(&snapshot, now))).await,
             Request::Processes(query) => {
                 let look =
                     move |processes: &dyn ProcessSource| json(Processes { now, list: processes.list(query) });

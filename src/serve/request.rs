@@ -79,6 +79,7 @@ pub enum Request {
     Processes(ProcessesQuery),
     Process(ProcessQuery),
     Cgroups(CgroupsQuery),
+    Host,
     Incidents(Which),
     Incident(IncidentId),
     Records(RecordsQuery),
@@ -100,6 +101,7 @@ impl Request {
             | Self::Processes(_)
             | Self::Process(_)
             | Self::Cgroups(_)
+            | Self::Host
             | Self::Incidents(_)
             | Self::Incident(_)
             | Self::Records(_)
@@ -122,7 +124,7 @@ pub struct Parts<'a> {
 }
 
 /// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 18] = [
+pub const ENDPOINTS: [(&str, &str, &str); 19] = [
     ("GET", "/v1", "this list"),
     ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
     ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
@@ -134,6 +136,7 @@ pub const ENDPOINTS: [(&str, &str, &str); 18] = [
         "/v1/cgroups?sort=cpu|memory|io|pressure&limit=N",
         "control groups, the greediest first: who makes the host slow",
     ),
+    ("GET", "/v1/host", "the host: load, memory, disks, network, limits, what it is made of"),
     ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
     ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
     ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
@@ -164,6 +167,7 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
         ["v1", "processes"] => processes(&read(parts, &["sort", "limit"])?).map(Request::Processes),
         ["v1", "processes", pid] => process(pid, &read(parts, &["pss"])?).map(Request::Process),
         ["v1", "cgroups"] => cgroups(&read(parts, &["sort", "limit"])?).map(Request::Cgroups),
+        ["v1", "host"] => read(parts, &[]).map(|_| Request::Host),
         ["v1", "policy"] => read(parts, &[]).map(|_| Request::Policy),
         ["metrics"] => read(parts, &[]).map(|_| Request::Metrics),
         ["v1", "incidents"] => incidents(&read(parts, &["state"])?).map(Request::Incidents),

@@ -1,6 +1,7 @@
 //! Fixed snapshots and records, for the tests of the socket and of the CLI.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod host;
 mod processes;
 mod server;
 
@@ -10,6 +11,7 @@ use crate::model::*;
 
 use super::AgentInfo;
 
+pub(crate) use host::{busy_host, hidden_host};
 pub(crate) use processes::processes;
 pub(crate) use server::TestServer;
 
@@ -54,6 +56,7 @@ pub(crate) fn healthy() -> Snapshot {
         operator_stopped: vec![],
         host: Reading::Failed("/proc/loadavg: permission denied".into()),
         stall_watches: vec![],
+        numbers: Reading::Absent(Absence::NotObserved),
         filesystems: filesystems(),
         filesystems_lost: None,
         held: None,

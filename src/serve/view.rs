@@ -1,11 +1,13 @@
 //! The JSON of the answers. The CLI reads the same types.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ConditionView, Counts, FilesystemStatus, HostVitals, Incident, IncidentId, IncidentState, Mode, Pause,
-    ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource, RuleName, Seq,
-    Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitView,
+    ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId, IncidentState,
+    Mode, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource,
+    RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitView,
 };
 
 /// The agent that answers.
@@ -63,6 +65,15 @@ pub struct Filesystems {
     /// Why nothing is known of them, when nothing is.
     pub filesystems_lost: Option<String>,
     pub filesystems: Vec<FilesystemStatus>,
+}
+
+/// `GET /v1/host`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    pub now: Timestamp,
+    pub at: Timestamp,
+    pub vitals: Reading<HostVitals>,
+    pub numbers: Reading<Arc<HostNumbers>>,
 }
 
 /// `GET /v1/processes`
@@ -211,6 +222,14 @@ impl Status {
             host: snapshot.host.clone(),
             stall_watches: snapshot.stall_watches.clone(),
         }
+    }
+}
+
+impl Host {
+    /// Of a snapshot.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
+        Self { now, at: snapshot.at, vitals: snapshot.host.clone(), numbers: snapshot.numbers.clone() }
     }
 }
 

@@ -5,18 +5,20 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::path::Path;
+use std::time::Duration;
 
 use prunella::sense::Malformed;
 use prunella::sense::cgroup::{
     CpuMax, CpuStat, GroupCounts, GroupEvents, GroupKind, GroupPath, MemoryEvents, MemoryStat, PidsEvents,
     io_stat, limit,
 };
+use prunella::sense::host::{HostReader, PassTime, Roots};
 use prunella::sense::kmsg::{Meaning, Record};
 use prunella::sense::procfs::{
     Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, MemoryRollup, PressureLines,
     ProcessIo, ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters,
-    VmStat, cpus, disks, interfaces, memberships, mounts, parse_loadavg, parse_meminfo, parse_uptime, single,
-    swaps, wait_channel,
+    VmStat, cpus, disks, interfaces, memberships, mounts, online_cpus, parse_loadavg, parse_meminfo,
+    parse_uptime, single, swaps, wait_channel,
 };
 
 struct Counting;
@@ -61,6 +63,7 @@ fn parse_all(bytes: &[u8]) {
     drain(memberships(bytes));
     drain(io_stat(bytes));
     let _host = black_box((HostStat::parse(bytes), MemInfo::parse(bytes), VmStat::parse(bytes)));
+    let _online = black_box(online_cpus(bytes));
     let _load = black_box((parse_loadavg(bytes), parse_uptime(bytes), TaskCounts::parse(bytes)));
     let _memory = black_box((parse_meminfo(bytes), PressureLines::parse(bytes), TcpCounters::parse(bytes)));
     let _net = black_box((Sockets::parse(bytes), Sockets6::parse(bytes), FileHandles::parse(bytes)));
@@ -103,5 +106,43 @@ fn no_parser_allocates() {
         parse_all(bytes);
         parse_all(&bytes[..bytes.len() * 2 / 3]);
         assert_eq!(COUNT.get(), before, "{}", path.display());
+    }
+}
+
+/// The files of a kernel, and the boot id that the trees leave out.
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copied(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Two minutes of passes, those of the slow files among them.
+#[test]
+fn no_pass_of_the_host_allocates() {
+    for tree in ["6.1-debian12-x86_64", "4.18-rhel8-x86_64", "6.12-debian13-s390x"] {
+        let folder = tempfile::tempdir().unwrap();
+        let proc = folder.path().join("proc");
+        copied(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels").join(tree).join("proc"), &proc);
+        std::fs::create_dir_all(proc.join("sys/kernel/random")).unwrap();
+        std::fs::write(proc.join("sys/kernel/random/boot_id"), "01234567-89ab-cdef-0123-456789abcdef\n")
+            .unwrap();
+        let mut reader = HostReader::new(&Roots { proc, sys: folder.path().join("sys") }).unwrap();
+        let mut pass = |second: u64| {
+            let time = Duration::from_secs(second);
+            reader.pass(PassTime { boot: time, awake: time });
+            black_box(reader.is_due());
+        };
+        // What is there is found at first.
+        pass(1);
+        let before = COUNT.get();
+        (2..=120).for_each(pass);
+        assert_eq!(COUNT.get(), before, "{tree}");
     }
 }

@@ -21,8 +21,8 @@ use prunella::sense::kmsg::{Meaning, Record};
 use prunella::sense::procfs::{
     Executable, FileHandles, HostStat, MemInfo, Memberships, MemoryPages, PressureLines, ProcessIo,
     ProcessLimits, Schedule, Sockets, Sockets6, StatRow, StatusRow, TaskCounts, TcpCounters, VmStat, cpus,
-    disks, interfaces, mounts, parse_loadavg, parse_meminfo, parse_pressure, parse_stat, parse_uptime,
-    single, swaps, wait_channel,
+    disks, interfaces, mounts, online_cpus, parse_loadavg, parse_meminfo, parse_pressure, parse_stat,
+    parse_uptime, single, swaps, wait_channel,
 };
 
 /// A tree and what was read from it so far.
@@ -99,7 +99,11 @@ fn readable(debug: &str) -> String {
 }
 
 fn host(tree: &mut Tree) {
-    tree.file("proc/stat", |bytes| one(&HostStat::parse(bytes)) + &rows(cpus(bytes)));
+    tree.file("proc/stat", |bytes| {
+        let online = online_cpus(bytes).unwrap();
+        assert_eq!(usize::try_from(online.count).unwrap(), cpus(bytes).count());
+        one(&HostStat::parse(bytes)) + &rows(cpus(bytes))
+    });
     tree.file("proc/meminfo", |bytes| {
         let vital = parse_meminfo(bytes).unwrap();
         let all = MemInfo::parse(bytes).unwrap();

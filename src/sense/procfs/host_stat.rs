@@ -93,6 +93,35 @@ impl HostStat {
     }
 }
 
+/// Which processors are on line, as far as telling two readings apart needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnlineCpus {
+    pub count: u32,
+    /// Changes with the set of their numbers.
+    mark: u64,
+}
+
+/// The processors that are on-line, without their times.
+///
+/// # Errors
+/// When one of their rows has no number or does not end.
+pub fn online_cpus(bytes: &[u8]) -> Result<OnlineCpus, Malformed> {
+    let mut found = OnlineCpus::default();
+    for line in lines(WHAT, bytes) {
+        let line = line?;
+        let Some(rest) = line.text.strip_prefix(b"cpu") else { break };
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            let number = fields(rest).number().ok_or_else(|| malformed(line))?;
+            found.count = found.count.saturating_add(1);
+            found.mark = found.mark.wrapping_mul(MARK_STEP).wrapping_add(number).wrapping_add(1);
+        }
+    }
+    Ok(found)
+}
+
+/// Odd, so that no number is lost in the mark.
+const MARK_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The processors that are on-line, by number: one that is missing is off-line.
 pub fn cpus(bytes: &[u8]) -> impl Iterator<Item = Result<CpuRow, Malformed>> {
     lines(WHAT, bytes).take_while(|line| line.is_ok_and(is_cpu)).filter_map(|line| {
