@@ -68,6 +68,7 @@ struct pass {
 	u32 processes; // seen; more than records: the array was too short
 	u32 threads; // walked beyond the main ones
 	u32 cut; // 1: tasks_max was reached, and what came behind is not known
+	struct record form[]; // none here: so that the object tells of the records as well
 };
 
 // ---- What is read.
@@ -145,7 +146,7 @@ struct mm_rss_stat {
 	atomic64_t count[4];
 };
 
-// Until 6.1.
+// Until 6.1; `table` needs a kernel that is newer.
 struct mm_struct___before_6_2 {
 	struct mm_rss_stat rss_stat;
 };
@@ -250,9 +251,6 @@ static ALWAYS_INLINE u32 ends_seen(const struct signal_struct *signal)
 // What only the process as a whole and its main thread have.
 static ALWAYS_INLINE void about(struct record *it, struct task_struct *task)
 {
-	struct mm_struct *mm = task->mm;
-	s64 resident = 0;
-
 	it->pid = task->tgid;
 	it->parent = task->real_parent->tgid;
 	it->start_ns = task->start_boottime;
@@ -263,20 +261,20 @@ static ALWAYS_INLINE void about(struct record *it, struct task_struct *task)
 	it->cgroup = 0;
 	if (has() & HAS_CGROUP)
 		it->cgroup = task->cgroups->dfl_cgrp->kn->id;
-	// A kernel thread may wear the memory of a process for a while.
-	if (mm && !(it->flags & PF_KTHREAD)) {
-		struct mm_struct___before_6_2 *old = (void *)mm;
-
-		if (exists(old->rss_stat.count))
-			resident = old->rss_stat.count[MM_FILE].counter + old->rss_stat.count[MM_ANON].counter +
-				   old->rss_stat.count[MM_SHMEM].counter;
-		else
-			resident = mm->rss_stat[MM_FILE].count + mm->rss_stat[MM_ANON].count +
-				   mm->rss_stat[MM_SHMEM].count;
-	}
-	it->resident_pages = resident;
+	it->resident_pages = 0;
 	it->comm[0] = *(u64 *)&task->comm[0];
 	it->comm[1] = *(u64 *)&task->comm[8];
+}
+
+// A kernel thread may wear the memory of a process for a while.
+static ALWAYS_INLINE struct mm_struct *memory(struct task_struct *task)
+{
+	return task->flags & PF_KTHREAD ? 0 : task->mm;
+}
+
+static ALWAYS_INLINE s64 resident(struct mm_struct *mm)
+{
+	return mm->rss_stat[MM_FILE].count + mm->rss_stat[MM_ANON].count + mm->rss_stat[MM_SHMEM].count;
 }
 
 // Of threads that ended.
@@ -332,6 +330,7 @@ SECTION("syscall") int table(struct pass *pass)
 	while ((task = iter_next(&all))) {
 		struct signal_struct *signal = task->signal;
 		struct task_struct *held;
+		struct mm_struct *mm;
 		struct record *it;
 		u32 key = written;
 
@@ -348,6 +347,9 @@ SECTION("syscall") int table(struct pass *pass)
 			continue;
 		written++;
 		about(it, task);
+		mm = memory(task);
+		if (mm)
+			it->resident_pages = resident(mm);
 		it->marks = 0;
 		// Read before the sums: one thread now means that the others are in them.
 		it->threads = signal->nr_threads;
@@ -384,7 +386,25 @@ SECTION("syscall") int table(struct pass *pass)
 	return 0;
 }
 
-// The list of threads, by loads that check each pointer: the kernel lends its own way of walking it only later.
+// A load that checks its pointer, for what the verifier of older kernels does not follow.
+static ALWAYS_INLINE u64 load(u64 from)
+{
+	u64 value = 0;
+
+	probe_read_kernel(&value, sizeof(value), (void *)from);
+	return value;
+}
+
+static ALWAYS_INLINE s64 resident_before_6_2(struct mm_struct *mm)
+{
+	struct mm_struct___before_6_2 *old = 0;
+	u64 at = (u64)mm;
+
+	return load(at + byte_offset(old->rss_stat.count[MM_FILE])) + load(at + byte_offset(old->rss_stat.count[MM_ANON])) +
+	       load(at + byte_offset(old->rss_stat.count[MM_SHMEM]));
+}
+
+// The list of threads. The kernel lends its own way of walking it only later.
 static ALWAYS_INLINE u32 follow_threads(struct record *it, struct signal_struct *signal)
 {
 	struct task_struct *task = 0;
@@ -395,11 +415,10 @@ static ALWAYS_INLINE u32 follow_threads(struct record *it, struct signal_struct 
 	add_ended(it, signal);
 	for (u32 i = 0; i < LINE_THREADS_MAX; i++) {
 		u64 thread = node - node_at;
-		u64 value;
 
 		if (!node || node == head)
 			return 1;
-#define LOAD(field) (value = 0, probe_read_kernel(&value, sizeof(value), (void *)(thread + byte_offset(task->field))), value)
+#define LOAD(field) load(thread + byte_offset(task->field))
 		it->cpu_ns += LOAD(se.sum_exec_runtime);
 		it->minor_faults += LOAD(min_flt);
 		it->major_faults += LOAD(maj_flt);
@@ -417,6 +436,7 @@ SECTION("iter/task") int lines(struct bpf_iter__task *at)
 {
 	struct task_struct *task = at->task;
 	struct signal_struct *signal;
+	struct mm_struct *mm;
 	struct record it = {};
 
 	// The call behind the last task.
@@ -426,6 +446,13 @@ SECTION("iter/task") int lines(struct bpf_iter__task *at)
 		return 0;
 	signal = task->signal;
 	about(&it, task);
+	mm = memory(task);
+	if (mm) {
+		if (exists(((struct mm_struct___before_6_2 *)0)->rss_stat.count))
+			it.resident_pages = resident_before_6_2(mm);
+		else
+			it.resident_pages = resident(mm);
+	}
 	it.threads = signal->nr_threads;
 	if (it.threads <= 1) {
 		add_ended(&it, signal);

@@ -8,13 +8,13 @@ use rustix::io::Errno;
 use super::load::Loader;
 use super::record::{RECORD_BYTES, Record};
 use super::refusal::Refusal;
-use super::{PassError, Told, sys, torn};
+use super::{PassError, Told, sys};
 use crate::sense::process::ProcessRow;
 
 /// What the kernel gathers before it hands out (`bpf_seq_read`: eight pages); more room would stay empty.
 const READ_BYTES: usize = 32 * 1024;
 
-/// Processes that are told. One that is over it is counted.
+/// Processes that are told. Those over it are counted.
 const ROWS_MAX: usize = 65_536;
 
 /// Reads without an answer that are tried again: the kernel looks at a million tasks before it gives up one.
@@ -51,7 +51,10 @@ impl LinesProgram {
                     let filled = kept + length;
                     let (records, rest) = self.buffer[..filled].as_chunks::<RECORD_BYTES>();
                     for record in records {
-                        take(Record(*record), &mut told, rows);
+                        told.processes += 1;
+                        if rows.len() < ROWS_MAX {
+                            told.take(Record(*record), HAS_ALL, rows);
+                        }
                     }
                     kept = rest.len();
                     self.buffer.copy_within(filled - kept..filled, 0);
@@ -60,20 +63,5 @@ impl LinesProgram {
                 Err(error) => return Err(PassError::Run(error.into())),
             }
         }
-    }
-}
-
-fn take(record: Record, told: &mut Told, rows: &mut Vec<ProcessRow>) {
-    told.processes += 1;
-    if rows.len() >= ROWS_MAX {
-        return;
-    }
-    told.told += 1;
-    let row = record.row(HAS_ALL);
-    if record.is_torn() {
-        told.mended += 1;
-        rows.extend(torn::mend(row));
-    } else {
-        rows.push(row);
     }
 }

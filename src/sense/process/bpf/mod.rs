@@ -17,11 +17,11 @@ mod load;
 mod object;
 mod record;
 mod refusal;
+mod single;
 mod sys;
 mod table;
 #[cfg(test)]
 mod tests;
-mod torn;
 mod window;
 
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -29,10 +29,16 @@ use thiserror::Error;
 
 use lines::LinesProgram;
 use load::Loader;
+use record::Record;
 use table::TableProgram;
 
 use super::ProcessRow;
 pub use refusal::Refusal;
+
+/// The probed table has room for so many processes at the least: 0.9 MB of the kernel's memory, none of the agent's.
+const ROOM_MIN: usize = 8_192;
+/// And at the most: 7.3 MB. A host with more has a fault that the number alone tells.
+const ROOM_MAX: usize = 65_536;
 
 /// Which program reads the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +67,23 @@ pub struct Told {
     pub told: u32,
     /// Threads that were walked for their sums; [`BpfWay::Lines`] does not count them.
     pub threads: u32,
-    /// Processes whose threads ended while they were summed up: read from `/proc/PID/stat` instead.
+    /// Of these, read from `/proc/PID/stat` instead, without their [`super::Extra`]: those whose threads ended while
+    /// they were summed up, and process 1 where the kernel keeps it from BPF.
     pub mended: u32,
+}
+
+impl Told {
+    fn take(&mut self, record: Record, has: u32, rows: &mut Vec<ProcessRow>) {
+        self.told += 1;
+        let row = record.row(has);
+        if record.is_torn() {
+            self.mended += 1;
+            // One that is gone by now, or another, is in the table or not as it likes.
+            rows.extend(single::read(row.pid).filter(|read| read.start == row.start));
+        } else {
+            rows.push(row);
+        }
+    }
 }
 
 /// Why a pass gave no table. What is in the rows then means nothing.
@@ -89,6 +110,22 @@ enum Loaded {
 }
 
 impl BpfTable {
+    /// Loads the program of this way, whether or not there is a better one. `room` is for how many processes the
+    /// table has room; [`BpfWay::Lines`] needs none. For what an agent wants, see [`probe`].
+    ///
+    /// # Errors
+    /// Why this way can't be taken here.
+    pub fn load(way: BpfWay, room: usize) -> Result<Self, Refusal> {
+        Self::by(&Loader::new()?, way, room)
+    }
+
+    fn by(loader: &Loader, way: BpfWay, room: usize) -> Result<Self, Refusal> {
+        Ok(Self(match way {
+            BpfWay::Table => Loaded::Table(TableProgram::load(loader, room)?),
+            BpfWay::Lines => Loaded::Lines(LinesProgram::load(loader)?),
+        }))
+    }
+
     /// Which way it is.
     #[must_use]
     pub const fn way(&self) -> BpfWay {
@@ -105,10 +142,18 @@ impl BpfTable {
     /// When the kernel refuses, or there are too many threads to walk. The next pass may work again.
     pub fn read(&mut self, rows: &mut Vec<ProcessRow>) -> Result<Told, PassError> {
         rows.clear();
-        match &mut self.0 {
-            Loaded::Table(table) => table.read(rows),
-            Loaded::Lines(lines) => lines.read(rows),
+        let mut told = match &mut self.0 {
+            Loaded::Table(table) => table.read(rows)?,
+            Loaded::Lines(lines) => lines.read(rows)?,
+        };
+        // It is always there. Kernels have been seen that hide it from BPF, and nothing else.
+        if told.told == told.processes && !rows.iter().any(|row| row.pid == 1) {
+            rows.extend(single::read(1));
+            told.processes += 1;
+            told.told += 1;
+            told.mended += 1;
         }
+        Ok(told)
     }
 }
 
@@ -122,7 +167,7 @@ pub struct Probe {
 }
 
 /// Tries the ways, the cheapest first; each must give a pass with this process in it. `processes` is about how many
-/// there are, which sizes the table.
+/// there are: the table has room for twice as many.
 ///
 /// To be called once, by the thread that starts the agent and before it makes others, and followed by
 /// [`give_up_capabilities`]. Blocks for some 30 ms. Its result is a way to read the table as procfs is: [`Told`] with
@@ -139,7 +184,7 @@ pub fn probe(processes: usize) -> Probe {
         }
     };
     for way in [BpfWay::Table, BpfWay::Lines] {
-        match load(&loader, way, processes) {
+        match tried(&loader, way, processes) {
             Ok(table) => return Probe { chosen: Some(table), refused },
             Err(refusal) => refused.push((way, refusal)),
         }
@@ -147,11 +192,10 @@ pub fn probe(processes: usize) -> Probe {
     Probe { chosen: None, refused }
 }
 
-fn load(loader: &Loader, way: BpfWay, processes: usize) -> Result<BpfTable, Refusal> {
-    let mut table = BpfTable(match way {
-        BpfWay::Table => Loaded::Table(TableProgram::load(loader, processes)?),
-        BpfWay::Lines => Loaded::Lines(LinesProgram::load(loader)?),
-    });
+/// Loads one and has a look at what it gives.
+fn tried(loader: &Loader, way: BpfWay, processes: usize) -> Result<BpfTable, Refusal> {
+    let room = processes.saturating_mul(2).next_power_of_two().clamp(ROOM_MIN, ROOM_MAX);
+    let mut table = BpfTable::by(loader, way, room)?;
     let mut rows = Vec::with_capacity(processes);
     table.read(&mut rows)?;
     let this = rustix::process::getpid().as_raw_pid();

@@ -6,13 +6,8 @@ use super::load::Loader;
 use super::record::RECORD_BYTES;
 use super::refusal::Refusal;
 use super::window::Window;
-use super::{PassError, Told, sys, torn};
+use super::{PassError, Told, sys};
 use crate::sense::process::ProcessRow;
-
-/// Room for so many processes at the least: 0.9 MB of the kernel's memory.
-const ROOM_MIN: usize = 8_192;
-/// And at the most: 7.3 MB. A host with more has a fault that the number alone tells.
-const ROOM_MAX: usize = 65_536;
 
 /// Processes and threads that one run walks: a tenth of a second of a processor that does nothing else meanwhile, where
 /// the kernel can't be preempted.
@@ -36,12 +31,8 @@ pub(super) struct TableProgram {
 }
 
 impl TableProgram {
-    /// With room for twice as many processes as there are now.
-    pub(super) fn load(loader: &Loader, processes: usize) -> Result<Self, Refusal> {
-        Self::with_room(loader, processes.saturating_mul(2).next_power_of_two().clamp(ROOM_MIN, ROOM_MAX))
-    }
-
-    pub(super) fn with_room(loader: &Loader, room: usize) -> Result<Self, Refusal> {
+    /// With room for so many processes.
+    pub(super) fn load(loader: &Loader, room: usize) -> Result<Self, Refusal> {
         let sizes = u32::try_from(room).ok().zip(u32::try_from(RECORD_BYTES).ok());
         let (entries, size) = sizes.ok_or(Refusal::Object("the array would be too large"))?;
         let array = sys::create_array(entries, size)
@@ -62,16 +53,10 @@ impl TableProgram {
         }
         let count = usize::try_from(pass[RECORDS_AT]).unwrap_or(usize::MAX).min(self.window.capacity());
         let records = self.window.records(count).map_err(|error| PassError::Map(error.into()))?;
-        let mut mended = 0;
+        let mut told = Told { processes: pass[PROCESSES_AT], threads: pass[THREADS_AT], ..Told::default() };
         for record in records {
-            let row = record.row(pass[HAS_AT]);
-            if record.is_torn() {
-                mended += 1;
-                rows.extend(torn::mend(row));
-            } else {
-                rows.push(row);
-            }
+            told.take(record, pass[HAS_AT], rows);
         }
-        Ok(Told { processes: pass[PROCESSES_AT], told: pass[RECORDS_AT], threads: pass[THREADS_AT], mended })
+        Ok(told)
     }
 }
