@@ -116,7 +116,11 @@ fn measure(count: usize, rounds: usize) -> Result<(), Box<dyn std::error::Error>
             time.as_secs_f64() / floor.as_secs_f64()
         );
     }
-    println!("own memory (PSS): {before} kB, loaded {loaded} kB, after passes with {} rows {} kB", rows.len(), own_memory()?);
+    println!(
+        "own memory (PSS): {before} kB, loaded {loaded} kB, after passes with {} rows {} kB",
+        rows.len(),
+        own_memory()?
+    );
     Ok(())
 }
 

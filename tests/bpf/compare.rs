@@ -63,7 +63,7 @@ fn differences(early: &Seen, row: &ProcessRow, late: &Seen) -> Vec<&'static str>
     fn same<T: PartialEq>(early: &T, row: &T, late: &T) -> bool {
         early == row || late == row || early != late
     }
-    fn between<T: PartialOrd>(early: T, row: T, late: T) -> bool {
+    fn between<T: PartialOrd + Copy>(early: T, row: T, late: T) -> bool {
         early <= row && row <= late
     }
     must("start", row.start == early.start);

@@ -45,7 +45,8 @@ fn one(pid: i32, unified: Option<&Path>) -> Option<Seen> {
     let times = |ticks: Ticks| tick * u32::try_from(ticks.0).expect("less than a year");
     let io = file("io").and_then(|bytes| ProcessIo::parse(&bytes).ok());
     let status = String::from_utf8_lossy(&file("status")?).into_owned();
-    let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok());
+    let user =
+        status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok());
     Some(Seen {
         start: row.start,
         parent: row.parent,

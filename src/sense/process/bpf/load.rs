@@ -50,10 +50,8 @@ impl Loader {
 
     /// The program that fills `array`.
     pub(super) fn table(&self, array: &OwnedFd) -> Result<OwnedFd, Refusal> {
-        let numbers = KERNEL_FUNCTIONS
-            .iter()
-            .map(|function| self.function(function))
-            .collect::<Result<Vec<_>, _>>()?;
+        let numbers =
+            KERNEL_FUNCTIONS.iter().map(|function| self.function(function)).collect::<Result<Vec<_>, _>>()?;
         let map = array.as_raw_fd().unsigned_abs();
         let program = self.object.program("syscall", &numbers, Some(map)).map_err(Refusal::Object)?;
         self.load(Kind::Syscall, &program)

@@ -133,10 +133,7 @@ fn call<A: Argument>(command: libc::c_int, argument: &mut A) -> Result<libc::c_i
     // their lengths beside them; what the kernel writes to is borrowed for writing.
     let answer =
         unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(argument), size_of::<A>()) };
-    libc::c_int::try_from(answer)
-        .ok()
-        .filter(|answer| *answer >= 0)
-        .ok_or_else(Error::last_os_error)
+    libc::c_int::try_from(answer).ok().filter(|answer| *answer >= 0).ok_or_else(Error::last_os_error)
 }
 
 /// For the commands that answer with a new descriptor.
