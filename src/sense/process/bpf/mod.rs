@@ -170,7 +170,7 @@ pub struct Probe {
 /// there are: the table has room for twice as many.
 ///
 /// To be called once, by the thread that starts the agent and before it makes others, and followed by
-/// [`give_up_capabilities`]. Blocks for some 30 ms. Its result is a way to read the table as procfs is: [`Told`] with
+/// [`give_up_capabilities`]. Blocks while the kernel verifies the program: 0.2 s in a debug build. Its result is a way to read the table as procfs is: [`Told`] with
 /// `told < processes` is a table that is cut, a [`PassError`] a pass that failed. `refused` is for `prunella doctor`.
 #[must_use]
 pub fn probe(processes: usize) -> Probe {
