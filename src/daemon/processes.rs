@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use crate::engine::Input;
 use crate::model::{ProcessCounts, ProcessDetail, ProcessList, ProcessSort, Reading, Sample};
-use crate::sense::process::{LookError, ProcessWatch, Processes, pace};
+use crate::sense::process::{Choice, LookError, ProcessWatch, Processes, bpf, choose, pace};
 use crate::serve::{NoProcess, ProcessQuery, ProcessSource, ProcessesQuery};
 
 use super::clock;
@@ -42,15 +43,35 @@ pub(super) struct ProcessBoard {
 #[derive(Debug)]
 pub(super) struct ProcessSense {
     watch: ProcessWatch,
+    choice: JoinHandle<Choice>,
     asked: Receiver<Ask>,
 }
 
+/// Looks for the cheapest way to read the table, on a thread of its own. That thread alone keeps the capabilities that
+/// it takes to load a BPF program, and only until it has: this one, and all that it makes from now on, has given them
+/// up when this returns.
+///
+/// # Errors
+/// When there is no thread to be had, or the kernel does not take the capabilities back.
+pub(super) fn choose_way(proc: &Path) -> std::io::Result<JoinHandle<Choice>> {
+    let proc = proc.to_owned();
+    let chosen = std::thread::Builder::new().name("process-way".into()).spawn(move || {
+        let choice = choose(&proc);
+        if let Err(error) = bpf::give_up_capabilities() {
+            tracing::warn!(%error, "the thread that loaded BPF ends with its capabilities");
+        }
+        choice
+    })?;
+    bpf::give_up_capabilities()?;
+    Ok(chosen)
+}
+
 /// The table of this `/proc`, from both sides.
-pub(super) fn processes(proc: &Path) -> (ProcessBoard, ProcessSense) {
+pub(super) fn processes(proc: &Path, choice: JoinHandle<Choice>) -> (ProcessBoard, ProcessSense) {
     let watch = ProcessWatch::new(proc);
     // One that waits stands for all.
     let (ask, asked) = sync_channel(1);
-    (ProcessBoard { processes: watch.shared(), ask }, ProcessSense { watch, asked })
+    (ProcessBoard { processes: watch.shared(), ask }, ProcessSense { watch, choice, asked })
 }
 
 impl ProcessSource for ProcessBoard {
@@ -110,24 +131,39 @@ pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
 }
 
 /// Pass after pass, at the pace that their cost allows, or when somebody asks. Ends when nobody listens any more.
-fn read(mut sense: ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
+fn read(sense: ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
+    let ProcessSense { mut watch, choice, asked } = sense;
+    match choice.join() {
+        Ok(choice) => {
+            for refused in &choice.refused {
+                tracing::info!(
+                    way = refused.way.as_str(),
+                    why = refused.why,
+                    "a cheaper way to read processes is closed"
+                );
+            }
+            tracing::info!(way = choice.way.kind().as_str(), "processes are read");
+            watch.take_way(choice);
+        }
+        Err(_) => tracing::error!("looking for a way to read processes broke off: they are read by procfs"),
+    }
     let mut storage_until = None;
     loop {
         let begun = Instant::now();
         let storage = storage_until.is_some_and(|until| begun < until);
-        let (counts, cost) = sense.watch.pass(clock::moment(), storage);
+        let (counts, cost) = watch.pass(clock::moment(), storage);
         if tell.blocking_send(counts).is_err() {
             return;
         }
         let next = begun + pace::until_next(cost);
         loop {
-            match sense.asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Ask { storage }) => {
                     if storage {
                         storage_until = Some(Instant::now() + STORAGE_FOR);
                     }
                     // A pass may have ended since it was asked for.
-                    if sense.watch.shared().due(clock::moment()).is_some() {
+                    if watch.shared().due(clock::moment()).is_some() {
                         break;
                     }
                 }

@@ -24,6 +24,7 @@ use crate::policy::{self, Policy, Sources};
 use crate::sense::child::{self, Job};
 use crate::sense::host::{HostReader, Roots};
 use crate::sense::probe::ProbeRunner;
+use crate::sense::process::Choice;
 use crate::serve;
 
 use super::clock;
@@ -46,9 +47,12 @@ pub fn run(options: &Options) -> ExitCode {
         .without_time()
         .with_ansi(false)
         .init();
+    // Before there are other threads: they are to have no more capabilities than this one keeps.
+    let way = super::processes::choose_way(Path::new("/proc"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.context("the runtime could not be made").and_then(|runtime| {
-        let outcome = runtime.block_on(live(options));
+        let way = way.context("the capabilities to load BPF could not be given up")?;
+        let outcome = runtime.block_on(live(options, way));
         // Hung calls of the host (a dead filesystem) must not keep the agent from ending.
         runtime.shutdown_background();
         outcome
@@ -62,7 +66,7 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-async fn live(options: &Options) -> anyhow::Result<()> {
+async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow::Result<()> {
     let reader = HostReader::new(&Roots::default()).context("which boot this is can't be told")?;
     let boot = reader.boot();
     let seed = seed(boot);
@@ -103,7 +107,7 @@ async fn live(options: &Options) -> anyhow::Result<()> {
     let (ask, asked) = mpsc::channel(ASKED_SIZE);
     let (commands, command_requests) = mpsc::channel(COMMANDS_SIZE);
     let (reload, reload_requests) = mpsc::channel(ASKED_SIZE);
-    let (process_board, process_sense) = super::processes::processes(Path::new("/proc"));
+    let (process_board, process_sense) = super::processes::processes(Path::new("/proc"), way);
     let (cgroup_board, cgroups) = watch::channel(super::cgroups::not_yet());
     let shared = serve::Shared {
         cgroups,

@@ -14,8 +14,6 @@ pub enum ProcessWay {
     BpfTasks,
     /// The BPF iterator `iter/task`.
     BpfIterator,
-    /// `TASKSTATS` over netlink, many to a message.
-    Taskstats,
     /// `/proc/PID/stat`, three system calls each: the way that always works.
     Procfs,
 }
@@ -27,10 +25,16 @@ impl ProcessWay {
         match self {
             Self::BpfTasks => "bpf-tasks",
             Self::BpfIterator => "bpf-iterator",
-            Self::Taskstats => "taskstats",
             Self::Procfs => "procfs",
         }
     }
+}
+
+/// A cheaper way that can't be taken on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedWay {
+    pub way: ProcessWay,
+    pub why: String,
 }
 
 /// The process that leaves the most ended children unreaped.
@@ -151,6 +155,9 @@ pub struct ProcessView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessList {
     pub way: ProcessWay,
+    /// What would be cheaper, the cheapest first.
+    #[serde(default)]
+    pub refused: Vec<RefusedWay>,
     /// When the table was read; absent before the first pass.
     pub at: Reading<BootTime>,
     /// The time that the rates are over; absent after a first pass, a suspend or a long gap.

@@ -1,9 +1,12 @@
 //! Facts → checks. Pure.
 
-use crate::model::{ProcessWay, Reading};
+mod sight;
+
+use crate::model::Reading;
 
 use super::{AgentSeen, CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
 use CheckState::{Limited, Missing, Ok as Fine, Unknown};
+use sight::{pressure, processes, triggers};
 
 /// Capabilities (capabilities(7)) that the agent works with, and what is lost without.
 const CAPABILITIES: [(u32, &str, &str); 3] = [
@@ -175,91 +178,6 @@ fn controllers(facts: &Facts) -> Check {
         }
         Reading::Failed(_) => unseen(name, &facts.cgroups, "whether resources can be read is not known"),
     }
-}
-
-fn pressure(facts: &Facts) -> Check {
-    let name = "pressure";
-    match &facts.pressure {
-        Reading::Value(found) => {
-            let lacking: Vec<_> =
-                PRESSURES.into_iter().filter(|wanted| !found.iter().any(|f| f == wanted)).collect();
-            if lacking.is_empty() {
-                check(name, Fine, PRESSURES.join(", "), "stalls of the host are known")
-            } else {
-                check(
-                    name,
-                    Limited,
-                    format!("without {}", lacking.join(", ")),
-                    "rules about this pressure say nothing",
-                )
-            }
-        }
-        Reading::Absent(_) => {
-            check(name, Limited, "the kernel offers none", "rules about pressure say nothing")
-                .remedy("boot with psi=1; it needs CONFIG_PSI (4.20)")
-        }
-        Reading::Failed(why) => {
-            check(name, Limited, why, "rules about pressure say nothing").remedy("boot with psi=1")
-        }
-    }
-}
-
-fn processes(facts: &Facts) -> Check {
-    let name = "processes";
-    let Reading::Value(seen) = &facts.processes else {
-        return unseen(name, &facts.processes, "whether the agent sees every process is not known");
-    };
-    let way = seen.list.way;
-    match (&seen.list.counts, &seen.list.incomplete) {
-        (_, Some(why)) => check(name, Limited, why, "rules about processes say nothing"),
-        (Reading::Value(counts), None) => {
-            let found = format!("{} known, read by {}", counts.processes, way.as_str());
-            check(name, Fine, found, pace(way))
-        }
-        (counts, None) => {
-            let why = counts.why_not().unwrap_or_default();
-            check(name, Limited, why, "rules about processes say nothing")
-        }
-    }
-}
-
-/// How often each process is looked at.
-const fn pace(way: ProcessWay) -> &'static str {
-    match way {
-        ProcessWay::BpfTasks | ProcessWay::BpfIterator => "each is known every 10 s",
-        ProcessWay::Taskstats => "each is known every 10 s, on hosts with thousands of them less often",
-        ProcessWay::Procfs => {
-            "each is known every 10 s; where there are thousands, less often, up to every 5 min, to save CPU time"
-        }
-    }
-}
-
-/// Whether stalls are told at once, as the agent has it from the kernel.
-fn triggers(facts: &Facts) -> Check {
-    let name = "pressure triggers";
-    if facts.stall_watches.is_empty() {
-        return check(
-            name,
-            Unknown,
-            "the agent does not tell",
-            "whether stalls are told at once is not known",
-        );
-    }
-    let lacking: Vec<String> = facts
-        .stall_watches
-        .iter()
-        .filter_map(|(resource, watch)| Some(format!("{}: {}", resource.as_str(), watch.why_not()?)))
-        .collect();
-    if lacking.is_empty() {
-        let watched = facts.stall_watches.iter().filter_map(|(resource, watch)| {
-            Some(format!("{} {} s", resource.as_str(), watch.value()?.window.as_secs()))
-        });
-        let found = watched.collect::<Vec<_>>().join(", ");
-        return check(name, Fine, found, "stalls of the host are told within these windows");
-    }
-    let consequence =
-        "stalls are seen with the next pass over the host; rules that name their fields say nothing";
-    check(name, Limited, lacking.join("; "), consequence)
 }
 
 fn kernel(facts: &Facts) -> Vec<Check> {

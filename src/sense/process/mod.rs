@@ -4,8 +4,10 @@
 //! [`Table`] joins a pass with the one before, [`ProcessWatch`] brings the two together. Must not judge, and must not
 //! read what a process was given: neither its arguments nor its environment, which may hold secrets.
 
+pub mod bpf;
 mod change;
 mod closer;
+mod fast;
 mod folder;
 pub mod pace;
 mod procfs;
@@ -17,8 +19,9 @@ mod way;
 
 pub use change::{Change, Moment, StorageRate};
 pub use closer::{LookError, look_closer};
+pub use fast::{Choice, choose};
 pub use procfs::ProcfsWay;
 pub use row::{COMM_LEN, Extra, ProcessRow};
 pub use table::{Known, Table, Turnover, Wanted};
 pub use watch::{ProcessWatch, Processes};
-pub use way::{Coverage, PROCESSES_MAX, Way, choose};
+pub use way::{Coverage, PROCESSES_MAX, Way};

@@ -10,14 +10,17 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::change::Moment;
 use super::closer::{LookError, look_closer};
+use super::fast::Choice;
 use super::folder::{FILE_BYTES, Folder};
 use super::pace;
+use super::procfs::ProcfsWay;
 use super::row::{Extra, ProcessRow};
 use super::show::{Scale, complete};
 use super::table::{Table, Wanted};
-use super::way::{Coverage, Way, choose};
+use super::way::{Coverage, Way};
 use crate::model::{
     Absence, BootTime, ProcessCounts, ProcessDetail, ProcessList, ProcessSort, ProcessWay, Reading,
+    RefusedWay,
 };
 
 /// Processes whose storage is read in one slow pass, three small files each: by the figures of these, some 80 ms of CPU
@@ -27,6 +30,9 @@ const EXTRA_SLICE: usize = 2048;
 /// What came of the passes so far.
 #[derive(Debug)]
 struct State {
+    /// How it is read, and what would be cheaper and can't be done here.
+    way: ProcessWay,
+    refused: Vec<RefusedWay>,
     table: Table,
     /// Of the last pass.
     counts: Reading<ProcessCounts>,
@@ -40,7 +46,6 @@ struct State {
 #[derive(Debug)]
 pub struct Processes {
     proc: PathBuf,
-    way: ProcessWay,
     scale: Scale,
     state: Mutex<State>,
     passed: Condvar,
@@ -86,7 +91,8 @@ impl Processes {
         let found = state.table.top(sort, most);
         let processes = found.iter().map(|known| self.scale.view(known, &interval, at)).collect();
         ProcessList {
-            way: self.way,
+            way: state.way,
+            refused: state.refused.clone(),
             at: read.map_or(Reading::Absent(Absence::TooEarly), |_| Reading::Value(at)),
             interval,
             counts: state.counts.clone(),
@@ -121,16 +127,18 @@ pub struct ProcessWatch {
 }
 
 impl ProcessWatch {
-    /// By the cheapest way that works here.
+    /// By procfs, until it is given a better way.
     #[must_use]
     pub fn new(proc: &Path) -> Self {
-        Self::with(proc, choose(proc))
+        Self::with(proc, Box::new(ProcfsWay::new(proc)))
     }
 
     /// By this way.
     #[must_use]
     pub fn with(proc: &Path, way: Box<dyn Way>) -> Self {
         let state = State {
+            way: way.kind(),
+            refused: Vec::new(),
             table: Table::default(),
             counts: Reading::Absent(Absence::TooEarly),
             passes: 0,
@@ -139,7 +147,6 @@ impl ProcessWatch {
         };
         let shared = Processes {
             proc: proc.to_owned(),
-            way: way.kind(),
             scale: Scale::of_host(),
             state: Mutex::new(state),
             passed: Condvar::new(),
@@ -152,6 +159,15 @@ impl ProcessWatch {
             buffer: vec![0; FILE_BYTES].into(),
             shared: Arc::new(shared),
         }
+    }
+
+    /// Reads by this way from now on.
+    pub fn take_way(&mut self, choice: Choice) {
+        let mut state = self.shared.state();
+        state.way = choice.way.kind();
+        state.refused = choice.refused;
+        drop(state);
+        self.way = choice.way;
     }
 
     /// The side that shows.

@@ -10,7 +10,7 @@ struct Scripted(Vec<Reading<Coverage>>);
 
 impl Way for Scripted {
     fn kind(&self) -> ProcessWay {
-        ProcessWay::Taskstats
+        ProcessWay::BpfIterator
     }
 
     fn read(&mut self, rows: &mut Vec<ProcessRow>) -> Reading<Coverage> {
@@ -59,7 +59,7 @@ fn what_is_not_whole_is_shown_and_not_counted() {
         assert_eq!(list.counts, counts);
         assert_eq!(list.incomplete.is_some(), incomplete);
         assert_eq!(list.at, Reading::Value(at(shown_at).boot));
-        assert_eq!((list.way, list.processes.len()), (ProcessWay::Taskstats, 1));
+        assert_eq!((list.way, list.processes.len()), (ProcessWay::BpfIterator, 1));
         assert_eq!(list.processes[0].line.name, "init");
         // The folder is not there, and so nobody knows whose it is.
         assert_eq!(list.processes[0].line.user, Reading::Absent(Absence::NotObserved));

@@ -1,11 +1,9 @@
 //! What every way of reading the process table has in common, and which one is taken.
 
 use std::fmt;
-use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::procfs::ProcfsWay;
 use super::row::ProcessRow;
 use crate::model::{ProcessWay, Reading};
 
@@ -74,10 +72,4 @@ pub trait Way: fmt::Debug + Send {
     /// once `rows` has room. One that began or ended meanwhile is there or not. Absent: this host does not offer the
     /// way, or no longer; failed: the pass broke off, and `rows` means nothing.
     fn read(&mut self, rows: &mut Vec<ProcessRow>) -> Reading<Coverage>;
-}
-
-/// The cheapest way that works here, tried in this order, each by a pass; procfs is the last and is always taken.
-#[must_use]
-pub fn choose(proc: &Path) -> Box<dyn Way> {
-    Box::new(ProcfsWay::new(proc))
 }

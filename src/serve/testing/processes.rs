@@ -83,6 +83,10 @@ impl ProcessSource for FixedProcesses {
         let parent = ZombieParent { pid: 991, name: "web".into(), zombies: 3 };
         ProcessList {
             way: ProcessWay::Procfs,
+            refused: vec![RefusedWay {
+                way: ProcessWay::BpfTasks,
+                why: "CAP_BPF and CAP_PERFMON are not granted".into(),
+            }],
             at: Reading::Value(ago(4).boot),
             interval: Reading::Value(Duration::from_secs(10)),
             counts: Reading::Value(ProcessCounts {

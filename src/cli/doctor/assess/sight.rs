@@ -1,0 +1,93 @@
+//! How far the agent sees: stalls and processes.
+
+use crate::model::{ProcessWay, Reading, RefusedWay};
+
+use super::{PRESSURES, check, unseen};
+use crate::cli::doctor::CheckState::{Limited, Ok as Fine, Unknown};
+use crate::cli::doctor::{Check, Facts};
+
+pub(super) fn pressure(facts: &Facts) -> Check {
+    let name = "pressure";
+    match &facts.pressure {
+        Reading::Value(found) => {
+            let lacking: Vec<_> =
+                PRESSURES.into_iter().filter(|wanted| !found.iter().any(|f| f == wanted)).collect();
+            if lacking.is_empty() {
+                check(name, Fine, PRESSURES.join(", "), "stalls of the host are known")
+            } else {
+                check(
+                    name,
+                    Limited,
+                    format!("without {}", lacking.join(", ")),
+                    "rules about this pressure say nothing",
+                )
+            }
+        }
+        Reading::Absent(_) => {
+            check(name, Limited, "the kernel offers none", "rules about pressure say nothing")
+                .remedy("boot with psi=1; it needs CONFIG_PSI (4.20)")
+        }
+        Reading::Failed(why) => {
+            check(name, Limited, why, "rules about pressure say nothing").remedy("boot with psi=1")
+        }
+    }
+}
+
+pub(super) fn processes(facts: &Facts) -> Check {
+    let name = "processes";
+    let Reading::Value(seen) = &facts.processes else {
+        return unseen(name, &facts.processes, "whether the agent sees every process is not known");
+    };
+    let way = seen.list.way;
+    match (&seen.list.counts, &seen.list.incomplete) {
+        (_, Some(why)) => check(name, Limited, why, "rules about processes say nothing"),
+        (Reading::Value(counts), None) => {
+            let not = |refused: &RefusedWay| format!("; not by {}: {}", refused.way.as_str(), refused.why);
+            let refused: String = seen.list.refused.iter().map(not).collect();
+            let found = format!("{} known, read by {}{refused}", counts.processes, way.as_str());
+            check(name, Fine, found, pace(way))
+        }
+        (counts, None) => {
+            let why = counts.why_not().unwrap_or_default();
+            check(name, Limited, why, "rules about processes say nothing")
+        }
+    }
+}
+
+/// How often each process is looked at.
+const fn pace(way: ProcessWay) -> &'static str {
+    match way {
+        ProcessWay::BpfTasks | ProcessWay::BpfIterator => "each is known every 10 s",
+        ProcessWay::Procfs => {
+            "each is known every 10 s; where there are thousands, less often, up to every 5 min, to save CPU time"
+        }
+    }
+}
+
+/// Whether stalls are told at once, as the agent has it from the kernel.
+pub(super) fn triggers(facts: &Facts) -> Check {
+    let name = "pressure triggers";
+    if facts.stall_watches.is_empty() {
+        return check(
+            name,
+            Unknown,
+            "the agent does not tell",
+            "whether stalls are told at once is not known",
+        );
+    }
+    let lacking: Vec<String> = facts
+        .stall_watches
+        .iter()
+        .filter_map(|(resource, watch)| Some(format!("{}: {}", resource.as_str(), watch.why_not()?)))
+        .collect();
+    if lacking.is_empty() {
+        let watched = facts.stall_watches.iter().filter_map(|(resource, watch)| {
+            Some(format!("{} {} s", resource.as_str(), watch.value()?.window.as_secs()))
+        });
+        let found = watched.collect::<Vec<_>>().join(", ");
+        return check(name, Fine, found, "stalls of the host are told within these windows");
+    }
+    let consequence =
+        "stalls are seen with the next pass over the host; rules that name their fields say nothing";
+    check(name, Limited, lacking.join("; "), consequence)
+}
