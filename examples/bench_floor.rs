@@ -18,13 +18,13 @@ use measure::Measures;
 
 /// Those of [`prunella::sense::host::HostReader`], so that the two can be compared.
 const HOST_FILES: &[&str] = &[
-    "/proc/uptime",
-    "/proc/loadavg",
+    "/proc/stat",
     "/proc/meminfo",
-    "/proc/pressure/cpu",
-    "/proc/pressure/memory",
-    "/proc/pressure/io",
-    "/sys/devices/system/cpu/online",
+    "/proc/loadavg",
+    "/proc/sys/fs/file-nr",
+    "/proc/sys/net/netfilter/nf_conntrack_count",
+    "/proc/diskstats",
+    "/proc/net/dev",
 ];
 /// Longer than any file here but the mount table, which is read in pieces.
 const BUFFER: usize = 32 * 1024;
