@@ -16,8 +16,8 @@ impl BeatGiver {
         Self(watch::Sender::new(0))
     }
 
-    pub(super) fn give(&self) {
-        self.0.send_modify(|count| *count += 1);
+    pub(super) fn give(&self, beats: u64) {
+        self.0.send_modify(|count| *count += beats);
     }
 
     pub(super) fn listen(&self) -> Beats {
@@ -64,11 +64,11 @@ mod tests {
     fn beats_are_counted_from_when_somebody_asks() {
         let giver = BeatGiver::new();
         let mut beats = giver.listen();
-        giver.give();
+        giver.give(1);
         let wanted = beats.after(Duration::from_secs(2));
-        giver.give();
+        giver.give(1);
         assert!(beats.reach(wanted).now_or_never().is_none());
-        giver.give();
+        giver.give(1);
         assert!(beats.reach(wanted).now_or_never().is_some());
         // Long pauses end with the next beat, not with one that was given before.
         assert!(beats.pause(Duration::from_secs(9)).now_or_never().is_none());

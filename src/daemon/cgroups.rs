@@ -1,4 +1,8 @@
-//! The task that walks the control groups, and looks closely at those that draw attention.
+//! The thread that walks the control groups, and looks closely at those that draw attention.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the thread has nothing to wait for but the time of the next look"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,38 +36,62 @@ pub(super) fn not_yet() -> Board {
     Err("they were not looked at yet".into())
 }
 
-/// Watches for ever.
-pub(super) async fn watch_cgroups(board: watch::Sender<Board>, root: &'static Path) {
-    loop {
+/// Watches for as long as anybody can ask, on a thread of its own: thousands of groups take longer than the loop may be
+/// held up, and a host that has no threads left is no reason to end.
+pub(super) fn watch_cgroups(board: watch::Sender<Board>, root: &'static Path) {
+    let told = board.clone();
+    let thread = std::thread::Builder::new().name("cgroups".into());
+    let started = thread.spawn(move || {
+        let _end = End(&board);
+        watch_for_ever(&board, root);
+    });
+    if let Err(error) = started {
+        tracing::warn!(%error, "control groups are not watched: there is no thread for it");
+        told.send_modify(|it| *it = Err(format!("there was no thread to look at them: {error}")));
+    }
+}
+
+/// What was seen is not shown as if it were still so.
+struct End<'a>(&'a watch::Sender<Board>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|it| {
+            if it.is_ok() {
+                *it = Err("nobody looks at them any more".into());
+            }
+        });
+    }
+}
+
+fn watch_for_ever(board: &watch::Sender<Board>, root: &Path) {
+    while !board.is_closed() {
         let why = match TreeReader::open(root) {
-            Ok(reader) => follow(&board, reader).await,
+            Ok(reader) => follow(board, reader),
             Err(error) => {
                 tracing::info!("control groups are not watched: {error}");
                 board.send_modify(|it| *it = Err(error.to_string()));
                 if error.is_for_good() {
-                    return std::future::pending().await;
+                    return;
                 }
                 error.to_string()
             }
         };
         board.send_modify(|it| *it = Err(why));
-        tokio::time::sleep(TRY_AGAIN).await;
+        std::thread::sleep(TRY_AGAIN);
     }
 }
 
 /// Until it breaks off; returns why.
-async fn follow(board: &watch::Sender<Board>, mut reader: TreeReader) -> String {
+fn follow(board: &watch::Sender<Board>, mut reader: TreeReader) -> String {
     // The second walk follows soon: only then are there rates.
     let mut walk_in = LOOK_LEAST;
     let mut until_walk = Duration::ZERO;
-    loop {
+    while !board.is_closed() {
         let walk = until_walk.is_zero();
-        // Thousands of groups take longer than the loop may be held up.
-        let job = tokio::task::spawn_blocking(move || pass(reader, walk));
-        let pass = match job.await {
-            Ok(Ok(pass)) => pass,
-            Ok(Err(why)) => return why,
-            Err(error) => return error.to_string(),
+        let pass = match pass(&mut reader, walk) {
+            Ok(pass) => pass,
+            Err(why) => return why,
         };
         board.send_modify(|it| *it = Ok(pass.tree));
         if walk {
@@ -74,22 +102,21 @@ async fn follow(board: &watch::Sender<Board>, mut reader: TreeReader) -> String 
             0 => until_walk,
             _ => rest(pass.took, PARTS, LOOK_LEAST, LOOK_MOST).min(until_walk),
         };
-        tokio::time::sleep(pause).await;
+        std::thread::sleep(pause);
         until_walk = until_walk.saturating_sub(pause);
-        reader = pass.reader;
     }
+    "the agent is ending".into()
 }
 
 /// What came of one pass.
 struct Pass {
-    reader: TreeReader,
     tree: Arc<CgroupTree>,
     attended: usize,
     /// Of processor time.
     took: Duration,
 }
 
-fn pass(mut reader: TreeReader, walk: bool) -> Result<Pass, String> {
+fn pass(reader: &mut TreeReader, walk: bool) -> Result<Pass, String> {
     let begin = processor_time();
     let now = clock::now();
     if walk {
@@ -97,7 +124,7 @@ fn pass(mut reader: TreeReader, walk: bool) -> Result<Pass, String> {
     }
     let attended = reader.attend(now);
     let tree = Arc::new(reader.tree());
-    Ok(Pass { reader, tree, attended, took: processor_time().saturating_sub(begin) })
+    Ok(Pass { tree, attended, took: processor_time().saturating_sub(begin) })
 }
 
 /// What this thread has used. Time in which others ran is none of it.

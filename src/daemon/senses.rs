@@ -81,6 +81,7 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
         Ok(beat) => beat,
         Err(error) => return tracing::error!(%error, "there is no timer to read the host by"),
     };
+    let mut beats = 1;
     loop {
         reader.pass(clock::pass_time());
         if reader.is_due() {
@@ -90,10 +91,11 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
             sample.numbers = Some(Arc::new(numbers));
             hands.tell(Input::Sample(sample)).await;
         }
-        hands.beats().give();
-        if let Err(error) = beat.next().await {
-            return tracing::error!(%error, "the timer that the host is read by is gone");
-        }
+        hands.beats().give(beats);
+        beats = match beat.next().await {
+            Ok(beats) => beats,
+            Err(error) => return tracing::error!(%error, "the timer that the host is read by is gone"),
+        };
     }
 }
 

@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> ExitCode {
     let way = super::processes::choose_way(Path::new("/proc"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.context("the runtime could not be made").and_then(|runtime| {
-        let way = way.context("the capabilities to load BPF could not be given up")?;
+        let way = way.context("the table of processes can't be read safely: there is no thread for it, or the right to load BPF can't be given up")?;
         let outcome = runtime.block_on(live(options, way));
         // Hung calls of the host (a dead filesystem) must not keep the agent from ending.
         runtime.shutdown_background();
@@ -141,8 +141,7 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     vital("following the kernel's log", following.boxed());
     let watching = super::processes::watch_processes(hands.clone(), process_sense);
     vital("watching the processes", watching.boxed());
-    let groups = super::cgroups::watch_cgroups(cgroup_board, Path::new("/sys/fs/cgroup"));
-    vital("watching the control groups", groups.boxed());
+    super::cgroups::watch_cgroups(cgroup_board, Path::new("/sys/fs/cgroup"));
     let pressure = super::pressure::follow_pressure(hands.clone(), Path::new("/proc/pressure"));
     vital("following the pressure", pressure.boxed());
     let memory = super::pressure::watch_memory(hands.clone(), Path::new("/proc"));

@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::watch::watch;
 
-/// Beats for ever. Beats that nobody waited for are one.
+/// Beats for ever.
 #[derive(Debug)]
 pub struct Beat {
     timer: AsyncFd<OwnedFd>,
@@ -36,18 +36,19 @@ impl Beat {
         Ok(Self { timer: watch(timer, Interest::READABLE)? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one; returns how many it is, with those that nobody waited for.
     ///
     /// # Errors
     /// When the timer or the runtime's driver is gone.
-    pub async fn next(&mut self) -> io::Result<()> {
+    pub async fn next(&mut self) -> io::Result<u64> {
         loop {
             let mut ready = self.timer.readable().await?;
-            let read = rustix::io::read(ready.get_inner(), &mut [0_u8; 8]);
+            let mut beats = [0_u8; 8];
+            let read = rustix::io::read(ready.get_inner(), &mut beats);
             // Before the next one can have come: it makes the timer ready anew.
             ready.clear_ready();
             match read {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(u64::from_ne_bytes(beats)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }

@@ -198,6 +198,10 @@ impl TreeReader {
         let events = self.file(Some(group), c"memory.events", |bytes| MemoryEvents::parse(bytes).ok());
         let is_new = !self.groups.contains_key(&id);
         let known = self.groups.entry(id).or_insert_with(|| Known::new(id, now));
+        if known.path != path {
+            // Old kernels give the number of a group that is gone to another.
+            *known = Known::new(id, now);
+        }
         known.seen = true;
         let status = &mut known.status;
         if known.path != path {
@@ -230,7 +234,10 @@ impl TreeReader {
             let Some(path) = self.groups.get(&id).map(|known| known.path.clone()) else { continue };
             // Gone, or another by now: the next walk tells.
             let Ok(group) = self.descend(&path, id) else { continue };
-            self.first_look(id, group.as_fd(), &path, now);
+            // Where the walk has only just looked, a second look would have no time for a rate.
+            if self.groups.get(&id).is_some_and(|known| known.status.at != now) {
+                self.first_look(id, group.as_fd(), &path, now);
+            }
             self.close_look(id, &group, now);
         }
         self.attended.len()

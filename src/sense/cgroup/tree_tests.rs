@@ -104,6 +104,11 @@ fn a_busy_leaf_is_looked_at_closely_and_its_slice_is_not() {
     hot("memory.max", "max\n");
     reader.walk(at(10)).unwrap();
     assert_eq!(reader.attend(at(10)), 1);
+    assert_eq!(
+        find(&reader, "/s.slice/hot.service").cpu,
+        Reading::Value(Percent(50.0)),
+        "the walk's rate stays"
+    );
     hot("io.stat", "8:0 rbytes=11000 wbytes=0 rios=1 wios=0\n8:16 rbytes=0 wbytes=20500 rios=0 wios=1\n");
     assert_eq!(reader.attend(at(20)), 1);
     let closely = find(&reader, "/s.slice/hot.service").closely;

@@ -17,9 +17,11 @@ const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// Sectors of `/sys/class/block/*/size`, whatever the device's own.
 const SECTOR: u64 = 512;
 
-/// Looks at everything.
+/// Looks at everything; of the files on disks only the first time, because the disk may hang one day and the reader
+/// must not hang with it.
 pub(super) fn read(
     roots: &Roots,
+    before: Option<&Inventory>,
     processors: Reading<u32>,
     memory: Reading<Bytes>,
     disks: impl Iterator<Item = String>,
@@ -29,7 +31,7 @@ pub(super) fn read(
     let sys = |path: &str| word(&roots.sys.join(path));
     Inventory {
         kernel: [part(uname.sysname()), part(uname.release()), part(uname.machine())].join(" "),
-        distribution: distribution(),
+        distribution: before.map_or_else(distribution, |it| it.distribution.clone()),
         processors,
         memory,
         machine: match (sys("class/dmi/id/sys_vendor"), sys("class/dmi/id/product_name")) {
@@ -41,7 +43,7 @@ pub(super) fn read(
             _ => word(&roots.proc.join("device-tree/model")),
         },
         hypervisor: sys("hypervisor/type"),
-        container: container(),
+        container: before.map_or_else(container, |it| it.container.clone()),
         disks: disks.map(|name| disk(&roots.sys, name)).collect(),
     }
 }

@@ -190,6 +190,12 @@ impl Slow {
         let mut online = Kept::new(self.roots.sys.join("devices/system/cpu/online"));
         let mut memory = Kept::new(self.roots.proc.join("meminfo"));
         let total: Reading<Bytes> = memory.read(scratch, parse_meminfo).map(|memory| memory.total);
-        super::inventory::read(&self.roots, online.read(scratch, count_list), total, disks.names())
+        super::inventory::read(
+            &self.roots,
+            self.inventory.as_ref(),
+            online.read(scratch, count_list),
+            total,
+            disks.names(),
+        )
     }
 }

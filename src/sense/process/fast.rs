@@ -20,8 +20,8 @@ pub struct Choice {
 
 /// Takes the cheapest way that works and shows every process that `/proc` shows; for once, reads the table three times.
 ///
-/// To be called by a thread that has `CAP_BPF` and `CAP_PERFMON`, and that gives them up afterwards
-/// ([`bpf::give_up_capabilities`]). Blocks while the kernel verifies a program: some 0.2 s.
+/// To be called by a thread that has `CAP_BPF` and `CAP_PERFMON`; where a program could be loaded, it has given them up
+/// on return ([`bpf::give_up_capabilities`]). Blocks while the kernel verifies the program: some 0.2 s.
 #[must_use]
 pub fn choose(proc: &Path) -> Choice {
     let mut procfs = ProcfsWay::new(proc);
@@ -36,6 +36,12 @@ pub fn choose(proc: &Path) -> Choice {
         .collect();
     let Some(mut table) = probe.chosen else { return Choice { way: Box::new(procfs), refused } };
     let (mut rows, mut after) = (Vec::new(), Vec::new());
+    // What is compared is what there will be: some kernels refuse to run what they have loaded to those without.
+    if let Err(error) = bpf::give_up_capabilities() {
+        let why = format!("CAP_BPF and CAP_PERFMON can't be given up: {error}");
+        refused.push(RefusedWay { way: kind(table.way()), why });
+        return Choice { way: Box::new(procfs), refused };
+    }
     let hidden = match (table.read(&mut rows), procfs.read(&mut after)) {
         (Ok(_), Reading::Value(_)) => hidden(&mut before, &mut rows, &mut after),
         // Nothing to compare with; and nothing else to read by.
@@ -50,7 +56,7 @@ pub fn choose(proc: &Path) -> Choice {
         refused.push(RefusedWay { way: kind(table.way()), why });
         return Choice { way: Box::new(procfs), refused };
     }
-    Choice { way: Box::new(table), refused }
+    Choice { way: Box::new(Fast { table, procfs }), refused }
 }
 
 /// How many were there before and after, and not in between.
@@ -78,9 +84,16 @@ fn told(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-impl Way for BpfTable {
+/// BPF, and procfs for the passes that fail or have no room for all.
+#[derive(Debug)]
+struct Fast {
+    table: BpfTable,
+    procfs: ProcfsWay,
+}
+
+impl Way for Fast {
     fn kind(&self) -> ProcessWay {
-        kind(self.way())
+        kind(self.table.way())
     }
 
     fn gives_extra(&self) -> bool {
@@ -88,12 +101,9 @@ impl Way for BpfTable {
     }
 
     fn read(&mut self, rows: &mut Vec<ProcessRow>) -> Reading<Coverage> {
-        match Self::read(self, rows) {
-            Ok(told) if told.told < told.processes => {
-                Reading::Value(Coverage::TooMany { listed: told.processes })
-            }
-            Ok(_) => Reading::Value(Coverage::Complete),
-            Err(error) => Reading::Failed(told(&error)),
+        match self.table.read(rows) {
+            Ok(told) if told.told == told.processes => Reading::Value(Coverage::Complete),
+            Ok(_) | Err(_) => self.procfs.read(rows),
         }
     }
 }

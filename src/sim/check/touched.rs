@@ -1,15 +1,16 @@
 //! What an act does to others, and to whom it is done.
 
-use crate::model::{ActionId, Remedy};
-use crate::sim::world::{Disturbed, UnitIndex};
+use crate::model::{ActionId, Remedy, UnitName};
+use crate::sim::world::Disturbed;
 
 use super::{Checker, Facts, Seen};
 
 /// Nobody is hurt that was not meant, whatever the manager pulls along.
 #[derive(Debug, Default)]
 pub(super) struct Bystanders {
-    /// The act that is nothing but an order to start this unit, which nobody had stopped when the order was given.
-    ordered: Option<(ActionId, UnitIndex)>,
+    /// The act that is nothing but an order to start these units. [`super::holds`] sees to it that nobody had stopped them
+    /// when the engine let it go.
+    ordered: Option<(ActionId, Vec<UnitName>)>,
 }
 
 impl Checker for Bystanders {
@@ -18,17 +19,21 @@ impl Checker for Bystanders {
     }
 
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
-        if let Seen::Began { action, remedy: Remedy::Start | Remedy::ResetAndStart, subject, .. } = seen
-            && !facts.told.operator_stopped.contains(facts.name(*subject))
+        if let Seen::Released { permit } = seen
+            && let Remedy::Start | Remedy::ResetAndStart = permit.remedy()
         {
-            self.ordered = Some((*action, *subject));
+            self.ordered = Some((permit.action(), permit.targets().to_vec()));
         }
         let Seen::Disturbed { action, disturbance } = seen else { return Ok(()) };
         let name = facts.name(disturbance.unit);
         match disturbance.what {
             // An operator's stop that comes between the order and its effect: whoever is last has it, as with two
             // operators.
-            Disturbed::Started if self.ordered == Some((*action, disturbance.unit)) => Ok(()),
+            Disturbed::Started
+                if self.ordered.as_ref().is_some_and(|(of, units)| of == action && units.contains(name)) =>
+            {
+                Ok(())
+            }
             Disturbed::TakenDown if facts.wishes.protected.contains(name) => {
                 Err(format!("{action} took down {name}, which is protected"))
             }

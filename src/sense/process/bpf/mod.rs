@@ -169,9 +169,8 @@ pub struct Probe {
 /// Tries the ways, the cheapest first; each must give a pass with this process in it. `processes` is about how many
 /// there are: the table has room for twice as many.
 ///
-/// To be called once, by the thread that starts the agent and before it makes others, and followed by
-/// [`give_up_capabilities`]. Blocks while the kernel verifies the program: 0.2 s in a debug build. Its result is a way to read the table as procfs is: [`Told`] with
-/// `told < processes` is a table that is cut, a [`PassError`] a pass that failed. `refused` is for `prunella doctor`.
+/// To be called once, and followed by [`give_up_capabilities`]. Blocks while the kernel verifies the program: 0.2 s in
+/// a debug build. `refused` is for `prunella doctor`.
 #[must_use]
 pub fn probe(processes: usize) -> Probe {
     let mut refused = Vec::new();
