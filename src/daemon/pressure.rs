@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::engine::Input;
-use crate::model::{BootTime, HostNews, Pressure, Reading, Resource, Sample, StallWatch};
+use crate::model::{HostNews, Pressure, Reading, Resource, Sample, StallWatch};
 use crate::sense::pressure::{LOOK_LATEST, MemoryReader, Patience, PressureTrigger, Tripwire};
 
 use super::clock;
@@ -85,6 +85,7 @@ async fn tell(
 pub(super) async fn watch_memory(hands: Hands, proc: &'static Path) {
     let mut reader = MemoryReader::new(proc);
     let mut tripwire = Tripwire::default();
+    let mut beats = hands.beats().listen();
     loop {
         let now = clock::now();
         let memory = reader.read();
@@ -101,32 +102,7 @@ pub(super) async fn watch_memory(hands: Hands, proc: &'static Path) {
             }
             Reading::Absent(_) | Reading::Failed(_) => LOOK_LATEST,
         };
-        tokio::time::sleep(in_step(next, clock::now().boot)).await;
-    }
-}
-
-/// A look at rest comes with the full second: what else wakes then wakes the agent only once.
-fn in_step(next: Duration, now: BootTime) -> Duration {
-    if next < LOOK_LATEST {
-        return next;
-    }
-    let into = now.since(BootTime::ZERO).subsec_millis();
-    next - Duration::from_millis(into.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rest_ends_with_the_full_second() {
-        let check = |next, now, expected| {
-            let slept = in_step(Duration::from_millis(next), BootTime::from_millis(now));
-            assert_eq!(slept, Duration::from_millis(expected));
-        };
-        check(1000, 5000, 1000);
-        check(1000, 5400, 600);
-        check(999, 5400, 999);
-        check(20, 5999, 20);
+        // At rest it looks when the agent is awake anyway.
+        beats.pause(next).await;
     }
 }
