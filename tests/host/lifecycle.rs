@@ -141,8 +141,6 @@ fn sandbox(host: &Host) {
     let given = mask("1", "CapBnd");
     assert_eq!(mask(&pid, "CapEff"), stays & given);
     assert_eq!(mask(&pid, "CapBnd"), (stays | start) & given);
-    let numbers = host.ok("prunella host --json");
-    assert!(!numbers.contains("adjtimex"), "the clock's state can be read: {numbers}");
     let restart = "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
                    org.freedesktop.systemd1.Manager RestartUnit ss systemd-journald.service replace";
     assert!(in_sandbox(host, restart), "units can be restarted: being root is enough");

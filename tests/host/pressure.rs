@@ -42,6 +42,9 @@ fn memory_is_told_in_time(agent: &Agent) {
     agent.until("all triggers to be set", || {
         agent.ok("prunella status --json").matches(r#""window":{"secs":1,"#).count() == 3
     });
+    // The sandbox lets it ask for the clock's state. (A container's own filter does not, so this is asked here.)
+    let numbers = agent.ok("prunella host --json");
+    assert!(numbers.contains(r#""clock":{"value":"#), "{numbers}");
 
     // A service that reads more than it may keep: it stalls itself, and nobody is killed. It makes its file itself,
     // so that the file's pages count as its own.
