@@ -141,3 +141,24 @@ fn every_dependency_comes_from_the_registry() {
         .collect();
     assert!(strange.is_empty(), "not from crates.io:\n{}", strange.join("\n"));
 }
+
+/// It is a package of its own, with a lock file that nobody writes by building this one.
+#[test]
+fn the_fuzz_targets_lock_what_the_package_depends_on() {
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        text.parse::<toml::Table>().unwrap()
+    };
+    let manifest = read("Cargo.toml");
+    let mut wanted: Vec<&str> =
+        manifest["dependencies"].as_table().unwrap().keys().map(String::as_str).collect();
+    let lock = read("fuzz/Cargo.lock");
+    let packages = lock["package"].as_array().unwrap();
+    let package = packages.iter().find(|it| it["name"].as_str() == Some("prunella")).unwrap();
+    let named = package["dependencies"].as_array().unwrap().iter();
+    // With several versions of one package, the entry names the version too.
+    let mut locked: Vec<&str> = named.map(|it| it.as_str().unwrap().split(' ').next().unwrap()).collect();
+    wanted.sort_unstable();
+    locked.sort_unstable();
+    assert_eq!(locked, wanted, "run `cargo update --workspace` in fuzz/");
+}
