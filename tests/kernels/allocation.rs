@@ -1,12 +1,13 @@
 //! No parser allocates: not for what it understands, and not for what it does not.
-#![expect(unsafe_code, reason = "an allocator that counts can't be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../support/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
+use counting::COUNT;
 use prunella::sense::Malformed;
 use prunella::sense::cgroup::{
     CpuMax, CpuStat, GroupCounts, GroupEvents, GroupKind, GroupPath, MemoryEvents, MemoryStat, PidsEvents,
@@ -20,29 +21,6 @@ use prunella::sense::procfs::{
     VmStat, cpus, disks, interfaces, memberships, mounts, online_cpus, parse_loadavg, parse_meminfo,
     parse_uptime, single, swaps, wait_channel,
 };
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: hands every request on to the system's allocator, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above, which is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// All rows, looked at and forgotten.
 fn drain<T>(rows: impl Iterator<Item = Result<T, Malformed>>) {

@@ -1,38 +1,16 @@
 //! A pass that meets as many processes as the one before allocates nothing: not to read, not to join.
-#![expect(unsafe_code, reason = "an allocator that counts can't be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../support/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
 use std::path::Path;
 
+use counting::COUNT;
 use prunella::model::Reading;
 use prunella::sense::process::{ProcfsWay, Table, Way};
 
 use super::{PROC, at, sleeping};
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: hands every request on to the system's allocator, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from `alloc` above, which is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Rows that a first pass makes room for beside those it meets, for what others start meanwhile.
 const SPARE: usize = 512;

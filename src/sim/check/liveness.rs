@@ -71,10 +71,8 @@ impl Liveness {
             let asked = |(incident, (_, subject)): (&IncidentId, &(RuleName, Subject))| {
                 self.asked.contains(incident) && subject.unit() == Some(&unit.name)
             };
-            let excused = self.open.iter().any(asked)
-                || unit.gone
-                || hindered(index, facts, 0)
-                || !failed && !unit.hung;
+            let excused =
+                self.open.iter().any(asked) || unit.gone || hindered(index, facts) || !failed && !unit.hung;
             if excused {
                 continue;
             }
@@ -91,7 +89,7 @@ impl Liveness {
                 || subject
                     .unit()
                     .and_then(|unit| facts.world.index_of(unit))
-                    .is_some_and(|unit| hindered(unit, facts, 0));
+                    .is_some_and(|unit| hindered(unit, facts));
             if !excused {
                 return Err(format!("{incident} ({rule} on {subject}) is still open and nobody knows"));
             }
@@ -101,11 +99,11 @@ impl Liveness {
 }
 
 /// Whether there is a lasting reason why the agent may leave the unit as it is.
-fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
+fn hindered(index: UnitIndex, facts: &Facts<'_>) -> bool {
     let unit = &facts.world.units[index];
     let lasting = match unit.ailment_at(facts.t) {
         Ailment::None => false,
-        Ailment::Needs(other) => other != index && depth < 4 && !facts.world.units[other].is_up(),
+        Ailment::Needs(other) => other != index && !facts.world.units[other].is_up(),
         Ailment::StartFails | Ailment::FallsOver { .. } | Ailment::StartHangs => true,
     };
     let lasting = lasting
@@ -124,7 +122,7 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>, depth: usize) -> bool {
             let other = &facts.world.units[*need];
             // What requires a masked unit can't be started, though that one may still run.
             let masked = other.load == LoadState::Masked;
-            depth < 6 && (masked || !other.is_up())
+            masked || !other.is_up()
         })
 }
 
