@@ -9,15 +9,23 @@ use super::stalls::StallFacts;
 use super::unit_facts::{ProbeLimits, UnitFacts};
 use crate::model::{
     Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, HostActivity, HostNumbers,
-    HostVitals, MountPoint, Owed, ProbeResult, ProcessCounts, Reading, Sample, Subject, UnitName, UnitStatus,
-    UnitsUpdate,
+    HostVitals, MountPoint, Owed, OwnUse, ProbeResult, ProcessCounts, Reading, Sample, Subject, UnitName,
+    UnitStatus, UnitsUpdate,
 };
 
 /// What the agent knows of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentFacts {
     pub policy_error: Option<String>,
     pub ledger_degraded: bool,
+    /// What it takes of the host.
+    pub own: Reading<OwnUse>,
+}
+
+impl Default for AgentFacts {
+    fn default() -> Self {
+        Self { policy_error: None, ledger_degraded: false, own: Reading::Absent(Absence::TooEarly) }
+    }
 }
 
 /// The known state of the host.

@@ -16,6 +16,7 @@ use crate::serve::{NoProcess, ProcessQuery, ProcessSource, ProcessesQuery};
 
 use super::clock;
 use super::effects::Hands;
+use super::own::Pace;
 
 /// Who asks for the table waits so long for a new one, then gets the one there is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -105,8 +106,9 @@ fn sentence(error: &LookError) -> String {
 /// Watches for ever. Listing `/proc` takes its time on a large host, and a pass may hang: it has a thread of its own.
 pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
     let (tell, mut told) = mpsc::channel(1);
+    let pace = hands.pace().clone();
     let thread = std::thread::Builder::new().name("processes".into()).stack_size(STACK_BYTES);
-    if let Err(error) = thread.spawn(move || read(sense, &tell)) {
+    if let Err(error) = thread.spawn(move || read(sense, &pace, &tell)) {
         tracing::error!(%error, "the thread that reads processes could not be started");
         return;
     }
@@ -131,7 +133,7 @@ pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
 }
 
 /// Pass after pass, at the pace that their cost allows, or when somebody asks. Ends when nobody listens any more.
-fn read(sense: ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
+fn read(sense: ProcessSense, own: &Pace, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
     let ProcessSense { mut watch, choice, asked } = sense;
     match choice.join() {
         Ok(choice) => {
@@ -155,7 +157,7 @@ fn read(sense: ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
         if tell.blocking_send(counts).is_err() {
             return;
         }
-        let next = begun + pace::until_next(cost);
+        let next = begun + pace::until_next(cost, own.times());
         loop {
             match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Ask { storage }) => {

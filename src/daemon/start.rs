@@ -146,6 +146,7 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     vital("following the pressure", pressure.boxed());
     let memory = super::pressure::watch_memory(hands.clone(), Path::new("/proc"));
     vital("watching the memory", memory.boxed());
+    vital("watching itself", super::own::watch_own_use(hands.clone(), Path::new("/proc")).boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
     vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
     vital("taking commands", forward_commands(command_requests, inbox.clone()).boxed());

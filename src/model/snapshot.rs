@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal,
-    Reading, Refusal, Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
+    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, OwnUse, PauseId, PauseScope,
+    Proposal, Reading, Refusal, Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
 };
 
 /// A pause in force.
@@ -61,6 +61,9 @@ pub struct Snapshot {
     /// Records can't be made durable at present; they wait in memory.
     #[serde(default)]
     pub ledger_degraded: bool,
+    /// What the agent itself takes of the host.
+    #[serde(default = "no_own_use")]
+    pub own: Reading<OwnUse>,
     pub units_seen: usize,
     /// Why nothing is known of units, when nothing is.
     pub units_lost: Option<String>,
@@ -87,6 +90,10 @@ pub struct Snapshot {
     /// Open ones first, then the latest that ended; bounded.
     pub incidents: Vec<Incident>,
     pub counts: Counts,
+}
+
+const fn no_own_use() -> Reading<OwnUse> {
+    Reading::Absent(Absence::TooEarly)
 }
 
 const fn not_observed() -> Reading<Arc<HostNumbers>> {

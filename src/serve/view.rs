@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId, IncidentState,
-    Mode, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource,
-    RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitView,
+    Absence, ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId,
+    IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record,
+    Refusal, Resource, RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName,
+    UnitView,
 };
 
 /// The agent that answers.
@@ -31,6 +32,9 @@ pub struct Status {
     pub policy_digest: String,
     pub policy_error: Option<String>,
     pub ledger_degraded: bool,
+    /// What the agent itself takes of the host.
+    #[serde(default = "no_own_use")]
+    pub own: Reading<OwnUse>,
     pub units_seen: usize,
     pub units_lost: Option<String>,
     pub held: Option<Refusal>,
@@ -44,6 +48,10 @@ pub struct Status {
     /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
     #[serde(default)]
     pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
+}
+
+const fn no_own_use() -> Reading<OwnUse> {
+    Reading::Absent(Absence::NotObserved)
 }
 
 /// `GET /v1/units`
@@ -211,6 +219,7 @@ impl Status {
             policy_digest: snapshot.policy_digest.clone(),
             policy_error: snapshot.policy_error.clone(),
             ledger_degraded: snapshot.ledger_degraded,
+            own: snapshot.own.clone(),
             units_seen: snapshot.units_seen,
             units_lost: snapshot.units_lost.clone(),
             held: snapshot.held.clone(),
