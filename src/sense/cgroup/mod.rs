@@ -10,6 +10,7 @@
 mod attention;
 mod group;
 mod io;
+mod notices;
 mod path;
 mod pod;
 mod rate;
@@ -24,5 +25,5 @@ pub use io::{IoRow, io_stat};
 pub use path::{Container, GroupPath, Runtime};
 pub use pod::PodUid;
 pub use rate::{Counted, cpu, per_second};
-pub use tree::{GROUPS_MAX, NoTree, TreeReader};
+pub use tree::{GROUPS_MAX, GroupChange, GroupNews, Heard, NoTree, TreeReader};
 pub use usage::{CpuMax, CpuStat, MemoryEvents, MemoryStat, PidsEvents, limit};

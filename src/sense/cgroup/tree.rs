@@ -3,6 +3,8 @@
 //! Groups come and go while they are walked: one that is gone is left out, and never stands in for another, since
 //! every file is opened relative to the directory that was opened, without following links.
 
+mod heed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +20,9 @@ use crate::sense::procfs::{parse_pressure, single};
 use super::attention::{Interest, attention};
 use super::rate::{Counted, cpu, per_second};
 use super::{CpuStat, GroupEvents, MemoryEvents, MemoryStat, io_stat, limit};
+
+use heed::{Events, Watching};
+pub use heed::{GroupChange, GroupNews, Heard};
 
 /// Groups kept: a host of 5,000 with room to spare.
 pub const GROUPS_MAX: usize = 8192;
@@ -64,6 +69,8 @@ struct Known {
     read: Counted,
     written: Counted,
     interest: Interest,
+    /// Of a service or container, once it was asked.
+    events: Option<Events>,
     /// In the latest walk.
     seen: bool,
 }
@@ -77,6 +84,9 @@ pub struct TreeReader {
     seen: usize,
     left_out: u64,
     attended: Vec<Interest>,
+    watching: Watching,
+    /// At least once.
+    walked: bool,
     buffer: Vec<u8>,
 }
 
@@ -114,6 +124,8 @@ impl TreeReader {
             seen: 0,
             left_out: 0,
             attended: Vec::new(),
+            watching: Watching::new(),
+            walked: false,
             buffer: vec![0; FILE_MAX],
         }
     }
@@ -127,10 +139,13 @@ impl TreeReader {
             known.seen = false;
         }
         (self.seen, self.left_out) = (0, 0);
+        self.watching.begin_walk();
         let root = rustix::io::fcntl_dupfd_cloexec(&self.root, 0)?;
         let mut path = Vec::new();
         self.folder(&root, &mut path, 0, now)?;
         self.groups.retain(|_, known| known.seen);
+        self.watching.end_walk(|id| self.groups.contains_key(&id));
+        self.walked = true;
         self.attended.clear();
         self.attended.extend(self.groups.values().filter(|known| known.leaf).map(|known| known.interest));
         attention(&mut self.attended);
@@ -181,6 +196,7 @@ impl TreeReader {
             if let Some(known) = self.groups.get_mut(&id) {
                 known.leaf = !inner;
             }
+            self.watch_or_ask(id, group.as_fd(), path);
             path.truncate(end);
         }
         Ok(any)
@@ -196,11 +212,15 @@ impl TreeReader {
         let memory = self.file(Some(group), c"memory.current", |bytes| single(bytes).ok());
         let tasks = self.file(Some(group), c"pids.current", |bytes| single(bytes).ok());
         let events = self.file(Some(group), c"memory.events", |bytes| MemoryEvents::parse(bytes).ok());
-        let is_new = !self.groups.contains_key(&id);
+        let (is_new, walked) = (!self.groups.contains_key(&id), self.walked);
         let known = self.groups.entry(id).or_insert_with(|| Known::new(id, now));
         if known.path != path {
             // Old kernels give the number of a group that is gone to another.
             *known = Known::new(id, now);
+            self.watching.forget(id);
+        }
+        if is_new && walked {
+            known.events = Some(Events::NONE);
         }
         known.seen = true;
         let status = &mut known.status;
@@ -225,6 +245,12 @@ impl TreeReader {
         status.memory = memory.map(Bytes);
         status.tasks = tasks;
         status.oom_kills = events.map(|it| it.oom_kill);
+    }
+
+    /// Groups that draw attention.
+    #[must_use]
+    pub const fn attended(&self) -> usize {
+        self.attended.len()
     }
 
     /// Looks closely at the groups that draw attention; returns how many there are.
@@ -295,7 +321,7 @@ impl TreeReader {
     pub fn tree(&self) -> CgroupTree {
         let mut groups: Vec<CgroupStatus> = self.groups.values().map(|known| known.status.clone()).collect();
         groups.sort_by(|a, b| a.path.cmp(&b.path));
-        CgroupTree { groups, left_out: self.left_out }
+        CgroupTree { groups, left_out: self.left_out, watches: self.watching.told() }
     }
 
     /// One file of a group, or of the root. A file that is not there belongs to a controller that is not enabled.
@@ -358,7 +384,9 @@ impl Known {
                 cpu: Reading::Absent(unread()),
                 memory: Reading::Absent(unread()),
                 tasks: Reading::Absent(unread()),
+                populated: Reading::Absent(unread()),
                 oom_kills: Reading::Absent(unread()),
+                forks_refused: Reading::Absent(unread()),
                 closely: Reading::Absent(unread()),
             },
             path: Vec::new(),
@@ -369,6 +397,7 @@ impl Known {
             read: Counted::default(),
             written: Counted::default(),
             interest: Interest { id, cpu_per_mille: 0, growth: 0, at_limit: false },
+            events: None,
             seen: true,
         }
     }
