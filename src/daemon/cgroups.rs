@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::{BootTime, CgroupTree, Subject};
-use crate::sense::cgroup::{GroupChange, GroupNews, Heard, TreeReader, rest};
+use crate::sense::cgroup::{GroupChange, GroupNews, Heard, Look, TreeReader, rest};
 
 use super::clock;
 use super::effects::Hands;
@@ -141,6 +141,7 @@ fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut read
     let (mut look_at, mut deaf_until) = (walk_at, walk_at);
     while !board.is_closed() {
         let (begin, now) = (processor_time(), clock::now());
+        let look = Look { at: now, time: clock::pass_time() };
         let attended = reader.attended();
         let pass = if walk_at <= now.boot {
             Pass::Walk
@@ -151,9 +152,9 @@ fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut read
         };
         let seen = match pass {
             Pass::Heed => reader.heed(),
-            Pass::Look => Heard::Groups(reader.attend(now)),
-            Pass::Walk => match reader.walk(now) {
-                Ok(()) => Heard::Groups(reader.attend(now)),
+            Pass::Look => Heard::Groups(reader.attend(look)),
+            Pass::Walk => match reader.walk(look) {
+                Ok(()) => Heard::Groups(reader.attend(look)),
                 Err(errno) => return format!("the control groups can't be listed: {errno}"),
             },
         };

@@ -2,15 +2,21 @@
 #![expect(clippy::disallowed_methods, reason = "makes fixture trees")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::model::{BootTime, Limit, Percent, WallTime};
 use crate::sense::cgroup::ATTENTION_MAX;
+use crate::sense::host::PassTime;
 
 const CPU: &str = "usage_usec 1000000\nuser_usec 0\nsystem_usec 0\n";
 
-pub(super) fn at(seconds: i64) -> Timestamp {
-    Timestamp::new(BootTime::from_millis(seconds * 1000), WallTime::from_unix_millis(seconds * 1000))
+pub(super) fn at(seconds: u32) -> Look {
+    let (boot, millis) = (Duration::from_secs(seconds.into()), i64::from(seconds) * 1000);
+    Look {
+        at: Timestamp::new(BootTime::from_millis(millis), WallTime::from_unix_millis(millis)),
+        time: PassTime { boot, awake: boot },
+    }
 }
 
 /// A tree of folders that stands in for the kernel's.
