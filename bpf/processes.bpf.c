@@ -29,8 +29,12 @@ PLAIN SECTION("license") const char LICENSE[] = "GPL";
 
 // ---- What is written. src/sense/process/bpf/record.rs reads the same; a test compares the two layouts.
 
-// The threads changed under the sum each time that it was tried: `cpu_ns`, faults and bytes may miss or double one.
+// The threads changed under the sum each time that it was tried, or the main one was replaced: `cpu_ns`, faults and
+// bytes may miss or double one.
 #define RECORD_TORN 1
+// What this kernel keeps of a process; without these marks the members are zero and mean nothing.
+#define RECORD_HAS_IO 2
+#define RECORD_HAS_CGROUP 4
 
 struct record {
 	u32 pid;
@@ -52,10 +56,6 @@ struct record {
 	u64 comm[2];
 };
 
-// What this kernel's records have.
-#define HAS_IO 1
-#define HAS_CGROUP 2
-
 // The context of one run of `table`.
 struct pass {
 	// In.
@@ -63,7 +63,7 @@ struct pass {
 	u32 reserved;
 	// Out.
 	u32 record_size;
-	u32 has; // HAS_…
+	u32 unused;
 	u32 records;
 	u32 processes; // seen; more than records: the array was too short
 	u32 threads; // walked beyond the main ones
@@ -151,6 +151,8 @@ struct mm_struct___before_6_2 {
 	struct mm_rss_stat rss_stat;
 };
 
+struct pid;
+
 struct task_struct {
 	u32 __state;
 	u32 flags;
@@ -162,6 +164,7 @@ struct task_struct {
 	struct sched_entity se;
 	unsigned long min_flt, maj_flt;
 	struct task_io_accounting ioac;
+	struct pid *thread_pid;
 	struct list_head thread_node;
 	struct mm_struct *mm;
 	const struct cred *real_cred;
@@ -236,9 +239,9 @@ static ALWAYS_INLINE u32 has(void)
 	u32 found = 0;
 
 	if (exists(signal->ioac.read_bytes) && exists(task->ioac.read_bytes))
-		found |= HAS_IO;
+		found |= RECORD_HAS_IO;
 	if (exists(task->cgroups) && exists(((struct kernfs_node *)0)->id))
-		found |= HAS_CGROUP;
+		found |= RECORD_HAS_CGROUP;
 	return found;
 }
 
@@ -246,6 +249,13 @@ static ALWAYS_INLINE u32 has(void)
 static ALWAYS_INLINE u32 ends_seen(const struct signal_struct *signal)
 {
 	return *(const volatile u32 *)&signal->stats_lock.seqcount.seqcount.sequence;
+}
+
+// Reaped, though a walk still holds it: under that same lock its times went to the process's and its pid away. Its
+// process is gone, or lives on with another main thread that has called execve(2).
+static ALWAYS_INLINE u32 is_reaped(const struct task_struct *task)
+{
+	return !*(struct pid *const volatile *)&task->thread_pid;
 }
 
 // What only the process as a whole and its main thread have.
@@ -259,7 +269,7 @@ static ALWAYS_INLINE void about(struct record *it, struct task_struct *task)
 	it->flags = task->flags;
 	it->user = task->real_cred->uid.val;
 	it->cgroup = 0;
-	if (has() & HAS_CGROUP)
+	if (has() & RECORD_HAS_CGROUP)
 		it->cgroup = task->cgroups->dfl_cgrp->kn->id;
 	it->resident_pages = 0;
 	it->comm[0] = *(u64 *)&task->comm[0];
@@ -285,7 +295,7 @@ static ALWAYS_INLINE void add_ended(struct record *it, struct signal_struct *sig
 	it->major_faults = signal->maj_flt;
 	it->read_bytes = 0;
 	it->written_bytes = 0;
-	if (has() & HAS_IO) {
+	if (has() & RECORD_HAS_IO) {
 		it->read_bytes = signal->ioac.read_bytes;
 		it->written_bytes = signal->ioac.write_bytes;
 	}
@@ -296,7 +306,7 @@ static ALWAYS_INLINE void add_thread(struct record *it, struct task_struct *thre
 	it->cpu_ns += thread->se.sum_exec_runtime;
 	it->minor_faults += thread->min_flt;
 	it->major_faults += thread->maj_flt;
-	if (has() & HAS_IO) {
+	if (has() & RECORD_HAS_IO) {
 		it->read_bytes += thread->ioac.read_bytes;
 		it->written_bytes += thread->ioac.write_bytes;
 	}
@@ -350,15 +360,26 @@ SECTION("syscall") int table(struct pass *pass)
 		mm = memory(task);
 		if (mm)
 			it->resident_pages = resident(mm);
-		it->marks = 0;
-		// Read before the sums: one thread now means that the others are in them.
+		it->marks = RECORD_TORN | has();
 		it->threads = signal->nr_threads;
 		if (it->threads <= 1) {
+			u32 before = ends_seen(signal);
+
+			// Looked at between two looks at the lock: as long as it has its pid its times are its own.
+			if (is_reaped(task)) {
+				// The last one: there is no such process any more, and the next takes its place.
+				if (!signal->nr_threads) {
+					written--;
+					processes--;
+				}
+				continue;
+			}
 			add_ended(it, signal);
 			add_thread(it, task);
+			if (!(before & 1) && ends_seen(signal) == before)
+				it->marks = has();
 			continue;
 		}
-		it->marks = RECORD_TORN;
 		// The walk wants a task that can't go away.
 		held = task_acquire(task);
 		if (!held)
@@ -366,9 +387,12 @@ SECTION("syscall") int table(struct pass *pass)
 		for (u32 try = 0; try < SUM_TRIES; try++) {
 			u32 before = ends_seen(signal);
 
+			// The walk begins with this one, and would count it a second time.
+			if (is_reaped(task))
+				break;
 			beyond += walk_threads(it, held, signal);
 			if (!(before & 1) && ends_seen(signal) == before) {
-				it->marks = 0;
+				it->marks = has();
 				break;
 			}
 		}
@@ -378,7 +402,6 @@ SECTION("syscall") int table(struct pass *pass)
 	rcu_read_unlock();
 
 	pass->record_size = sizeof(struct record);
-	pass->has = has();
 	pass->records = written;
 	pass->processes = processes;
 	pass->threads = beyond;
@@ -422,7 +445,7 @@ static ALWAYS_INLINE u32 follow_threads(struct record *it, struct signal_struct 
 		it->cpu_ns += LOAD(se.sum_exec_runtime);
 		it->minor_faults += LOAD(min_flt);
 		it->major_faults += LOAD(maj_flt);
-		if (has() & HAS_IO) {
+		if (has() & RECORD_HAS_IO) {
 			it->read_bytes += LOAD(ioac.read_bytes);
 			it->written_bytes += LOAD(ioac.write_bytes);
 		}
@@ -438,6 +461,7 @@ SECTION("iter/task") int lines(struct bpf_iter__task *at)
 	struct signal_struct *signal;
 	struct mm_struct *mm;
 	struct record it = {};
+	u32 before;
 
 	// The call behind the last task.
 	if (!task)
@@ -453,16 +477,22 @@ SECTION("iter/task") int lines(struct bpf_iter__task *at)
 		else
 			it.resident_pages = resident(mm);
 	}
+	before = ends_seen(signal);
 	it.threads = signal->nr_threads;
-	if (it.threads <= 1) {
+	it.marks = has();
+	// The list of threads has the main one only as long as it is not reaped.
+	if (is_reaped(task)) {
+		if (!it.threads)
+			return 0;
+		it.marks |= RECORD_TORN;
+	} else if (it.threads <= 1) {
 		add_ended(&it, signal);
 		add_thread(&it, task);
-	} else {
-		u32 before = ends_seen(signal);
-
-		if (!follow_threads(&it, signal) || (before & 1) || ends_seen(signal) != before)
-			it.marks = RECORD_TORN;
+	} else if (!follow_threads(&it, signal)) {
+		it.marks |= RECORD_TORN;
 	}
+	if ((before & 1) || ends_seen(signal) != before)
+		it.marks |= RECORD_TORN;
 	seq_write(at->meta->seq, &it, sizeof(it));
 	return 0;
 }

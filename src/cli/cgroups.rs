@@ -2,7 +2,7 @@
 
 use comfy_table::CellAlignment;
 
-use crate::model::{CgroupStatus, Percent, Pressure, Reading};
+use crate::model::{CgroupStatus, CgroupWatches, Percent, Pressure, Reading};
 use crate::serve::Cgroups;
 
 use super::listing::table;
@@ -37,7 +37,18 @@ pub(super) fn page(cgroups: &Cgroups, terminal: Terminal) -> String {
         told.push_str(&format!("; the first as it was {}", ago(first.at, cgroups.now)));
     }
     page.line(Tone::Faint, &format!("{told}."));
+    if let Some(watches) = watches(&cgroups.watches) {
+        page.line(Tone::Faint, &watches);
+    }
     page.finish()
+}
+
+/// Who is asked now and then only, and why.
+fn watches(watches: &CgroupWatches) -> Option<String> {
+    let CgroupWatches { watched, unwatched, why } = watches;
+    let why = why.as_deref().filter(|_| *unwatched > 0)?;
+    let kills = "Kills for want of memory and refused forks are known at once of";
+    Some(format!("{kills} {watched} services, of {unwatched} with the next look only: {}.", safe(why)))
 }
 
 fn row(group: &CgroupStatus) -> [String; 7] {

@@ -1,4 +1,5 @@
-//! The thread that walks the control groups, and looks closely at those that draw attention.
+//! The thread that walks the control groups, looks closely at those that draw attention, and is woken by the kernel when
+//! one of a service is emptied, or loses a process for want of memory.
 #![expect(
     clippy::disallowed_methods,
     reason = "the thread has nothing to wait for but the time of the next look"
@@ -9,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::model::CgroupTree;
-use crate::sense::cgroup::{TreeReader, rest};
+use crate::model::{BootTime, CgroupTree, Subject};
+use crate::sense::cgroup::{GroupChange, GroupNews, Heard, Look, TreeReader, rest};
 
 use super::clock;
+use super::effects::Hands;
 
 /// What the socket shows: the tree, or why there is none.
 type Board = Result<Arc<CgroupTree>, String>;
@@ -28,6 +30,13 @@ const WALK_MOST: Duration = Duration::from_secs(300);
 /// Between close looks, while any group draws attention.
 const LOOK_LEAST: Duration = Duration::from_secs(5);
 const LOOK_MOST: Duration = Duration::from_secs(30);
+/// Between two looks at what the kernel tells: the first is taken in at once, and a storm of them costs no more than one
+/// part in a thousand of a processor.
+const HEED_PARTS: u32 = 1000;
+const HEED_LEAST: Duration = Duration::from_millis(250);
+const HEED_MOST: Duration = Duration::from_secs(5);
+/// News that wait for the loop. Those beyond are only on the board.
+const NEWS_MAX: usize = 64;
 /// A tree that can't be read is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
@@ -38,16 +47,47 @@ pub(super) fn not_yet() -> Board {
 
 /// Watches for as long as anybody can ask, on a thread of its own: thousands of groups take longer than the loop may be
 /// held up, and a host that has no threads left is no reason to end.
-pub(super) fn watch_cgroups(board: watch::Sender<Board>, root: &'static Path) {
-    let told = board.clone();
+pub(super) async fn watch_cgroups(hands: Hands, board: Arc<watch::Sender<Board>>, root: &'static Path) {
+    let (tell, mut news) = mpsc::channel(NEWS_MAX);
     let thread = std::thread::Builder::new().name("cgroups".into());
-    let started = thread.spawn(move || {
-        let _end = End(&board);
-        watch_for_ever(&board, root);
+    let watched = Arc::clone(&board);
+    let thread = thread.spawn(move || {
+        let _end = End(&watched);
+        watch_for_ever(&watched, &tell, root);
     });
-    if let Err(error) = started {
-        tracing::warn!(%error, "control groups are not watched: there is no thread for it");
-        told.send_modify(|it| *it = Err(format!("there was no thread to look at them: {error}")));
+    let thread = match thread {
+        Ok(thread) => thread,
+        Err(error) => {
+            tracing::warn!(%error, "control groups are not watched: there is no thread for it");
+            board.send_modify(|it| *it = Err(format!("there was no thread to look at them: {error}")));
+            return std::future::pending().await;
+        }
+    };
+    while let Some(news) = news.recv().await {
+        heed(&hands, news);
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+    // There are none, for good: nothing is left to do.
+    std::future::pending::<()>().await;
+}
+
+/// What befell a group. The service manager learns of it too, and not always at once.
+fn heed(hands: &Hands, news: GroupNews) {
+    let GroupNews { path, unit, change } = news;
+    match change {
+        GroupChange::OomKilled(processes) => {
+            tracing::warn!(%path, processes, "processes of a control group were killed for want of memory");
+            if let Some(unit) = unit {
+                hands.look(Subject::Unit(unit));
+            }
+        }
+        GroupChange::ForksRefused(forks) => {
+            tracing::warn!(%path, forks, "forks were refused: a control group is at its limit of tasks");
+        }
+        GroupChange::Frozen(frozen) => tracing::info!(%path, frozen, "a control group was frozen or thawed"),
+        GroupChange::Emptied => tracing::debug!(%path, "the last process of a control group has ended"),
     }
 }
 
@@ -64,10 +104,10 @@ impl Drop for End<'_> {
     }
 }
 
-fn watch_for_ever(board: &watch::Sender<Board>, root: &Path) {
+fn watch_for_ever(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, root: &Path) {
     while !board.is_closed() {
         let why = match TreeReader::open(root) {
-            Ok(reader) => follow(board, reader),
+            Ok(reader) => follow(board, tell, reader),
             Err(error) => {
                 tracing::info!("control groups are not watched: {error}");
                 board.send_modify(|it| *it = Err(error.to_string()));
@@ -82,49 +122,86 @@ fn watch_for_ever(board: &watch::Sender<Board>, root: &Path) {
     }
 }
 
+/// What a pass is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// All groups.
+    Walk,
+    /// Those that draw attention.
+    Look,
+    /// Those of which the kernel tells.
+    Heed,
+}
+
 /// Until it breaks off; returns why.
-fn follow(board: &watch::Sender<Board>, mut reader: TreeReader) -> String {
+fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut reader: TreeReader) -> String {
     // The second walk follows soon: only then are there rates.
     let mut walk_in = LOOK_LEAST;
-    let mut until_walk = Duration::ZERO;
+    let mut walk_at = clock::now().boot;
+    let (mut look_at, mut deaf_until) = (walk_at, walk_at);
     while !board.is_closed() {
-        let walk = until_walk.is_zero();
-        let pass = match pass(&mut reader, walk) {
-            Ok(pass) => pass,
-            Err(why) => return why,
+        let (begin, now) = (processor_time(), clock::now());
+        let look = Look { at: now, time: clock::pass_time() };
+        let attended = reader.attended();
+        let pass = if walk_at <= now.boot {
+            Pass::Walk
+        } else if look_at <= now.boot {
+            Pass::Look
+        } else {
+            Pass::Heed
         };
-        board.send_modify(|it| *it = Ok(pass.tree));
-        if walk {
-            until_walk = walk_in;
-            walk_in = rest(pass.took, PARTS, WALK_LEAST, WALK_MOST);
+        let seen = match pass {
+            Pass::Heed => reader.heed(),
+            Pass::Look => Heard::Groups(reader.attend(look)),
+            Pass::Walk => match reader.walk(look) {
+                Ok(()) => Heard::Groups(reader.attend(look)),
+                Err(errno) => return format!("the control groups can't be listed: {errno}"),
+            },
+        };
+        for news in reader.take_news() {
+            // With a full queue the news are many, and whoever asks sees them on the board.
+            let _ = tell.try_send(news);
         }
-        let pause = match pass.attended {
-            0 => until_walk,
-            _ => rest(pass.took, PARTS, LOOK_LEAST, LOOK_MOST).min(until_walk),
-        };
-        std::thread::sleep(pause);
-        until_walk = until_walk.saturating_sub(pause);
+        let tree = Arc::new(reader.tree());
+        board.send_modify(|it| *it = Ok(tree));
+        let took = processor_time().saturating_sub(begin);
+        match (pass, seen) {
+            (_, Heard::Lost) => walk_at = now.boot,
+            (Pass::Heed, Heard::Groups(_)) => {
+                deaf_until = now.boot + rest(took, HEED_PARTS, HEED_LEAST, HEED_MOST);
+                if reader.attended() > attended {
+                    look_at = look_at.min(now.boot + LOOK_LEAST);
+                }
+            }
+            (Pass::Walk | Pass::Look, Heard::Groups(attended)) => {
+                if pass == Pass::Walk {
+                    walk_at = now.boot + walk_in;
+                    walk_in = rest(took, PARTS, WALK_LEAST, WALK_MOST);
+                }
+                look_at = match attended {
+                    0 => walk_at,
+                    _ => now.boot + rest(took, PARTS, LOOK_LEAST, LOOK_MOST),
+                };
+            }
+        }
+        pause(board, &reader, walk_at.min(look_at), deaf_until);
     }
     "the agent is ending".into()
 }
 
-/// What came of one pass.
-struct Pass {
-    tree: Arc<CgroupTree>,
-    attended: usize,
-    /// Of processor time.
-    took: Duration,
-}
-
-fn pass(reader: &mut TreeReader, walk: bool) -> Result<Pass, String> {
-    let begin = processor_time();
-    let now = clock::now();
-    if walk {
-        reader.walk(now).map_err(|errno| format!("the control groups can't be listed: {errno}"))?;
+/// Until there is something to do.
+fn pause(board: &watch::Sender<Board>, reader: &TreeReader, until: BootTime, deaf_until: BootTime) {
+    let deaf = clock::now().boot.until(deaf_until.min(until));
+    if !deaf.is_zero() {
+        std::thread::sleep(deaf);
     }
-    let attended = reader.attend(now);
-    let tree = Arc::new(reader.tree());
-    Ok(Pass { tree, attended, took: processor_time().saturating_sub(begin) })
+    while !board.is_closed() {
+        let left = clock::now().boot.until(until);
+        // A millisecond is the clock's step, and waiting for less would be spinning.
+        if left.is_zero() || reader.wait(left + Duration::from_millis(1)) {
+            return;
+        }
+    }
 }
 
 /// What this thread has used. Time in which others ran is none of it.

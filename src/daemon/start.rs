@@ -141,7 +141,9 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     vital("following the kernel's log", following.boxed());
     let watching = super::processes::watch_processes(hands.clone(), process_sense);
     vital("watching the processes", watching.boxed());
-    super::cgroups::watch_cgroups(cgroup_board, Path::new("/sys/fs/cgroup"));
+    let cgroup_board = Arc::new(cgroup_board);
+    let watching = super::cgroups::watch_cgroups(hands.clone(), cgroup_board, Path::new("/sys/fs/cgroup"));
+    vital("watching the control groups", watching.boxed());
     let pressure = super::pressure::follow_pressure(hands.clone(), Path::new("/proc/pressure"));
     vital("following the pressure", pressure.boxed());
     let memory = super::pressure::watch_memory(hands.clone(), Path::new("/proc"));

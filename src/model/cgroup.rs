@@ -17,8 +17,12 @@ pub struct CgroupStatus {
     pub cpu: Reading<Percent>,
     pub memory: Reading<Bytes>,
     pub tasks: Reading<u64>,
+    /// A process lives in it or below; asked of services and containers.
+    pub populated: Reading<bool>,
     /// Processes that were killed in it for want of memory, since it was made.
     pub oom_kills: Reading<u64>,
+    /// Forks that were refused for its limit of tasks, since it was made; asked of services and containers.
+    pub forks_refused: Reading<u64>,
     /// What is read only of groups that draw attention.
     pub closely: Reading<CgroupClosely>,
 }
@@ -41,6 +45,17 @@ pub struct CgroupClosely {
     pub frozen: Reading<bool>,
 }
 
+/// Of which services and containers the kernel tells at once that they were emptied, that a process was killed for want
+/// of memory, or that a fork was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupWatches {
+    pub watched: u64,
+    /// These are asked with each walk over all groups.
+    pub unwatched: u64,
+    /// Why, of the first of them.
+    pub why: Option<String>,
+}
+
 /// The tree as it was last walked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CgroupTree {
@@ -48,4 +63,5 @@ pub struct CgroupTree {
     pub groups: Vec<CgroupStatus>,
     /// Groups that are there and are not told of: too many, too deep, or not readable.
     pub left_out: u64,
+    pub watches: CgroupWatches,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CgroupStatus, CgroupTree, Pressure, Reading, Timestamp};
+use crate::model::{CgroupStatus, CgroupTree, CgroupWatches, Pressure, Reading, Timestamp};
 
 use super::request::{CgroupSort, CgroupsQuery};
 
@@ -19,6 +19,8 @@ pub struct Cgroups {
     pub total: usize,
     /// Groups beyond what is kept, or that could not be opened.
     pub left_out: u64,
+    /// Of which the kernel tells at once what befalls them.
+    pub watches: CgroupWatches,
     /// The first of them, in the order that was asked for.
     pub cgroups: Vec<CgroupStatus>,
 }
@@ -31,7 +33,8 @@ impl Cgroups {
             Ok(tree) => tree,
             Err(why) => {
                 let cgroups_lost = Some(why.clone());
-                return Self { now, cgroups_lost, total: 0, left_out: 0, cgroups: Vec::new() };
+                let watches = CgroupWatches::default();
+                return Self { now, cgroups_lost, total: 0, left_out: 0, watches, cgroups: Vec::new() };
             }
         };
         let mut groups: Vec<&CgroupStatus> = tree.groups.iter().collect();
@@ -46,6 +49,7 @@ impl Cgroups {
             cgroups_lost: None,
             total: groups.len(),
             left_out: tree.left_out,
+            watches: tree.watches.clone(),
             cgroups: groups.into_iter().take(query.limit).cloned().collect(),
         }
     }

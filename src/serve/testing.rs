@@ -457,7 +457,9 @@ pub(crate) fn cgroups() -> Result<std::sync::Arc<CgroupTree>, String> {
         cpu: cpu.map(Percent),
         memory: Reading::Value(Bytes(memory << 20)),
         tasks: Reading::Value(id),
+        populated: Reading::Value(true),
         oom_kills: Reading::Value(0),
+        forks_refused: Reading::Value(0),
         closely: Reading::Absent(Absence::NotObserved),
     };
     let closely = |read: u64, written: u64, memory: f64, io: f64| {
@@ -485,5 +487,6 @@ pub(crate) fn cgroups() -> Result<std::sync::Arc<CgroupTree>, String> {
         },
         group("/system.slice/new.service", 1, Reading::Absent(Absence::TooEarly), 2),
     ];
-    Ok(std::sync::Arc::new(CgroupTree { groups, left_out: 0 }))
+    let watches = CgroupWatches { watched: 3, unwatched: 0, why: None };
+    Ok(std::sync::Arc::new(CgroupTree { groups, left_out: 0, watches }))
 }

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Headless,
     /// Starts threads that compute for a moment and end, over and over.
     Churn,
+    /// Starts processes that end, and reaps them all at once, over and over.
+    Reaper,
     /// Writes and syncs a megabyte, then stays.
     Writer,
     /// Ended, and nobody asks how.
@@ -27,10 +29,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Self, &str); 6] = [
+    const ALL: [(Self, &str); 7] = [
         (Self::Threads, "threads"),
         (Self::Headless, "headless"),
         (Self::Churn, "churn"),
+        (Self::Reaper, "reaper"),
         (Self::Writer, "writer"),
         (Self::Zombie, "zombie"),
         (Self::Stopped, "stopped"),
@@ -69,7 +72,7 @@ impl Played {
                 rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it can be stopped");
                 played.becomes('T');
             }
-            Kind::Threads | Kind::Churn | Kind::Writer => {}
+            Kind::Threads | Kind::Churn | Kind::Reaper | Kind::Writer => {}
         }
         played
     }
@@ -136,6 +139,13 @@ pub(crate) fn act() -> Option<ExitCode> {
                 }
             });
         }
+        Kind::Reaper => {
+            thread::spawn(|| {
+                loop {
+                    reap_at_once();
+                }
+            });
+        }
         Kind::Writer => {
             let mut file = tempfile::tempfile().expect("a file");
             file.write_all(&vec![7; 1 << 20]).and_then(|()| file.sync_all()).expect("written");
@@ -149,6 +159,28 @@ pub(crate) fn act() -> Option<ExitCode> {
     ready();
     until_told();
     Some(ExitCode::SUCCESS)
+}
+
+fn reap_at_once() {
+    let children: Vec<i32> = (0..64)
+        // SAFETY: all that the child does is to end, which is safe after a fork of a program with threads.
+        .map(|_| match unsafe { libc::fork() } {
+            // SAFETY: ends the child, and runs nothing of the parent's.
+            0 => unsafe { libc::_exit(0) },
+            child => child,
+        })
+        .collect();
+    for child in &children {
+        // SAFETY: takes no memory but its own; WNOWAIT leaves it a zombie.
+        unsafe {
+            let mut how = std::mem::zeroed();
+            libc::waitid(libc::P_PID, child.unsigned_abs(), &raw mut how, libc::WEXITED | libc::WNOWAIT);
+        }
+    }
+    for child in children {
+        // SAFETY: waits for a child of this process alone, and takes no memory.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    }
 }
 
 fn compute(turns: u64) {

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         };
         add("agrees_with_procfs", trials::agrees_with_procfs);
         add("ended_threads_count_once", trials::ended_threads_count_once);
+        add("what_is_reaped_counts_once", trials::what_is_reaped_counts_once);
         add("needs_no_capability_to_read", trials::needs_no_capability_to_read);
         if way == BpfWay::Table {
             add("a_table_without_room_says_so", trials::a_table_without_room_says_so);

@@ -10,6 +10,7 @@
 mod attention;
 mod group;
 mod io;
+mod notices;
 mod path;
 mod pod;
 mod rate;
@@ -23,6 +24,6 @@ pub use group::{GroupCounts, GroupEvents, GroupKind};
 pub use io::{IoRow, io_stat};
 pub use path::{Container, GroupPath, Runtime};
 pub use pod::PodUid;
-pub use rate::{Counted, cpu, per_second};
-pub use tree::{GROUPS_MAX, NoTree, TreeReader};
+pub use rate::{Counted, Look, cpu, per_second};
+pub use tree::{GROUPS_MAX, GroupChange, GroupNews, Heard, NoTree, TreeReader};
 pub use usage::{CpuMax, CpuStat, MemoryEvents, MemoryStat, PidsEvents, limit};

@@ -71,6 +71,17 @@ impl<'a> GroupPath<'a> {
         }
         found
     }
+
+    /// Whether the last part of a path is a service, as far as a name can tell: a unit or container, and no slice above
+    /// or group that it made within itself; or, where nobody names groups so, a group without others below.
+    #[must_use]
+    pub fn is_service(path: &'a [u8], leaf: bool) -> bool {
+        let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let (this, above) = (Self::parse(path), Self::parse(&path[..end]));
+        let named = |it: Self| (it.unit, it.user_unit, it.container.map(|it| it.id));
+        let unnamed = Self { pod: None, ..this } == Self::default();
+        named(this) != named(above) || unnamed && leaf
+    }
 }
 
 /// Whose manager names the next part: slices, then one unit. What follows anything else is named by its owner: a

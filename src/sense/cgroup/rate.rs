@@ -2,17 +2,31 @@
 
 use std::time::Duration;
 
-use crate::model::{Absence, BootTime, Bytes, Percent, Reading};
+use crate::model::{Absence, Bytes, Interruption, Percent, Reading, Timestamp};
+use crate::sense::host::{PassTime, rates};
+
+/// A large host is walked each five minutes; a rate over more than twice of that says nothing of now.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// When a look is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// For people.
+    pub at: Timestamp,
+    /// For rates.
+    pub time: PassTime,
+}
 
 /// A counter and when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted(Option<(BootTime, u64)>);
+pub struct Counted(Option<(PassTime, u64)>);
 
 impl Counted {
     /// How much was added since the reading before, and in which time; takes the new reading's place.
     ///
-    /// Absent the first time, when no time has passed, and when the counter ran back: it was reset.
-    pub fn advance(&mut self, now: BootTime, count: &Reading<u64>) -> Reading<(u64, Duration)> {
+    /// Absent the first time, when the counter ran back, and when the time between is no measure: the machine slept, or
+    /// it was read a moment ago. In that last case the reading before is kept, for the next to be measured by.
+    pub fn advance(&mut self, now: PassTime, count: &Reading<u64>) -> Reading<(u64, Duration)> {
         let count = match count {
             Reading::Value(count) => *count,
             Reading::Absent(reason) => {
@@ -24,12 +38,20 @@ impl Counted {
                 return Reading::Failed(error.clone());
             }
         };
-        let before = self.0.replace((now, count));
-        match before {
-            Some((then, before)) if now > then && count >= before => {
-                Reading::Value((count - before, now.since(then)))
+        let Some((then, before)) = self.0.replace((now, count)) else {
+            return Reading::Absent(Absence::TooEarly);
+        };
+        let Some(more) = count.checked_sub(before) else {
+            return Reading::Absent(Absence::Interrupted(Interruption::CounterReset));
+        };
+        match rates::elapsed(then, now, LONGEST) {
+            Ok(elapsed) => Reading::Value((more, elapsed)),
+            Err(why) => {
+                if why == Interruption::TooShort {
+                    self.0 = Some((then, before));
+                }
+                Reading::Absent(Absence::Interrupted(why))
             }
-            Some(_) | None => Reading::Absent(Absence::TooEarly),
         }
     }
 }
@@ -54,48 +76,76 @@ mod tests {
 
     use super::*;
 
-    fn at(millis: i64) -> BootTime {
-        BootTime::from_millis(millis)
+    /// The machine has slept so long since boot.
+    fn at(millis: u64, slept: u64) -> PassTime {
+        let boot = Duration::from_millis(millis);
+        PassTime { boot, awake: boot - Duration::from_millis(slept) }
+    }
+
+    const fn interrupted<T>(why: Interruption) -> Reading<T> {
+        Reading::Absent(Absence::Interrupted(why))
     }
 
     #[test]
     fn a_rate_needs_two_readings_of_one_counter() {
         let mut counted = Counted::default();
         let mut check = |millis, count, expected| {
-            let rate = counted.advance(at(millis), &Reading::Value(count));
+            let rate = counted.advance(at(millis, 0), &Reading::Value(count));
             assert_eq!(rate.map(per_second), expected);
         };
         check(1000, 500, Reading::Absent(Absence::TooEarly));
         check(3000, 1500, Reading::Value(Bytes(500)));
-        // Reset, and read twice in one moment.
-        check(4000, 10, Reading::Absent(Absence::TooEarly));
-        check(4000, 20, Reading::Absent(Absence::TooEarly));
-        check(5000, 30, Reading::Value(Bytes(10)));
+        check(4000, 10, interrupted(Interruption::CounterReset));
+        // Read twice in one moment: the next is measured by the first.
+        check(4000, 20, interrupted(Interruption::TooShort));
+        check(5000, 30, Reading::Value(Bytes(20)));
+        check(5000 + 601_000, 40, interrupted(Interruption::TooLong));
         assert_eq!(cpu((2_500_000, Duration::from_secs(1))), Percent(250.0));
+    }
+
+    #[test]
+    fn a_sleep_gives_no_rate_and_the_next_is_measured_after_it() {
+        let mut counted = Counted::default();
+        let mut check = |millis, slept, count, expected| {
+            let rate = counted.advance(at(millis, slept), &Reading::Value(count));
+            assert_eq!(rate.map(per_second), expected);
+        };
+        check(10_000, 0, 0, Reading::Absent(Absence::TooEarly));
+        check(20_000, 0, 10_000, Reading::Value(Bytes(1000)));
+        // Ten seconds, nine of which it slept: a tenth of the truth.
+        check(30_000, 9000, 11_000, interrupted(Interruption::Slept));
+        check(40_000, 9000, 21_000, Reading::Value(Bytes(1000)));
     }
 
     #[test]
     fn what_could_not_be_read_breaks_the_series() {
         let mut counted = Counted::default();
-        let _ = counted.advance(at(0), &Reading::Value(0));
-        let failed = counted.advance(at(1000), &Reading::Failed("gone".into()));
+        let _ = counted.advance(at(0, 0), &Reading::Value(0));
+        let failed = counted.advance(at(1000, 0), &Reading::Failed("gone".into()));
         assert_eq!(failed, Reading::Failed("gone".into()));
-        let next = counted.advance(at(2000), &Reading::Value(1 << 40));
+        let next = counted.advance(at(2000, 0), &Reading::Value(1 << 40));
         assert_eq!(next, Reading::Absent(Absence::TooEarly), "no spike");
     }
 
     proptest! {
         #[test]
-        fn no_sequence_gives_more_than_was_counted(readings in prop::collection::vec((0..9000_i64, any::<u64>()), 2..20)) {
-            let mut counted = Counted::default();
-            let mut before: Option<u64> = None;
-            for (millis, count) in readings {
-                if let Reading::Value((more, elapsed)) = counted.advance(at(millis), &Reading::Value(count)) {
-                    prop_assert_eq!(before.map(|before| count - before), Some(more));
-                    prop_assert!(elapsed > Duration::ZERO);
+        fn no_sequence_gives_more_than_was_counted(
+            readings in prop::collection::vec((0..2000_u64, 0..200_u64, any::<u64>()), 2..20),
+        ) {
+            let (mut counted, mut first) = (Counted::default(), None);
+            let (mut boot, mut slept, mut told) = (0, 0, 0_u128);
+            let mut all = 0_u128;
+            for (millis, asleep, count) in readings {
+                (boot, slept) = (boot + millis + asleep, slept + asleep);
+                if let Some(before) = first.replace(count) {
+                    all += u128::from(count.saturating_sub(before));
                 }
-                before = Some(count);
+                if let Reading::Value((more, elapsed)) = counted.advance(at(boot, slept), &Reading::Value(count)) {
+                    told += u128::from(more);
+                    prop_assert!(elapsed >= Duration::from_millis(250));
+                }
             }
+            prop_assert!(told <= all);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Groups come and go while they are walked: one that is gone is left out, and never stands in for another, since
 //! every file is opened relative to the directory that was opened, without following links.
 
+mod heed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,8 +18,11 @@ use crate::model::{Absence, Bytes, CgroupClosely, CgroupStatus, CgroupTree, Pres
 use crate::sense::procfs::{parse_pressure, single};
 
 use super::attention::{Interest, attention};
-use super::rate::{Counted, cpu, per_second};
+use super::rate::{Counted, Look, cpu, per_second};
 use super::{CpuStat, GroupEvents, MemoryEvents, MemoryStat, io_stat, limit};
+
+use heed::{Events, Watching};
+pub use heed::{GroupChange, GroupNews, Heard};
 
 /// Groups kept: a host of 5,000 with room to spare.
 pub const GROUPS_MAX: usize = 8192;
@@ -60,10 +65,13 @@ struct Known {
     leaf: bool,
     cpu: Counted,
     memory: Counted,
-    limit_hits: Counted,
+    /// Of memory, when it was last read.
+    limit_hits: Option<u64>,
     read: Counted,
     written: Counted,
     interest: Interest,
+    /// Of a service or container, once it was asked.
+    events: Option<Events>,
     /// In the latest walk.
     seen: bool,
 }
@@ -77,6 +85,9 @@ pub struct TreeReader {
     seen: usize,
     left_out: u64,
     attended: Vec<Interest>,
+    watching: Watching,
+    /// At least once.
+    walked: bool,
     buffer: Vec<u8>,
 }
 
@@ -114,6 +125,8 @@ impl TreeReader {
             seen: 0,
             left_out: 0,
             attended: Vec::new(),
+            watching: Watching::new(),
+            walked: false,
             buffer: vec![0; FILE_MAX],
         }
     }
@@ -122,15 +135,18 @@ impl TreeReader {
     ///
     /// # Errors
     /// When the root can't be listed any more.
-    pub fn walk(&mut self, now: Timestamp) -> Result<(), Errno> {
+    pub fn walk(&mut self, now: Look) -> Result<(), Errno> {
         for known in self.groups.values_mut() {
             known.seen = false;
         }
         (self.seen, self.left_out) = (0, 0);
+        self.watching.begin_walk();
         let root = rustix::io::fcntl_dupfd_cloexec(&self.root, 0)?;
         let mut path = Vec::new();
         self.folder(&root, &mut path, 0, now)?;
         self.groups.retain(|_, known| known.seen);
+        self.watching.end_walk(|id| self.groups.contains_key(&id));
+        self.walked = true;
         self.attended.clear();
         self.attended.extend(self.groups.values().filter(|known| known.leaf).map(|known| known.interest));
         attention(&mut self.attended);
@@ -148,7 +164,7 @@ impl TreeReader {
         folder: &OwnedFd,
         path: &mut Vec<u8>,
         depth: usize,
-        now: Timestamp,
+        now: Look,
     ) -> Result<bool, Errno> {
         let mut any = false;
         for entry in Dir::read_from(folder)? {
@@ -181,12 +197,13 @@ impl TreeReader {
             if let Some(known) = self.groups.get_mut(&id) {
                 known.leaf = !inner;
             }
+            self.watch_or_ask(id, group.as_fd(), path);
             path.truncate(end);
         }
         Ok(any)
     }
 
-    fn first_look(&mut self, id: u64, group: BorrowedFd<'_>, path: &[u8], now: Timestamp) {
+    fn first_look(&mut self, id: u64, group: BorrowedFd<'_>, path: &[u8], now: Look) {
         let used =
             self.file(Some(group), c"cpu.stat", |bytes| CpuStat::parse(bytes).ok().map(|it| it.usage.0));
         // Gone since it was listed: the file is in every group.
@@ -196,11 +213,15 @@ impl TreeReader {
         let memory = self.file(Some(group), c"memory.current", |bytes| single(bytes).ok());
         let tasks = self.file(Some(group), c"pids.current", |bytes| single(bytes).ok());
         let events = self.file(Some(group), c"memory.events", |bytes| MemoryEvents::parse(bytes).ok());
-        let is_new = !self.groups.contains_key(&id);
-        let known = self.groups.entry(id).or_insert_with(|| Known::new(id, now));
+        let (is_new, walked) = (!self.groups.contains_key(&id), self.walked);
+        let known = self.groups.entry(id).or_insert_with(|| Known::new(id, now.at));
         if known.path != path {
             // Old kernels give the number of a group that is gone to another.
-            *known = Known::new(id, now);
+            *known = Known::new(id, now.at);
+            self.watching.forget(id);
+        }
+        if is_new && walked {
+            known.events = Some(Events::NONE);
         }
         known.seen = true;
         let status = &mut known.status;
@@ -208,18 +229,21 @@ impl TreeReader {
             path.clone_into(&mut known.path);
             status.path = printable(path);
         }
-        status.at = now;
-        let rate = known.cpu.advance(now.boot, &used).map(cpu);
-        let growth = known.memory.advance(now.boot, &memory);
+        status.at = now.at;
+        let rate = known.cpu.advance(now.time, &used).map(cpu);
+        let growth = known.memory.advance(now.time, &memory);
         let hits = events.as_ref().map(|it| it.max.saturating_add(it.high).saturating_add(it.oom));
         // All that a new group ran into, it ran into since the walk before.
         let hit_already = is_new && hits.value().is_some_and(|hits| *hits > 0);
-        let hits = known.limit_hits.advance(now.boot, &hits);
+        // However long ago that was: this is no rate.
+        let hits = hits.value().copied();
+        let more = hits > known.limit_hits && known.limit_hits.is_some();
+        known.limit_hits = hits;
         known.interest = Interest {
             id,
             cpu_per_mille: rate.value().map_or(0, |rate| per_mille(rate.0)),
             growth: growth.value().map_or(0, |growth| per_second(*growth).0),
-            at_limit: hit_already || hits.value().is_some_and(|(more, _)| *more > 0),
+            at_limit: hit_already || more,
         };
         status.cpu = rate;
         status.memory = memory.map(Bytes);
@@ -227,15 +251,21 @@ impl TreeReader {
         status.oom_kills = events.map(|it| it.oom_kill);
     }
 
+    /// Groups that draw attention.
+    #[must_use]
+    pub const fn attended(&self) -> usize {
+        self.attended.len()
+    }
+
     /// Looks closely at the groups that draw attention; returns how many there are.
-    pub fn attend(&mut self, now: Timestamp) -> usize {
+    pub fn attend(&mut self, now: Look) -> usize {
         for at in 0..self.attended.len() {
             let id = self.attended[at].id;
             let Some(path) = self.groups.get(&id).map(|known| known.path.clone()) else { continue };
             // Gone, or another by now: the next walk tells.
             let Ok(group) = self.descend(&path, id) else { continue };
             // Where the walk has only just looked, a second look would have no time for a rate.
-            if self.groups.get(&id).is_some_and(|known| known.status.at != now) {
+            if self.groups.get(&id).is_some_and(|known| known.status.at != now.at) {
                 self.first_look(id, group.as_fd(), &path, now);
             }
             self.close_look(id, &group, now);
@@ -252,7 +282,7 @@ impl TreeReader {
         if rustix::fs::fstat(&folder)?.st_ino == id { Ok(folder) } else { Err(Errno::STALE) }
     }
 
-    fn close_look(&mut self, id: u64, group: &OwnedFd, now: Timestamp) {
+    fn close_look(&mut self, id: u64, group: &OwnedFd, now: Look) {
         let group = Some(group.as_fd());
         let moved = self.file(group, c"io.stat", |bytes| {
             let mut sum = (0_u64, 0_u64);
@@ -275,10 +305,10 @@ impl TreeReader {
             Reading::Failed(error) => Reading::Failed(error),
         };
         let Some(known) = self.groups.get_mut(&id) else { return };
-        let read = known.read.advance(now.boot, &moved.as_ref().map(|sum| sum.0)).map(per_second);
-        let written = known.written.advance(now.boot, &moved.map(|sum| sum.1)).map(per_second);
+        let read = known.read.advance(now.time, &moved.as_ref().map(|sum| sum.0)).map(per_second);
+        let written = known.written.advance(now.time, &moved.map(|sum| sum.1)).map(per_second);
         known.status.closely = Reading::Value(CgroupClosely {
-            at: now,
+            at: now.at,
             read,
             written,
             memory_max: memory_max.map(|limit| limit.map(Bytes)),
@@ -295,7 +325,7 @@ impl TreeReader {
     pub fn tree(&self) -> CgroupTree {
         let mut groups: Vec<CgroupStatus> = self.groups.values().map(|known| known.status.clone()).collect();
         groups.sort_by(|a, b| a.path.cmp(&b.path));
-        CgroupTree { groups, left_out: self.left_out }
+        CgroupTree { groups, left_out: self.left_out, watches: self.watching.told() }
     }
 
     /// One file of a group, or of the root. A file that is not there belongs to a controller that is not enabled.
@@ -358,17 +388,20 @@ impl Known {
                 cpu: Reading::Absent(unread()),
                 memory: Reading::Absent(unread()),
                 tasks: Reading::Absent(unread()),
+                populated: Reading::Absent(unread()),
                 oom_kills: Reading::Absent(unread()),
+                forks_refused: Reading::Absent(unread()),
                 closely: Reading::Absent(unread()),
             },
             path: Vec::new(),
             leaf: true,
             cpu: Counted::default(),
             memory: Counted::default(),
-            limit_hits: Counted::default(),
+            limit_hits: None,
             read: Counted::default(),
             written: Counted::default(),
             interest: Interest { id, cpu_per_mille: 0, growth: 0, at_limit: false },
+            events: None,
             seen: true,
         }
     }

@@ -2,51 +2,57 @@
 #![expect(clippy::disallowed_methods, reason = "makes fixture trees")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::model::{BootTime, Limit, Percent, WallTime};
 use crate::sense::cgroup::ATTENTION_MAX;
+use crate::sense::host::PassTime;
 
 const CPU: &str = "usage_usec 1000000\nuser_usec 0\nsystem_usec 0\n";
 
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::new(BootTime::from_millis(seconds * 1000), WallTime::from_unix_millis(seconds * 1000))
+pub(super) fn at(seconds: u32) -> Look {
+    let (boot, millis) = (Duration::from_secs(seconds.into()), i64::from(seconds) * 1000);
+    Look {
+        at: Timestamp::new(BootTime::from_millis(millis), WallTime::from_unix_millis(millis)),
+        time: PassTime { boot, awake: boot },
+    }
 }
 
 /// A tree of folders that stands in for the kernel's.
-struct Fixture(tempfile::TempDir);
+pub(super) struct Fixture(tempfile::TempDir);
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, group: &str) -> PathBuf {
+    pub(super) fn path(&self, group: &str) -> PathBuf {
         self.0.path().join(group.trim_start_matches('/'))
     }
 
-    fn set(&self, group: &str, file: &str, text: &str) {
+    pub(super) fn set(&self, group: &str, file: &str, text: &str) {
         let folder = self.path(group);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(file), text).unwrap();
     }
 
     /// A group that has used so many microseconds of processor time.
-    fn group(&self, group: &str, used: u64) {
+    pub(super) fn group(&self, group: &str, used: u64) {
         self.set(group, "cpu.stat", &CPU.replace("1000000", &used.to_string()));
     }
 
-    fn reader(&self) -> TreeReader {
+    pub(super) fn reader(&self) -> TreeReader {
         TreeReader::over(openat(CWD, self.0.path(), FOLDER, Mode::empty()).unwrap())
     }
 }
 
-fn find(reader: &TreeReader, path: &str) -> CgroupStatus {
+pub(super) fn find(reader: &TreeReader, path: &str) -> CgroupStatus {
     let tree = reader.tree();
     tree.groups.into_iter().find(|group| group.path == path).unwrap_or_else(|| panic!("no {path}"))
 }
 
-fn paths(reader: &TreeReader) -> Vec<String> {
+pub(super) fn paths(reader: &TreeReader) -> Vec<String> {
     reader.tree().groups.into_iter().map(|group| group.path).collect()
 }
 

@@ -32,6 +32,14 @@ pub struct PassTime {
 /// # Errors
 /// When they are no measure.
 pub fn span(before: PassTime, now: PassTime) -> Result<f64, Interruption> {
+    elapsed(before, now, LONGEST).map(|elapsed| elapsed.as_secs_f64())
+}
+
+/// The time between two readings that is no longer than this.
+///
+/// # Errors
+/// When it is no measure.
+pub fn elapsed(before: PassTime, now: PassTime, longest: Duration) -> Result<Duration, Interruption> {
     let (Some(boot), Some(awake)) = (now.boot.checked_sub(before.boot), now.awake.checked_sub(before.awake))
     else {
         return Err(Interruption::TooShort);
@@ -40,10 +48,10 @@ pub fn span(before: PassTime, now: PassTime) -> Result<f64, Interruption> {
         Err(Interruption::Slept)
     } else if boot < SHORTEST {
         Err(Interruption::TooShort)
-    } else if boot > LONGEST {
+    } else if boot > longest {
         Err(Interruption::TooLong)
     } else {
-        Ok(boot.as_secs_f64())
+        Ok(boot)
     }
 }
 

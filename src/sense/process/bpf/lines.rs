@@ -20,10 +20,6 @@ const ROWS_MAX: usize = 65_536;
 /// Reads without an answer that are tried again: the kernel looks at a million tasks before it gives up one.
 const EMPTY_READS_MAX: u32 = 16;
 
-/// All of `HAS_…`: the programs' kernels keep both since long before they relocate fields; where one is configured
-/// away the program is not taken.
-const HAS_ALL: u32 = 3;
-
 /// The loaded program, tied to the kernel's tasks.
 #[derive(Debug)]
 pub(super) struct LinesProgram {
@@ -53,7 +49,7 @@ impl LinesProgram {
                     for record in records {
                         told.processes += 1;
                         if rows.len() < ROWS_MAX {
-                            told.take(Record(*record), HAS_ALL, rows);
+                            told.take(Record(*record), rows);
                         }
                     }
                     kept = rest.len();

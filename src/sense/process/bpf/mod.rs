@@ -67,15 +67,15 @@ pub struct Told {
     pub told: u32,
     /// Threads that were walked for their sums; [`BpfWay::Lines`] does not count them.
     pub threads: u32,
-    /// Of these, read from `/proc/PID/stat` instead, without their [`super::Extra`]: those whose threads ended while
-    /// they were summed up, and process 1 where the kernel keeps it from BPF.
+    /// Of these, read from `/proc/PID/stat` instead, without their [`super::Extra`]: those that ended, or whose threads
+    /// did, while they were summed up, and process 1 where the kernel keeps it from BPF.
     pub mended: u32,
 }
 
 impl Told {
-    fn take(&mut self, record: Record, has: u32, rows: &mut Vec<ProcessRow>) {
+    fn take(&mut self, record: Record, rows: &mut Vec<ProcessRow>) {
         self.told += 1;
-        let row = record.row(has);
+        let row = record.row();
         if record.is_torn() {
             self.mended += 1;
             // One that is gone by now, or another, is in the table or not as it likes.

@@ -19,8 +19,8 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// `RECORD_TORN`.
 const TORN: u32 = 1;
 
-/// `HAS_IO` and `HAS_CGROUP`.
-const HAS_ALL: u32 = 3;
+/// `RECORD_HAS_IO` and `RECORD_HAS_CGROUP`: the kernel keeps what [`Extra`] tells.
+const HAS_ALL: u32 = 2 | 4;
 
 /// Where a member of `struct record` begins; a test compares it with the object's own types.
 pub(super) mod at {
@@ -59,13 +59,13 @@ impl Record {
         u64::from(self.word(high)) << 32 | u64::from(self.word(low))
     }
 
-    /// The threads changed under the sums: CPU time, faults and bytes may miss or double one.
+    /// The threads changed under the sums, or the main one was replaced: CPU time, faults and bytes may miss or double one.
     pub(super) fn is_torn(&self) -> bool {
         self.word(at::MARKS) & TORN != 0
     }
 
-    /// The row. `has` is what the kernel's records have.
-    pub(super) fn row(&self, has: u32) -> ProcessRow {
+    /// The row; without its [`Extra`] where the kernel does not keep all of that.
+    pub(super) fn row(&self) -> ProcessRow {
         let mut comm = [0; COMM_LEN];
         comm.copy_from_slice(&self.0[at::COMM..at::COMM + COMM_LEN]);
         // What is behind the closing zero is left from longer names.
@@ -89,7 +89,7 @@ impl Record {
             resident: Pages(u64::try_from(self.long(at::RESIDENT_PAGES).cast_signed()).unwrap_or(0)),
             minor_faults: self.long(at::MINOR_FAULTS),
             major_faults: self.long(at::MAJOR_FAULTS),
-            extra: (has & HAS_ALL == HAS_ALL).then_some(extra),
+            extra: (self.word(at::MARKS) & HAS_ALL == HAS_ALL).then_some(extra),
             comm,
         }
     }
@@ -151,9 +151,14 @@ mod tests {
         let mut record = Record::EMPTY;
         record.0[at::COMM..at::COMM + 8].copy_from_slice(b"sh\0shd\0x");
         record.0[at::RESIDENT_PAGES..at::RESIDENT_PAGES + 8].copy_from_slice(&(-3_i64).to_ne_bytes());
-        let row = record.row(HAS_ALL);
+        record.0[at::MARKS] = 7;
+        let row = record.row();
         assert_eq!((row.name(), row.resident, row.comm[3]), (&b"sh"[..], Pages(0), 0));
-        assert!(row.extra.is_some());
-        assert!(record.row(1).extra.is_none(), "what the kernel lacks is not zero");
+        assert!(row.extra.is_some() && record.is_torn());
+        // No accounting of I/O, no cgroups, neither.
+        for marks in [4, 2, 0] {
+            record.0[at::MARKS] = marks;
+            assert!(record.row().extra.is_none() && !record.is_torn(), "what the kernel lacks is not zero");
+        }
     }
 }

@@ -17,7 +17,6 @@ const TASKS_MAX: u32 = 500_000;
 const PASS_WORDS: usize = 8;
 const TASKS_MAX_AT: usize = 0;
 const RECORD_SIZE_AT: usize = 2;
-const HAS_AT: usize = 3;
 const RECORDS_AT: usize = 4;
 const PROCESSES_AT: usize = 5;
 const THREADS_AT: usize = 6;
@@ -55,7 +54,7 @@ impl TableProgram {
         let records = self.window.records(count).map_err(|error| PassError::Map(error.into()))?;
         let mut told = Told { processes: pass[PROCESSES_AT], threads: pass[THREADS_AT], ..Told::default() };
         for record in records {
-            told.take(record, pass[HAS_AT], rows);
+            told.take(record, rows);
         }
         Ok(told)
     }

@@ -71,7 +71,7 @@ fn records_are_laid_out_as_they_are_read() {
             ("comm", at::COMM),
         ],
     );
-    let pass = ["tasks_max", "reserved", "record_size", "has", "records", "processes", "threads", "cut"];
+    let pass = ["tasks_max", "reserved", "record_size", "unused", "records", "processes", "threads", "cut"];
     let pass: Vec<(&str, usize)> = pass.into_iter().chain(["form"]).zip((0..).step_by(4)).collect();
     check("pass", 32, &pass);
 }
