@@ -17,6 +17,7 @@ use crate::sense::cgroup::{GroupChange, GroupNews, Heard, Look, TreeReader, rest
 
 use super::clock;
 use super::effects::Hands;
+use super::own::Pace;
 
 /// What the socket shows: the tree, or why there is none.
 type Board = Result<Arc<CgroupTree>, String>;
@@ -51,9 +52,10 @@ pub(super) async fn watch_cgroups(hands: Hands, board: Arc<watch::Sender<Board>>
     let (tell, mut news) = mpsc::channel(NEWS_MAX);
     let thread = std::thread::Builder::new().name("cgroups".into());
     let watched = Arc::clone(&board);
+    let pace = hands.pace().clone();
     let thread = thread.spawn(move || {
         let _end = End(&watched);
-        watch_for_ever(&watched, &tell, root);
+        watch_for_ever(&watched, &tell, &pace, root);
     });
     let thread = match thread {
         Ok(thread) => thread,
@@ -104,10 +106,10 @@ impl Drop for End<'_> {
     }
 }
 
-fn watch_for_ever(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, root: &Path) {
+fn watch_for_ever(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, own: &Pace, root: &Path) {
     while !board.is_closed() {
         let why = match TreeReader::open(root) {
-            Ok(reader) => follow(board, tell, reader),
+            Ok(reader) => follow(board, tell, own, reader),
             Err(error) => {
                 tracing::info!("control groups are not watched: {error}");
                 board.send_modify(|it| *it = Err(error.to_string()));
@@ -134,7 +136,12 @@ enum Pass {
 }
 
 /// Until it breaks off; returns why.
-fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut reader: TreeReader) -> String {
+fn follow(
+    board: &watch::Sender<Board>,
+    tell: &mpsc::Sender<GroupNews>,
+    own: &Pace,
+    mut reader: TreeReader,
+) -> String {
     // The second walk follows soon: only then are there rates.
     let mut walk_in = LOOK_LEAST;
     let mut walk_at = clock::now().boot;
@@ -176,11 +183,11 @@ fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut read
             (Pass::Walk | Pass::Look, Heard::Groups(attended)) => {
                 if pass == Pass::Walk {
                     walk_at = now.boot + walk_in;
-                    walk_in = rest(took, PARTS, WALK_LEAST, WALK_MOST);
+                    walk_in = own.slow(rest(took, PARTS, WALK_LEAST, WALK_MOST)).min(WALK_MOST);
                 }
                 look_at = match attended {
                     0 => walk_at,
-                    _ => now.boot + rest(took, PARTS, LOOK_LEAST, LOOK_MOST),
+                    _ => now.boot + own.slow(rest(took, PARTS, LOOK_LEAST, LOOK_MOST)),
                 };
             }
         }

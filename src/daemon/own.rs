@@ -32,6 +32,11 @@ impl Pace {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// What would be waited, by an agent that looks so many times less often.
+    pub(super) fn slow(&self, pause: Duration) -> Duration {
+        pause.saturating_mul(self.times())
+    }
+
     fn set(&self, slowdown: Slowdown) {
         self.0.store(slowdown.times(), Ordering::Relaxed);
     }
