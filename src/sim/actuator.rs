@@ -7,7 +7,8 @@ use crate::model::{ActionId, Applied, JobResult, Remedy};
 
 use super::check::Seen;
 use super::hazard::Weather;
-use super::run::{Event, Run, Running, Sabotage};
+use super::options::Sabotage;
+use super::run::{Event, Run, Running};
 use super::world::{Hand, Moment};
 
 fn millis(duration: Duration) -> Moment {
