@@ -9,8 +9,8 @@ use super::stalls::StallFacts;
 use super::unit_facts::{ProbeLimits, UnitFacts};
 use crate::model::{
     Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, HostActivity, HostNumbers,
-    HostVitals, MountPoint, Owed, ProbeResult, ProcessCounts, Reading, Sample, Subject, UnitName, UnitStatus,
-    UnitsUpdate,
+    HostVitals, MountPoint, Owed, ProbeResult, ProcessCounts, Reading, Sample, Subject, UnitName, UnitStall,
+    UnitStatus, UnitsUpdate,
 };
 
 /// What the agent knows of itself.
@@ -31,6 +31,8 @@ pub struct View {
     /// When the last whole pass over the host began.
     pub(super) vitals_at: BootTime,
     pub stalls: StallFacts,
+    /// Of the units that somebody follows: the shell bounds how many these are.
+    unit_stalls: BTreeMap<UnitName, StallFacts>,
     pub numbers: Reading<Arc<HostNumbers>>,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
@@ -55,6 +57,7 @@ impl Default for View {
             processes: Reading::Absent(Absence::NotObserved),
             vitals_at: BootTime::ZERO,
             stalls: StallFacts::default(),
+            unit_stalls: BTreeMap::new(),
             numbers: Reading::Absent(Absence::NotObserved),
             kernel: KernelLogFacts::default(),
             filesystems: BTreeMap::new(),
@@ -128,6 +131,7 @@ impl View {
         }
         self.kernel.pass_time(at);
         self.stalls.pass_time(at);
+        self.take_unit_stalls(&sample.unit_stalls, at, &mut touched);
         for news in &sample.host_news {
             self.take_host_news(news, at);
             touched.insert(Subject::Host);
@@ -180,6 +184,36 @@ impl View {
             UnitsUpdate::Alive => self.hear(at),
             UnitsUpdate::Lost { why } => self.heard = Err(why.clone()),
         }
+    }
+
+    fn take_unit_stalls(&mut self, news: &[UnitStall], at: BootTime, touched: &mut BTreeSet<Subject>) {
+        for (unit, stalls) in &mut self.unit_stalls {
+            // A wait ends by nobody telling of another.
+            if !stalls.is_calm() {
+                touched.insert(Subject::Unit(unit.clone()));
+            }
+            stalls.pass_time(at);
+        }
+        for UnitStall { unit, resource, watch } in news {
+            touched.insert(Subject::Unit(unit.clone()));
+            if let Reading::Absent(Absence::NotObserved) = watch {
+                self.unit_stalls.remove(unit);
+            } else {
+                self.unit_stalls.entry(unit.clone()).or_default().take(*resource, watch, at);
+            }
+        }
+    }
+
+    /// How long tasks of a unit waited lately; none when nobody follows it.
+    pub(super) fn stalls_of(&self, unit: &UnitName) -> Option<&StallFacts> {
+        self.unit_stalls.get(unit)
+    }
+
+    /// Which units are followed, by unit and resource, and why not.
+    pub fn unit_stall_watches(&self) -> impl Iterator<Item = UnitStall> {
+        self.unit_stalls.iter().flat_map(|(unit, stalls)| {
+            stalls.watches().map(|(resource, watch)| UnitStall { unit: unit.clone(), resource, watch })
+        })
     }
 
     fn take_filesystems(

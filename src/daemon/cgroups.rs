@@ -50,10 +50,10 @@ pub(super) fn not_yet() -> Board {
 pub(super) async fn watch_cgroups(hands: Hands, board: Arc<watch::Sender<Board>>, root: &'static Path) {
     let (tell, mut news) = mpsc::channel(NEWS_MAX);
     let thread = std::thread::Builder::new().name("cgroups".into());
-    let watched = Arc::clone(&board);
+    let (watched, takes) = (Arc::clone(&board), hands.clone());
     let thread = thread.spawn(move || {
         let _end = End(&watched);
-        watch_for_ever(&watched, &tell, root);
+        watch_for_ever(&takes, &watched, &tell, root);
     });
     let thread = match thread {
         Ok(thread) => thread,
@@ -104,10 +104,10 @@ impl Drop for End<'_> {
     }
 }
 
-fn watch_for_ever(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, root: &Path) {
+fn watch_for_ever(hands: &Hands, board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, root: &Path) {
     while !board.is_closed() {
         let why = match TreeReader::open(root) {
-            Ok(reader) => follow(board, tell, reader),
+            Ok(reader) => follow(hands, board, tell, reader),
             Err(error) => {
                 tracing::info!("control groups are not watched: {error}");
                 board.send_modify(|it| *it = Err(error.to_string()));
@@ -134,7 +134,12 @@ enum Pass {
 }
 
 /// Until it breaks off; returns why.
-fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut reader: TreeReader) -> String {
+fn follow(
+    hands: &Hands,
+    board: &watch::Sender<Board>,
+    tell: &mpsc::Sender<GroupNews>,
+    mut reader: TreeReader,
+) -> String {
     // The second walk follows soon: only then are there rates.
     let mut walk_in = LOOK_LEAST;
     let mut walk_at = clock::now().boot;
@@ -158,6 +163,9 @@ fn follow(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, mut read
                 Err(errno) => return format!("the control groups can't be listed: {errno}"),
             },
         };
+        if pass == Pass::Walk {
+            hands.take_unit_groups(reader.unit_groups());
+        }
         for news in reader.take_news() {
             // With a full queue the news are many, and whoever asks sees them on the board.
             let _ = tell.try_send(news);

@@ -146,6 +146,8 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     vital("watching the control groups", watching.boxed());
     let pressure = super::pressure::follow_pressure(hands.clone(), Path::new("/proc/pressure"));
     vital("following the pressure", pressure.boxed());
+    let units = super::unit_pressure::follow_units(hands.clone(), Path::new("/sys/fs/cgroup"));
+    vital("following the pressure on units", units.boxed());
     let memory = super::pressure::watch_memory(hands.clone(), Path::new("/proc"));
     vital("watching the memory", memory.boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Memory, Pressure, Reading};
+use super::{Memory, Pressure, Reading, UnitName};
 
 /// What tasks can wait for, as the kernel's pressure files part it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,6 +37,15 @@ pub struct StallWatch {
     pub window: Duration,
     /// They just did; false when the trigger was set and has nothing to tell yet.
     pub stalled: bool,
+}
+
+/// What the kernel's trigger on the control group of a unit tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitStall {
+    pub unit: UnitName,
+    pub resource: Resource,
+    /// Absent as not observed once nobody follows the unit any more.
+    pub watch: Reading<StallWatch>,
 }
 
 /// News of one part of the host. It says nothing of the other parts: they are as old as they were.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal,
-    Reading, Refusal, Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
+    Reading, Refusal, Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStall, UnitStatus,
 };
 
 /// A pause in force.
@@ -72,6 +72,9 @@ pub struct Snapshot {
     /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
     #[serde(default)]
     pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
+    /// The same of the control groups of units that are protected or probed.
+    #[serde(default)]
+    pub unit_stall_watches: Vec<UnitStall>,
     #[serde(default = "not_observed")]
     pub numbers: Reading<Arc<HostNumbers>>,
     #[serde(default)]

@@ -56,6 +56,7 @@ pub(crate) fn healthy() -> Snapshot {
         operator_stopped: vec![],
         host: Reading::Failed("/proc/loadavg: permission denied".into()),
         stall_watches: vec![],
+        unit_stall_watches: vec![],
         numbers: Reading::Absent(Absence::NotObserved),
         filesystems: filesystems(),
         filesystems_lost: None,
