@@ -26,6 +26,9 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
         Subject::Agent => match name {
             "policy_rejected" => Reading::Value(FieldValue::Bool(view.agent.policy_error.is_some())),
             "ledger_degraded" => Reading::Value(FieldValue::Bool(view.agent.ledger_degraded)),
+            "senses_off" => {
+                Reading::Value(number(u64::try_from(view.agent.senses_off()).unwrap_or(u64::MAX)))
+            }
             "manager_lost" => Reading::Value(FieldValue::Bool(view.heard().is_err())),
             _ => unknown(name),
         },

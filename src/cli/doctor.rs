@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::model::{Reading, Resource, StallWatch, UnitStall};
+use crate::model::{Reading, Resource, SenseNews, StallWatch, UnitStall};
 use crate::serve::{AgentInfo, Processes};
 
 use super::page::{Page, Terminal, Tone, safe};
@@ -74,6 +74,8 @@ pub(super) type StallWatches = Vec<(Resource, Reading<StallWatch>)>;
 pub(super) struct AgentSight {
     /// Triggers on the control groups of units.
     pub units: Vec<UnitStall>,
+    /// Senses that are not at work.
+    pub broken: Vec<SenseNews>,
 }
 
 /// Everything that was found out.

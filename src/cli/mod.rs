@@ -359,7 +359,7 @@ impl Session<'_> {
         let ask = || self.client.understand::<Status>(&self.client.get("/v1/status")?);
         let seen = match ask() {
             Ok(status) => {
-                let sight = AgentSight { units: status.unit_stall_watches };
+                let sight = AgentSight { units: status.unit_stall_watches, broken: status.senses_broken };
                 return (AgentSeen::Answers(status.agent), status.stall_watches, sight);
             }
             Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Hold, Human, IncidentState, PauseScope, Refusal, Severity, Timestamp, Tried, Verification,
+    Hold, Human, IncidentState, PauseScope, Refusal, SenseNews, SenseState, Severity, Timestamp, Tried,
+    Verification,
 };
 use crate::serve::{IncidentSummary, Status};
 
@@ -36,6 +37,14 @@ fn impairments(status: &Status) -> Vec<String> {
             "records can't be written to the disk and wait in memory: they are lost if the agent ends now"
                 .into(),
         );
+    }
+    for SenseNews { sense, state } in &status.senses_broken {
+        let (how, why) = match state {
+            SenseState::Working => continue,
+            SenseState::Broken { why } => ("broke off and is begun anew", why),
+            SenseState::Off { why } => ("broke off time and again and stays off", why),
+        };
+        found.push(format!("the sense of {} {how}: {}", sense.as_str(), safe(why)));
     }
     if status.policy_error.is_some() {
         found.push("the newest policy files were refused; the policy before stays in force:".into());

@@ -19,7 +19,7 @@ use super::clock;
 use super::effects::Hands;
 
 /// What the socket shows: the tree, or why there is none.
-type Board = Result<Arc<CgroupTree>, String>;
+pub(super) type Board = Result<Arc<CgroupTree>, String>;
 
 /// No more than one part in two thousand of a processor (0.05 %): the whole agent has 0.06 % on a host at rest.
 const PARTS: u32 = 2000;
@@ -105,7 +105,7 @@ impl Drop for End<'_> {
 }
 
 fn watch_for_ever(hands: &Hands, board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, root: &Path) {
-    while !board.is_closed() {
+    while !board.is_closed() && !tell.is_closed() {
         let why = match TreeReader::open(root) {
             Ok(reader) => follow(hands, board, tell, reader),
             Err(error) => {
@@ -144,7 +144,7 @@ fn follow(
     let mut walk_in = LOOK_LEAST;
     let mut walk_at = clock::now().boot;
     let (mut look_at, mut deaf_until) = (walk_at, walk_at);
-    while !board.is_closed() {
+    while !board.is_closed() && !tell.is_closed() {
         let (begin, now) = (processor_time(), clock::now());
         let look = Look { at: now, time: clock::pass_time() };
         let attended = reader.attended();

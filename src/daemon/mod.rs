@@ -18,6 +18,7 @@ mod processes;
 mod record_source;
 mod senses;
 mod start;
+mod supervise;
 mod unit_pressure;
 
 pub use options::{ManagerChoice, Options};

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::engine::Input;
-use crate::model::{Absence, Reading, Resource, Sample, StallWatch, UnitName, UnitStall};
+use crate::model::{Absence, HostNews, Reading, Resource, Sample, StallWatch, UnitName, UnitStall};
 use crate::sense::cgroup::UnitGroup;
 use crate::sense::pressure::{NoTrigger, Patience, PressureTrigger};
 
@@ -51,10 +51,10 @@ pub(super) async fn follow_units(hands: Hands, root: &'static Path) {
             tell(&hands, &unit, Resource::Memory, Reading::Absent(Absence::NotObserved)).await;
         }
         for (unit, group) in wanted {
-            if !followed.contains_key(&unit) {
+            followed.entry(unit).or_insert_with(|| {
                 let task = tasks.spawn(follow_unit(hands.clone(), root, group.clone()));
-                followed.insert(unit, (group, task));
-            }
+                (group, task)
+            });
         }
         if left_out > 0 {
             tracing::warn!(
@@ -148,7 +148,7 @@ async fn follow_trigger(
 
 async fn tell(hands: &Hands, unit: &UnitName, resource: Resource, watch: Reading<StallWatch>) {
     let mut sample = Sample::empty(clock::now());
-    sample.unit_stalls.push(UnitStall { unit: unit.clone(), resource, watch });
+    sample.host_news.push(HostNews::Unit(UnitStall { unit: unit.clone(), resource, watch }));
     hands.tell(Input::Sample(sample)).await;
 }
 

@@ -282,6 +282,7 @@ pub const AGENT_FIELDS: &[FieldSpec] = &[
     field("policy_rejected", FieldType::Bool, "the newest policy files could not be loaded"),
     field("ledger_degraded", FieldType::Bool, "records can't be made durable"),
     field("manager_lost", FieldType::Bool, "the service manager can't be heard"),
+    field("senses_off", FieldType::Int, "senses that broke off time and again and stay off"),
 ];
 
 /// The fields that a rule about this kind of subject may name.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Memory, Pressure, Reading, UnitName};
+use super::{Memory, Pressure, Reading, SenseNews, UnitName};
 
 /// What tasks can wait for, as the kernel's pressure files part it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,4 +61,8 @@ pub enum HostNews {
         /// Read just after it was told; none when nothing was read.
         pressure: Option<Reading<Pressure>>,
     },
+    /// Tasks of a unit wait, or who would tell of them was asked to tell, or can't.
+    Unit(UnitStall),
+    /// A sense broke off, or was begun anew.
+    Sense(SenseNews),
 }

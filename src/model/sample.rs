@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FilesystemStatus, HostActivity, HostNews, HostNumbers, HostVitals, JobEvent, KernelLogUpdate,
-    ProbeResult, ProcessCounts, Reading, Timestamp, UnitName, UnitStall, UnitStatus,
+    ProbeResult, ProcessCounts, Reading, Timestamp, UnitName, UnitStatus,
 };
 
 /// News of the units.
@@ -43,8 +43,6 @@ pub struct Sample {
     pub units: Option<UnitsUpdate>,
     pub host: Option<HostVitals>,
     pub host_news: Vec<HostNews>,
-    /// Tasks of units that wait, or who would tell of them.
-    pub unit_stalls: Vec<UnitStall>,
     /// Shared: they go from here into every picture of the engine, and may be long.
     pub numbers: Option<Arc<HostNumbers>>,
     pub filesystems: Option<FilesystemsUpdate>,
@@ -66,7 +64,6 @@ impl Sample {
             units: None,
             host: None,
             host_news: Vec::new(),
-            unit_stalls: Vec::new(),
             numbers: None,
             filesystems: None,
             kernel: None,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId, IncidentState,
     Mode, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource,
-    RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitStall, UnitView,
+    RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitStall,
+    UnitView,
 };
 
 /// The agent that answers.
@@ -47,6 +48,9 @@ pub struct Status {
     /// The same of the control groups of units that are protected or probed.
     #[serde(default)]
     pub unit_stall_watches: Vec<UnitStall>,
+    /// Senses that broke off, and are begun anew or stay off.
+    #[serde(default)]
+    pub senses_broken: Vec<SenseNews>,
 }
 
 /// `GET /v1/units`
@@ -225,6 +229,7 @@ impl Status {
             host: snapshot.host.clone(),
             stall_watches: snapshot.stall_watches.clone(),
             unit_stall_watches: snapshot.unit_stall_watches.clone(),
+            senses_broken: snapshot.senses_broken.clone(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ProcessWay, Reading, RefusedWay, UnitName};
+use crate::model::{ProcessWay, Reading, RefusedWay, SenseNews, SenseState, UnitName};
 
 use super::{PRESSURES, check, unseen};
 use crate::cli::doctor::CheckState::{Limited, Ok as Fine, Unknown};
@@ -118,4 +118,17 @@ pub(super) fn unit_triggers(facts: &Facts) -> Check {
     let (unit, resource, why) = lacking;
     let found = format!("not of {} units; {unit}, {}: {why}", of(false), resource.as_str());
     check(name, Limited, found, "rules about stalls of these units say nothing")
+}
+
+/// Senses that are not at work, where there are any: it is not to be expected.
+pub(super) fn broken_senses(facts: &Facts) -> Option<Check> {
+    let told = facts.sight.broken.iter().filter_map(|SenseNews { sense, state }| match state {
+        SenseState::Working => None,
+        SenseState::Broken { why } => Some(format!("{} broke off: {why}", sense.as_str())),
+        SenseState::Off { why } => Some(format!("{} stays off: {why}", sense.as_str())),
+    });
+    let found = told.collect::<Vec<_>>().join("; ");
+    let consequence = "what they would tell counts as failed, and rules about it say nothing";
+    let anew = "systemctl restart prunellad; and please tell those who make it";
+    (!found.is_empty()).then(|| check("senses", Limited, found, consequence).remedy(anew))
 }
