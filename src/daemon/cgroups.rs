@@ -143,7 +143,7 @@ fn follow(
     // The second walk follows soon: only then are there rates.
     let mut walk_in = LOOK_LEAST;
     let mut walk_at = clock::now().boot;
-    let (mut look_at, mut deaf_until) = (walk_at, walk_at);
+    let (mut look_at, mut deaf_until, mut walked) = (walk_at, walk_at, walk_at);
     while !board.is_closed() && !tell.is_closed() {
         let (begin, now) = (processor_time(), clock::now());
         let look = Look { at: now, time: clock::pass_time() };
@@ -174,7 +174,11 @@ fn follow(
         board.send_modify(|it| *it = Ok(tree));
         let took = processor_time().saturating_sub(begin);
         match (pass, seen) {
-            (_, Heard::Lost) => walk_at = now.boot,
+            // Soon, and no sooner in a storm that never ends.
+            (_, Heard::Lost) => {
+                walk_at = walk_at.min(now.boot.max(walked + LOOK_LEAST));
+                deaf_until = now.boot + rest(took, HEED_PARTS, HEED_LEAST, HEED_MOST);
+            }
             (Pass::Heed, Heard::Groups(_)) => {
                 deaf_until = now.boot + rest(took, HEED_PARTS, HEED_LEAST, HEED_MOST);
                 if reader.attended() > attended {
@@ -183,6 +187,7 @@ fn follow(
             }
             (Pass::Walk | Pass::Look, Heard::Groups(attended)) => {
                 if pass == Pass::Walk {
+                    walked = now.boot;
                     walk_at = now.boot + walk_in;
                     walk_in = rest(took, PARTS, WALK_LEAST, WALK_MOST);
                 }

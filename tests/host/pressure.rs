@@ -103,10 +103,13 @@ fn who_suffers_and_who_was_killed_is_known_at_once(agent: &Agent) {
     agent.until_recorded("who suffers", |it| it.has(suffers));
     agent.ok("systemctl stop thrash");
 
-    // A service at its own limit: the kernel kills it. Both clocks are the journal's.
-    agent.ok("systemd-run --quiet --unit=greedy -p MemoryMax=24M -p MemorySwapMax=0 bash -c 'sleep 30; exec tail /dev/zero'");
-    let watched = || agent.ok("prunella cgroups --json --limit 1000").contains("greedy.service");
-    agent.until("the group to be seen", watched);
+    // A service at its own limit: the kernel kills it. Both clocks are the journal's. Its group is watched once a walk
+    // has seen it.
+    agent.ok("systemd-run --quiet --unit=greedy -p MemoryMax=24M -p MemorySwapMax=0 bash -c \
+         'until test -e /run/go; do sleep 0.2; done; exec tail /dev/zero'");
+    let seen = || agent.ok("prunella cgroups --json --limit 1000").contains("/system.slice/greedy.service");
+    agent.until("the group to be seen", seen);
+    agent.ok("touch /run/go");
     let line = |of: &str, words: &str| {
         let find = format!("journalctl -q -o short-monotonic {of} --grep '{words}' | tail -n 1");
         agent.ok(&find).trim_start_matches('[').split(']').next().and_then(|at| at.trim().parse::<f64>().ok())
