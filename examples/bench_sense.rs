@@ -9,6 +9,8 @@ mod measure;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prunella::model::{BootTime, FilesystemsUpdate, Reading};
@@ -22,6 +24,10 @@ use measure::Measures;
 
 /// More processes than are measured with.
 const ROOM: usize = 32_768;
+/// Enough that what they add to a pass stands out. The name of the row says it too, and scripts/bench.
+const THREADS: u32 = 2_000;
+/// They call nothing.
+const SLEEPER_STACK: usize = 32 * 1024;
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -75,8 +81,47 @@ fn main() -> anyhow::Result<()> {
             }),
         }
     }
+    let crowded = "process table, bpf, 2,000 threads more";
+    match (by_bpf(BpfWay::Table), Sleepers::new()) {
+        (Err(why), _) => measures.lacks(crowded, &why),
+        (_, Err(error)) => measures.lacks(crowded, &format!("{error:#}")),
+        (Ok(mut table), Ok(_sleepers)) => measures.take(crowded, || {
+            table.read(&mut rows)?;
+            Ok(rows.len())
+        }),
+    }
     measures.print();
     Ok(())
+}
+
+/// Threads that sleep, until they are dropped.
+struct Sleepers(Arc<(Mutex<bool>, Condvar)>, Vec<JoinHandle<()>>);
+
+impl Sleepers {
+    fn new() -> anyhow::Result<Self> {
+        let mut sleepers = Self(Arc::default(), Vec::new());
+        for _ in 0..THREADS {
+            let over = Arc::clone(&sleepers.0);
+            let sleep = move || {
+                let Ok(ended) = over.0.lock() else { return };
+                let _ended = over.1.wait_while(ended, |ended| !*ended);
+            };
+            sleepers.1.push(std::thread::Builder::new().stack_size(SLEEPER_STACK).spawn(sleep)?);
+        }
+        Ok(sleepers)
+    }
+}
+
+impl Drop for Sleepers {
+    fn drop(&mut self) {
+        if let Ok(mut ended) = self.0.0.lock() {
+            *ended = true;
+        }
+        self.0.1.notify_all();
+        for thread in self.1.drain(..) {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// `BpfTable` without the comparisons that the agent makes before it relies on it.

@@ -48,7 +48,7 @@ fn parse(which: u8, bytes: &[u8]) -> Vec<String> {
         1 => rows(interfaces(bytes)),
         2 => {
             for mount in mounts(bytes).filter_map(Result::ok) {
-                let _any = (mount.class(), mount.is_read_only_filesystem(), mount.is_read_only_mount());
+                let _any = (mount.kind(), mount.is_read_only_filesystem(), mount.is_read_only_mount());
                 assert!(mount.point.bytes().count() <= mount.point.written().len());
             }
             rows(mounts(bytes))

@@ -2,8 +2,8 @@
 
 use crate::model::{
     Absence, ActiveState, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit,
-    Memory, Owed, Pressure, PressureAverages, ProcessCounts, Reading, Resource, RestartSetting, RoomAnswer,
-    ServiceDetails, Subject, Usage,
+    Memory, Owed, OwnUse, Pressure, PressureAverages, ProcessCounts, Reading, Resource, RestartSetting,
+    RoomAnswer, ServiceDetails, Subject, Usage,
 };
 
 use super::host_fields;
@@ -30,7 +30,11 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
                 Reading::Value(number(u64::try_from(view.agent.senses_off()).unwrap_or(u64::MAX)))
             }
             "manager_lost" => Reading::Value(FieldValue::Bool(view.heard().is_err())),
-            _ => unknown(name),
+            _ => match &view.agent.own {
+                Reading::Value(own) => own_field(own, name),
+                Reading::Absent(reason) => Reading::Absent(reason.clone()),
+                Reading::Failed(error) => Reading::Failed(error.clone()),
+            },
         },
         Subject::Filesystem(point) => match view.filesystem(point) {
             Reading::Value(status) => filesystem_field(status, name),
@@ -279,6 +283,17 @@ fn filesystem_field(status: &FilesystemStatus, name: &str) -> Reading<FieldValue
             RoomAnswer::Hangs { .. } => Reading::Failed("it does not answer".into()),
             RoomAnswer::Failed(error) => Reading::Failed(error.clone()),
         },
+    }
+}
+
+fn own_field(own: &OwnUse, name: &str) -> Reading<FieldValue> {
+    match name {
+        "cpu_percent" => Reading::Value(FieldValue::Float(own.cpu.0)),
+        "memory_bytes" => own.memory.clone().map(|memory| number(memory.0)),
+        "threads" => own.threads.clone().map(number),
+        "open_files" => own.open_files.clone().map(number),
+        "slowdown" => Reading::Value(number(own.slowdown.times().into())),
+        _ => unknown(name),
     }
 }
 

@@ -9,17 +9,30 @@ use super::stalls::StallFacts;
 use super::unit_facts::{ProbeLimits, UnitFacts};
 use crate::model::{
     Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, HostActivity, HostNews, HostNumbers,
-    HostVitals, KernelLogUpdate, MountPoint, Owed, ProbeResult, ProcessCounts, Reading, Resource, Sample,
-    Sense, SenseNews, SenseState, Subject, UnitName, UnitStall, UnitStatus, UnitsUpdate,
+    HostVitals, KernelLogUpdate, MountPoint, Owed, OwnUse, ProbeResult, ProcessCounts, Reading, Resource,
+    Sample, Sense, SenseNews, SenseState, Subject, UnitName, UnitStall, UnitStatus, UnitsUpdate,
 };
 
 /// What the agent knows of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentFacts {
     pub policy_error: Option<String>,
     pub ledger_degraded: bool,
     /// Those that are not at work.
     senses: BTreeMap<Sense, SenseState>,
+    /// What it takes of the host.
+    pub own: Reading<OwnUse>,
+}
+
+impl Default for AgentFacts {
+    fn default() -> Self {
+        Self {
+            policy_error: None,
+            ledger_degraded: false,
+            senses: BTreeMap::new(),
+            own: Reading::Absent(Absence::TooEarly),
+        }
+    }
 }
 
 impl AgentFacts {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Hold, Human, IncidentState, PauseScope, Refusal, SenseNews, SenseState, Severity, Timestamp, Tried,
-    Verification,
+    Hold, Human, IncidentState, OwnUse, PauseScope, Refusal, SenseNews, SenseState, Severity, Slowdown,
+    Timestamp, Tried, Verification,
 };
 use crate::serve::{IncidentSummary, Status};
 
@@ -46,6 +46,14 @@ fn impairments(status: &Status) -> Vec<String> {
         };
         found.push(format!("the sense of {} {how}: {}", sense.as_str(), safe(why)));
     }
+    if let Some(slow) = status.own.value().filter(|own| own.slowdown > Slowdown::NONE) {
+        let memory = slow.memory.value().map(|memory| format!(" and {memory} of memory")).unwrap_or_default();
+        found.push(format!(
+            "the agent takes too much of this host, so it looks {} times less often: {} of a processor{memory} in the \
+             last minute, where it may take {} and {}",
+            slow.slowdown, slow.cpu, slow.budget.cpu, slow.budget.memory
+        ));
+    }
     if status.policy_error.is_some() {
         found.push("the newest policy files were refused; the policy before stays in force:".into());
     }
@@ -80,8 +88,20 @@ pub(super) fn render(status: &Status, terminal: Terminal) -> String {
         "agent",
         &format!("{}, pid {}, started {started}", safe(&status.agent.version), status.agent.pid),
     );
+    if let Some(own) = status.own.value() {
+        page.labelled(Tone::Faint, "it takes", &takes(own));
+    }
     page.labelled(Tone::Faint, "so far", &counts(status));
     page.finish()
+}
+
+/// `0.04 % of a processor, 2.3 MiB of memory, 6 threads, 61 open files`
+fn takes(own: &OwnUse) -> String {
+    let mut parts = vec![format!("{:.2} % of a processor", own.cpu.0)];
+    parts.extend(own.memory.value().map(|memory| format!("{memory} of memory")));
+    parts.extend(own.threads.value().map(|threads| plural(*threads, "thread")));
+    parts.extend(own.open_files.value().map(|files| plural(*files, "open file")));
+    parts.join(", ")
 }
 
 fn counts(status: &Status) -> String {

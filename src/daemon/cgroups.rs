@@ -189,11 +189,11 @@ fn follow(
                 if pass == Pass::Walk {
                     walked = now.boot;
                     walk_at = now.boot + walk_in;
-                    walk_in = rest(took, PARTS, WALK_LEAST, WALK_MOST);
+                    walk_in = hands.pace().slow(rest(took, PARTS, WALK_LEAST, WALK_MOST)).min(WALK_MOST);
                 }
                 look_at = match attended {
                     0 => walk_at,
-                    _ => now.boot + rest(took, PARTS, LOOK_LEAST, LOOK_MOST),
+                    _ => now.boot + hands.pace().slow(rest(took, PARTS, LOOK_LEAST, LOOK_MOST)),
                 };
             }
         }

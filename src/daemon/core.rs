@@ -21,8 +21,11 @@ use super::policy_board::PolicyBoard;
 
 /// Things waiting to be taken in. A full queue slows the senses down, and never loses what they say.
 pub(super) const INBOX_SIZE: usize = 1024;
-/// The picture for the socket is renewed at most this often: in a storm of news it would cost more than the news.
+/// The picture for the socket is renewed no more often than this in a storm of news: it would cost more than they do.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// After a quiet time so many pictures may follow each other at once: what the agent learns as it starts is seen as it
+/// comes, and no second wake-up is needed for the picture of what has just woken it.
+const SNAPSHOTS_AT_ONCE: u32 = 8;
 /// Without any deadline the loop still turns this often, to notice a step of the clock.
 const TURN_AT_LEAST: Duration = Duration::from_secs(10);
 
@@ -59,8 +62,8 @@ pub(super) struct Core {
     policies: PolicyBoard,
     snapshot: watch::Sender<Arc<Snapshot>>,
     snapshot_due: Option<BootTime>,
-    /// When the last one was published.
-    published: BootTime,
+    /// When all pictures so far are paid for, at one in [`SNAPSHOT_EVERY`].
+    snapshots_paid: BootTime,
     watchdog: Watchdog,
     steps: StepDetector,
     state_dir: PathBuf,
@@ -103,7 +106,7 @@ impl Core {
             policies,
             snapshot,
             snapshot_due: None,
-            published: now,
+            snapshots_paid: now,
             steps: StepDetector::new(),
             replies: BTreeMap::new(),
             next_command: 1,
@@ -270,8 +273,8 @@ impl Core {
     async fn input(&mut self, input: Input) -> Result<(), End> {
         let now = clock::now();
         let effects = self.engine.handle(input, now);
-        // At once after a quiet time: a second wake-up for the picture alone would be one too many.
-        self.snapshot_due.get_or_insert(now.boot.max(self.published + SNAPSHOT_EVERY));
+        let credit = SNAPSHOT_EVERY * (SNAPSHOTS_AT_ONCE - 1);
+        self.snapshot_due.get_or_insert(now.boot.max(self.snapshots_paid - credit));
         self.carry_out(effects).await
     }
 
@@ -300,7 +303,7 @@ impl Core {
 
     fn publish(&mut self) {
         self.snapshot_due = None;
-        self.published = clock::now().boot;
+        self.snapshots_paid = self.snapshots_paid.max(clock::now().boot) + SNAPSHOT_EVERY;
         self.snapshot.send_replace(Arc::new(self.engine.snapshot()));
     }
 }

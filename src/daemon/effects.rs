@@ -26,6 +26,7 @@ use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
 use super::hooks;
+use super::own::Pace;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
 const EVIDENCE_AT_ONCE: usize = 4;
@@ -61,6 +62,9 @@ pub(super) struct Hands {
     evidence_deadline: watch::Sender<Duration>,
     proc: PathBuf,
     beats: BeatGiver,
+    pace: Pace,
+    /// Percent of one processor that the agent may take.
+    cpu_budget: watch::Sender<f64>,
 }
 
 impl Hands {
@@ -88,6 +92,8 @@ impl Hands {
             evidence_deadline: watch::Sender::new(policy.limits.evidence_deadline),
             proc: PathBuf::from("/proc"),
             beats: BeatGiver::new(),
+            pace: Pace::new(),
+            cpu_budget: watch::Sender::new(policy.limits.agent_cpu_percent),
         }
     }
 
@@ -100,6 +106,7 @@ impl Hands {
         self.protected.send_replace(policy.protected.clone());
         self.hooks.send_replace(policy.escalation.clone());
         self.evidence_deadline.send_replace(policy.limits.evidence_deadline);
+        self.cpu_budget.send_replace(policy.limits.agent_cpu_percent);
         self.probes.replace(policy.probes.clone()).await;
     }
 
@@ -109,6 +116,14 @@ impl Hands {
 
     pub(super) const fn beats(&self) -> &BeatGiver {
         &self.beats
+    }
+
+    pub(super) const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    pub(super) fn cpu_budget(&self) -> f64 {
+        *self.cpu_budget.borrow()
     }
 
     pub(super) fn inbox(&self) -> mpsc::Sender<Event> {

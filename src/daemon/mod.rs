@@ -12,6 +12,7 @@ mod kernel_log;
 mod log;
 mod notify;
 mod options;
+mod own;
 mod policy_board;
 mod pressure;
 mod processes;

@@ -16,6 +16,7 @@ use crate::serve::{NoProcess, ProcessQuery, ProcessSource, ProcessesQuery};
 
 use super::clock;
 use super::effects::Hands;
+use super::own::Pace;
 
 /// Who asks for the table waits so long for a new one, then gets the one there is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -107,7 +108,7 @@ fn sentence(error: &LookError) -> String {
 /// One that broke off has left what it needs to the next.
 pub(super) async fn watch_processes(hands: Hands, sense: Arc<Mutex<ProcessSense>>) {
     let (tell, mut told) = mpsc::channel(1);
-    let thread = match begin(sense, tell) {
+    let thread = match begin(sense, hands.pace().clone(), tell) {
         Ok(thread) => thread,
         Err(error) => {
             tracing::error!(%error, "the thread that reads processes could not be started");
@@ -141,6 +142,7 @@ pub(super) async fn watch_processes(hands: Hands, sense: Arc<Mutex<ProcessSense>
 
 fn begin(
     sense: Arc<Mutex<ProcessSense>>,
+    own: Pace,
     tell: mpsc::Sender<Reading<ProcessCounts>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("processes".into()).stack_size(STACK_BYTES);
@@ -153,7 +155,7 @@ fn begin(
         });
         let watch = sense.watch.shared();
         let _end = End(&watch);
-        read(&mut sense, &tell);
+        read(&mut sense, &own, &tell);
     })
 }
 
@@ -167,7 +169,7 @@ impl Drop for End<'_> {
 }
 
 /// Pass after pass, at the pace that their cost allows, or when somebody asks. Ends when nobody listens any more.
-fn read(sense: &mut ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
+fn read(sense: &mut ProcessSense, own: &Pace, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
     let ProcessSense { watch, choice, asked } = sense;
     match choice.take().map(JoinHandle::join) {
         None => {}
@@ -194,7 +196,7 @@ fn read(sense: &mut ProcessSense, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
         if tell.blocking_send(counts).is_err() {
             return;
         }
-        let next = begun + pace::until_next(cost);
+        let next = begun + pace::until_next(cost, own.times());
         loop {
             match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Ask { storage }) => {
@@ -247,7 +249,7 @@ mod tests {
         let sense = Arc::new(Mutex::new(ProcessSense { watch, choice: None, asked }));
         let run = || {
             let (tell, told) = mpsc::channel(1);
-            (begin(Arc::clone(&sense), tell), told)
+            (begin(Arc::clone(&sense), Pace::new(), tell), told)
         };
         let (thread, mut told) = run();
         assert_eq!(told.recv().await, None);

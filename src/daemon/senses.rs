@@ -82,9 +82,16 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
         Err(error) => return tracing::error!(%error, "there is no timer to read the host by"),
     };
     let mut beats = 1;
+    let mut passed_over = 0;
     loop {
-        reader.pass(clock::pass_time());
-        if reader.is_due() {
+        passed_over += 1;
+        // An agent that takes too much reads the host less often; those who hear the beats have a pace of their own.
+        let read = passed_over >= hands.pace().times();
+        if read {
+            passed_over = 0;
+            reader.pass(clock::pass_time());
+        }
+        if read && reader.is_due() {
             let mut sample = Sample::empty(clock::now());
             let (vitals, numbers) = reader.tell();
             sample.host = Some(vitals);

@@ -139,6 +139,7 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     vital("following the service manager", senses::follow_manager(hands.clone()).boxed());
     vital("reading the host", senses::read_host(hands.clone(), reader).boxed());
     begin_senses(&hands, process_sense, cgroup_board);
+    vital("watching itself", super::own::watch_own_use(hands.clone(), Path::new("/proc")).boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
     vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
     vital("taking commands", forward_commands(command_requests, inbox.clone()).boxed());

@@ -26,10 +26,10 @@ use super::effects::Hands;
 const UNITS_MAX: usize = 32;
 /// What is followed. A wait for a processor is no news: that is what limits of CPU time do.
 const RESOURCES: [Resource; 2] = [Resource::Memory, Resource::Io];
-/// A group that is gone is looked for again after this, and then after twice as long each time. A restart takes no longer
-/// than all of that; for what does, the next walk over the groups tells.
+/// A group that is gone is looked for again after this, and then after twice as long each time, for 100 s in all. A restart
+/// takes no longer; for what does, the next walk over the groups tells.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
-const AGAIN_TIMES: u32 = 8;
+const AGAIN_TIMES: u32 = 11;
 
 /// Follows for ever.
 pub(super) async fn follow_units(hands: Hands, root: &'static Path) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, Channel, Command, Durability, Entry, Evidence, IncidentId, Notice, NoticeId, Peer,
-    Reply, Sample, Subject,
+    ActionId, Applied, Channel, Command, Durability, Entry, Evidence, IncidentId, Notice, NoticeId, OwnUse,
+    Peer, Reply, Sample, Subject,
 };
 use crate::policy::Policy;
 
@@ -41,6 +41,8 @@ pub enum Input {
     PolicyRejected(String),
     /// Records can't be made durable (true), or can again (false).
     LedgerDegraded(bool),
+    /// What the agent itself took of the host of late.
+    OwnUse(Box<OwnUse>),
     /// The machine slept, or the wall clock moved against the boot clock by this much.
     ClockStepped { forward: bool, by: std::time::Duration },
     /// The agent is asked to end: no new act begins.

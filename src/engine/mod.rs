@@ -28,8 +28,8 @@ use std::time::Duration;
 use crate::assess::View;
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, NoticeId, RecordBody, Reply, RuleName,
-    Sample, Subject, Timestamp, UnitName, UnitsUpdate,
+    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, NoticeId, Reading, RecordBody, Reply,
+    RuleName, Sample, Subject, Timestamp, UnitName, UnitsUpdate,
 };
 use crate::policy::Policy;
 use crate::verify::Watch;
@@ -171,6 +171,10 @@ impl Engine {
             }
             Input::PolicyLoaded(policy) => self.take_policy(policy),
             Input::PolicyRejected(error) => self.reject_policy(error),
+            Input::OwnUse(own) => {
+                self.view.agent.own = Reading::Value(*own);
+                self.touched.insert(Subject::Agent);
+            }
             Input::LedgerDegraded(degraded) => {
                 self.view.agent.ledger_degraded = degraded;
                 self.touched.insert(Subject::Agent);

@@ -86,6 +86,7 @@ impl Engine {
             policy_digest: self.setup.policy.digest.clone(),
             policy_error: self.view.agent.policy_error.clone(),
             ledger_degraded: self.view.agent.ledger_degraded,
+            own: self.view.agent.own.clone(),
             units_seen: self.view.unit_count(),
             units_lost: self.view.heard().err().map(str::to_owned),
             units: self.unit_views(),

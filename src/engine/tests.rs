@@ -230,3 +230,23 @@ fn a_fault_that_came_back_and_went_by_itself_was_not_repaired() {
     };
     assert!(life.records.iter().any(by_itself), "{:?}", life.records);
 }
+
+/// It says so itself, once it has lasted, and again when it is over.
+#[test]
+fn an_agent_that_takes_too_much_is_told_of() {
+    let mut life = Life::start(Memory::new());
+    let mut own = |slowdown: u32, second: i64| {
+        let own = json!({
+            "cpu": 9.0, "window": {"secs": 60, "nanos": 0}, "memory": {"value": 1000}, "threads": {"value": 5},
+            "open_files": {"value": 9}, "budget": {"cpu": 5.0, "memory": 2000}, "slowdown": slowdown,
+        });
+        life.handle(Input::OwnUse(serde_json::from_value(own).unwrap()), second);
+        let about_itself = |it: &&crate::model::Incident| it.subject == Subject::Agent;
+        life.engine.snapshot().incidents.iter().find(about_itself).map(|it| it.state.as_str())
+    };
+    assert_eq!(own(2, 60), None);
+    assert_eq!(own(4, 300), None);
+    assert_eq!(own(8, 361), Some("escalated"), "nothing can be done about it but to tell");
+    assert_eq!(own(2, 900), Some("escalated"));
+    assert_eq!(own(1, 960), Some("resolved"));
+}

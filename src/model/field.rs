@@ -283,6 +283,19 @@ pub const AGENT_FIELDS: &[FieldSpec] = &[
     field("ledger_degraded", FieldType::Bool, "records can't be made durable"),
     field("manager_lost", FieldType::Bool, "the service manager can't be heard"),
     field("senses_off", FieldType::Int, "senses that broke off time and again and stay off"),
+    field(
+        "cpu_percent",
+        FieldType::Float,
+        "what the agent itself took, percent of one processor, in a minute",
+    ),
+    field("memory_bytes", FieldType::Int, "memory of the agent itself that no file backs, bytes"),
+    field("threads", FieldType::Int, "threads of the agent itself"),
+    field("open_files", FieldType::Int, "files that the agent itself has open"),
+    field(
+        "slowdown",
+        FieldType::Int,
+        "how many times less often it looks, since it takes too much: 1, 2, 4 or 8",
+    ),
 ];
 
 /// The fields that a rule about this kind of subject may name.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, PauseId, PauseScope, Proposal,
-    Reading, Refusal, Resource, RuleName, SenseNews, StallWatch, Subject, Timestamp, UnitName, UnitStall,
-    UnitStatus,
+    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, OwnUse, PauseId, PauseScope,
+    Proposal, Reading, Refusal, Resource, RuleName, SenseNews, StallWatch, Subject, Timestamp, UnitName,
+    UnitStall, UnitStatus,
 };
 
 /// A pause in force.
@@ -62,6 +62,9 @@ pub struct Snapshot {
     /// Records can't be made durable at present; they wait in memory.
     #[serde(default)]
     pub ledger_degraded: bool,
+    /// What the agent itself takes of the host.
+    #[serde(default = "no_own_use")]
+    pub own: Reading<OwnUse>,
     pub units_seen: usize,
     /// Why nothing is known of units, when nothing is.
     pub units_lost: Option<String>,
@@ -94,6 +97,10 @@ pub struct Snapshot {
     /// Open ones first, then the latest that ended; bounded.
     pub incidents: Vec<Incident>,
     pub counts: Counts,
+}
+
+const fn no_own_use() -> Reading<OwnUse> {
+    Reading::Absent(Absence::TooEarly)
 }
 
 const fn not_observed() -> Reading<Arc<HostNumbers>> {

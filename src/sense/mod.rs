@@ -17,6 +17,7 @@ pub mod kernel_log;
 mod keyed;
 pub mod kmsg;
 mod malformed;
+pub mod own;
 pub mod pressure;
 pub mod probe;
 pub mod process;

@@ -181,9 +181,25 @@ pub(super) fn page(snapshot: &Snapshot, around: &Around<'_>) -> String {
         "1 when records can't be made durable.",
         flag(snapshot.ledger_degraded),
     );
+    own_use(&mut page, snapshot);
     page.one(Counter, "ledger_records_total", "Place of the newest record.", number(around.head.0));
     traffic(&mut page, around);
     page.0
+}
+
+/// Not a number (`NaN` in this format) where it is not known.
+fn own_use(page: &mut Page, snapshot: &Snapshot) {
+    let own = snapshot.own.value();
+    let known = |reading: Option<f64>| reading.unwrap_or(f64::NAN);
+    let cpu = known(own.map(|own| own.cpu.0 / 100.0));
+    page.one(Kind::Gauge, "agent_cpu_ratio", "Of one processor that the agent took in the last minute.", cpu);
+    let memory = known(own.and_then(|own| own.memory.value().map(|memory| number(memory.0))));
+    page.one(Kind::Gauge, "agent_memory_bytes", "Memory of the agent that no file backs.", memory);
+    let files = known(own.and_then(|own| own.open_files.value().copied().map(number)));
+    page.one(Kind::Gauge, "agent_open_files", "Files that the agent has open.", files);
+    let slowdown = own.map_or(1.0, |own| f64::from(own.slowdown.times()));
+    let what = "How many times less often the agent looks, since it takes too much.";
+    page.one(Kind::Gauge, "agent_slowdown", what, slowdown);
 }
 
 fn incidents(page: &mut Page, snapshot: &Snapshot) {

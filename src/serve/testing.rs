@@ -50,6 +50,7 @@ pub(crate) fn healthy() -> Snapshot {
         policy_digest: "9f2c41d07ab3".into(),
         policy_error: None,
         ledger_degraded: false,
+        own: Reading::Value(own_use()),
         units_seen: 212,
         units_lost: None,
         units: vec![],
@@ -77,6 +78,19 @@ pub(crate) fn healthy() -> Snapshot {
             refuted: 4,
             inconclusive: 1,
         },
+    }
+}
+
+/// Of an agent at rest.
+pub(crate) fn own_use() -> OwnUse {
+    OwnUse {
+        cpu: Percent(0.04),
+        window: Duration::from_secs(60),
+        memory: Reading::Value(Bytes(2_411_724)),
+        threads: Reading::Value(6),
+        open_files: Reading::Value(61),
+        budget: OwnBudget { cpu: Percent(5.0), memory: Bytes(128 << 20) },
+        slowdown: Slowdown::NONE,
     }
 }
 
@@ -348,6 +362,8 @@ pub(crate) fn degraded() -> Snapshot {
     let mut snapshot = healthy();
     snapshot.at = ago(200);
     snapshot.ledger_degraded = true;
+    snapshot.own =
+        Reading::Value(OwnUse { cpu: Percent(9.31), slowdown: Slowdown::NONE.more().more(), ..own_use() });
     snapshot.units_lost = Some("systemd can't be reached: the system bus is gone".into());
     snapshot.held = Some(Refusal {
         guard: GuardName::Freshness,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId, IncidentState,
-    Mode, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource,
-    RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitStall,
-    UnitView,
+    Absence, ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId,
+    IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record,
+    Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried,
+    UnitName, UnitStall, UnitView,
 };
 
 /// The agent that answers.
@@ -32,6 +32,9 @@ pub struct Status {
     pub policy_digest: String,
     pub policy_error: Option<String>,
     pub ledger_degraded: bool,
+    /// What the agent itself takes of the host.
+    #[serde(default = "no_own_use")]
+    pub own: Reading<OwnUse>,
     pub units_seen: usize,
     pub units_lost: Option<String>,
     pub held: Option<Refusal>,
@@ -51,6 +54,10 @@ pub struct Status {
     /// Senses that broke off, and are begun anew or stay off.
     #[serde(default)]
     pub senses_broken: Vec<SenseNews>,
+}
+
+const fn no_own_use() -> Reading<OwnUse> {
+    Reading::Absent(Absence::NotObserved)
 }
 
 /// `GET /v1/units`
@@ -218,6 +225,7 @@ impl Status {
             policy_digest: snapshot.policy_digest.clone(),
             policy_error: snapshot.policy_error.clone(),
             ledger_degraded: snapshot.ledger_degraded,
+            own: snapshot.own.clone(),
             units_seen: snapshot.units_seen,
             units_lost: snapshot.units_lost.clone(),
             held: snapshot.held.clone(),

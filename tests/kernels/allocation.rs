@@ -34,7 +34,7 @@ fn parse_all(bytes: &[u8]) {
     drain(disks(bytes));
     drain(interfaces(bytes));
     drain(mounts(bytes).inspect(|row| {
-        let _class = black_box(row.map(|row| (row.class(), row.point.bytes().count())));
+        let _kind = black_box(row.map(|row| (row.kind(), row.point.bytes().count())));
     }));
     drain(swaps(bytes));
     drain(cpus(bytes));

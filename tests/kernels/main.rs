@@ -134,7 +134,7 @@ fn host(tree: &mut Tree) {
         let notes = |row: Result<prunella::sense::procfs::MountRow<'_>, Malformed>| {
             let row = row.unwrap();
             let state = if row.is_read_only_filesystem() { ", read-only" } else { "" };
-            format!("\n    {:?}{state}: {}", row.class(), one(&Ok(row)).trim_start())
+            format!("\n    {:?}{state}: {}", row.kind(), one(&Ok(row)).trim_start())
         };
         mounts(bytes).map(notes).collect()
     });

@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "act_deadline",
     "proposal_lifetime",
     "evidence_deadline",
+    "agent_cpu_percent",
 ];
 
 /// The limits: the defaults, with what the files change.
@@ -57,6 +58,14 @@ pub(super) fn limits(report: &mut Report<'_>, document: &Document<'_>) -> Limits
         &mut limits.evidence_deadline,
         Duration::from_millis(10)..=Duration::from_secs(30),
     );
+    limits.agent_cpu_percent = section
+        .number(
+            report,
+            "agent_cpu_percent",
+            &(0.1..=100.0),
+            "percent of one processor, as in `agent_cpu_percent = 5.0`",
+        )
+        .unwrap_or(limits.agent_cpu_percent);
     if limits.stable_after < limits.settle {
         report.error(
             &section.place_of("stable_after"),

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::model::{DeviceNumber, FilesystemClass, MountPoint};
-use crate::sense::procfs::{FilesystemClass as Kind, MountRow, mounts};
+use crate::sense::procfs::{FilesystemKind, MountRow, mounts};
 
 use super::room::{MountId, Question};
 
@@ -68,7 +68,7 @@ pub fn read_table(mountinfo: &[u8]) -> MountTable {
         .collect();
     let mut found: BTreeMap<DeviceNumber, Candidate<'_>> = BTreeMap::new();
     for row in rows.values().filter(|row| !hidden.contains(&row.id)) {
-        if !row.class().can_fill() {
+        if !row.kind().can_fill() {
             continue;
         }
         let forced = is_forced(row);
@@ -110,14 +110,14 @@ fn is_forced(row: &MountRow<'_>) -> bool {
 }
 
 /// `None` for what has no room of its own.
-const fn class_of(kind: Kind) -> Option<FilesystemClass> {
+const fn class_of(kind: FilesystemKind) -> Option<FilesystemClass> {
     match kind {
-        Kind::Real => Some(FilesystemClass::Disk),
-        Kind::Memory => Some(FilesystemClass::Memory),
-        Kind::Network => Some(FilesystemClass::Network),
-        Kind::Fuse => Some(FilesystemClass::Fuse),
-        Kind::Unknown => Some(FilesystemClass::Unknown),
-        Kind::Layered | Kind::Virtual => None,
+        FilesystemKind::Real => Some(FilesystemClass::Disk),
+        FilesystemKind::Memory => Some(FilesystemClass::Memory),
+        FilesystemKind::Network => Some(FilesystemClass::Network),
+        FilesystemKind::Fuse => Some(FilesystemClass::Fuse),
+        FilesystemKind::Unknown => Some(FilesystemClass::Unknown),
+        FilesystemKind::Layered | FilesystemKind::Virtual => None,
     }
 }
 
@@ -134,7 +134,7 @@ fn mounted(candidate: &Candidate<'_>) -> Option<Mounted> {
         device: row.device,
         fs_type: String::from_utf8_lossy(row.fstype).into_owned(),
         source: String::from_utf8_lossy(&row.source.bytes().collect::<Vec<u8>>()).into_owned(),
-        class: class_of(row.class())?,
+        class: class_of(row.kind())?,
         read_only: !writable,
         forced_read_only: *forced_read_only,
     })

@@ -3,6 +3,10 @@
 //! A [`Way`] fills a table of [`ProcessRow`]s; several lead to the same rows, and the tests compare them field by field.
 //! [`Table`] joins a pass with the one before, [`ProcessWatch`] brings the two together. Must not judge, and must not
 //! read what a process was given: neither its arguments nor its environment, which may hold secrets.
+//!
+//! Batched TASKSTATS (`Documentation/accounting/taskstats.rst`) is no way here, though it is cheaper than procfs: each
+//! request takes `CAP_NET_ADMIN`, for as long as the agent lives, and who has that can rearrange the host's network. The
+//! kernels that have it and not the BPF way (before 5.17) are fewer every year.
 
 pub mod bpf;
 mod change;

@@ -16,10 +16,11 @@ const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// … or so old that passes for people take one part in this many of a core: 2 %.
 const ASKED_SHARE: u32 = 50;
 
-/// From the beginning of a pass that took so much CPU time to the next.
+/// From the beginning of a pass that took so much CPU time to the next, by an agent that looks `slowdown` times less
+/// often than it wishes to.
 #[must_use]
-pub fn until_next(cost: Duration) -> Duration {
-    cost.saturating_mul(SHARE).clamp(EVERY, EVERY_MAX)
+pub fn until_next(cost: Duration, slowdown: u32) -> Duration {
+    cost.saturating_mul(SHARE).max(EVERY).saturating_mul(slowdown).clamp(EVERY, EVERY_MAX)
 }
 
 /// How old a table may be that somebody asks for, before it is read again.
@@ -35,7 +36,7 @@ mod tests {
 
     fn check(cost_ms: u64, next: u64, fresh_ms: u64) {
         let cost = Duration::from_millis(cost_ms);
-        assert_eq!(until_next(cost), Duration::from_secs(next), "{cost:?}");
+        assert_eq!(until_next(cost, 1), Duration::from_secs(next), "{cost:?}");
         assert_eq!(fresh_for(cost), Duration::from_millis(fresh_ms), "{cost:?}");
     }
 
@@ -47,13 +48,15 @@ mod tests {
         check(140, 280, 7000);
         check(1000, 300, 50_000);
         check(u64::MAX, 300, 300_000);
+        assert_eq!(until_next(Duration::ZERO, 8), Duration::from_secs(80));
+        assert_eq!(until_next(Duration::from_millis(140), 8), EVERY_MAX);
     }
 
     proptest! {
         #[test]
         fn the_share_holds_below_the_longest_interval(nanos in 0_u64..10_000_000_000) {
             let cost = Duration::from_nanos(nanos);
-            let next = until_next(cost);
+            let next = until_next(cost, 1);
             prop_assert!((EVERY..=EVERY_MAX).contains(&next));
             prop_assert!(next == EVERY_MAX || cost.saturating_mul(SHARE) <= next);
         }

@@ -1,8 +1,8 @@
-//! What kind of filesystem a type's name stands for: whether it has space of its own, and whether asking it may hang.
+//! What kind of filesystem a type's name stands for: whether it has space of its own, and who answers for it.
 
 /// Kinds of filesystems, by who answers for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FilesystemClass {
+pub enum FilesystemKind {
     /// On a block device or a pool of them: it can fill, and turn read-only on errors.
     Real,
     /// In memory: it can fill, and takes memory while it does.
@@ -19,7 +19,7 @@ pub enum FilesystemClass {
     Unknown,
 }
 
-impl FilesystemClass {
+impl FilesystemKind {
     /// Of the third field from the end of `mountinfo`: `ext4`, `fuse.sshfs`.
     #[must_use]
     pub fn of(fstype: &[u8]) -> Self {
@@ -43,15 +43,6 @@ impl FilesystemClass {
             | b"dax" | b"functionfs" | b"binder" | b"openpromfs" | b"s390_hypfs" | b"spufs" | b"xenfs"
             | b"usbfs" | b"rootfs" | b"secretmem" | b"pidfs" | b"nfs4_pseudo" => Self::Virtual,
             _ => Self::Unknown,
-        }
-    }
-
-    /// Whether asking for its space may wait for something else than a local disk.
-    #[must_use]
-    pub const fn may_hang(self) -> bool {
-        match self {
-            Self::Network | Self::Fuse | Self::Unknown => true,
-            Self::Real | Self::Memory | Self::Layered | Self::Virtual => false,
         }
     }
 

@@ -39,7 +39,7 @@ mod vmstat;
 
 pub use cgroup::{CgroupMounts, PROCESSES_MAX, own_cgroup, process_list};
 pub use diskstats::{DiskRow, Flushes, Requests, disks};
-pub use fstype::FilesystemClass;
+pub use fstype::FilesystemKind;
 pub use host_stat::{CpuRow, CpuTimes, HostStat, OnlineCpus, cpus, online_cpus};
 pub use limits::{FileHandles, single};
 pub use loadavg::{TaskCounts, parse_loadavg, parse_uptime};

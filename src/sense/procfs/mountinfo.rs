@@ -1,6 +1,6 @@
 //! `/proc/PID/mountinfo` (proc_pid_mountinfo(5)): what is mounted where, as one process sees it.
 
-use super::fstype::FilesystemClass;
+use super::fstype::FilesystemKind;
 use crate::model::DeviceNumber;
 use crate::sense::device::device_number;
 use crate::sense::scan::{find, number, rows};
@@ -32,8 +32,8 @@ pub struct MountRow<'a> {
 impl MountRow<'_> {
     /// Its kind, by the name of its type.
     #[must_use]
-    pub fn class(&self) -> FilesystemClass {
-        FilesystemClass::of(self.fstype)
+    pub fn kind(&self) -> FilesystemKind {
+        FilesystemKind::of(self.fstype)
     }
 
     /// This mount alone takes no writes: somebody asked for that.

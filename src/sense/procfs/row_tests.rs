@@ -145,20 +145,20 @@ fn mounts_with_escapes_options_and_empty_sources() {
     let rows: Vec<_> = mounts(text.as_bytes()).collect();
     let at = |at: usize| rows[at].unwrap();
     assert!(at(0).point.is(b"/mnt/a b") && at(0).source.written().is_empty());
-    assert_eq!((at(0).class(), at(0).super_options), (FilesystemClass::Memory, b"rw,size=1024k".as_slice()));
+    assert_eq!((at(0).kind(), at(0).super_options), (FilesystemKind::Memory, b"rw,size=1024k".as_slice()));
     assert!(at(1).is_read_only_mount() && !at(1).is_read_only_filesystem() && !at(1).is_whole());
     assert!(!at(2).is_read_only_mount() && at(2).is_read_only_filesystem() && at(2).is_whole());
     assert_eq!(at(1).device, at(2).device);
     assert!(at(3).is_read_only_filesystem() && at(3).gave_up());
-    assert!(at(4).class() == FilesystemClass::Fuse && at(4).class().may_hang());
+    assert!(at(4).kind() == FilesystemKind::Fuse);
     assert_eq!(rows[5], line("mountinfo", 6));
-    assert_eq!(at(6).class(), FilesystemClass::Virtual);
+    assert_eq!(at(6).kind(), FilesystemKind::Virtual);
     assert_eq!(rows[7..], [line("mountinfo", 8), line("mountinfo", 9)]);
 }
 
 #[test]
 fn kinds_of_filesystems() {
-    use FilesystemClass::{Fuse, Layered, Memory, Network, Real, Unknown, Virtual};
+    use FilesystemKind::{Fuse, Layered, Memory, Network, Real, Unknown, Virtual};
     let kinds = [
         ("ext4", Real),
         ("xfs", Real),
@@ -177,10 +177,10 @@ fn kinds_of_filesystems() {
         ("", Unknown),
         ("newfs", Unknown),
     ];
-    for (name, class) in kinds {
-        assert_eq!(FilesystemClass::of(name.as_bytes()), class, "{name}");
+    for (name, kind) in kinds {
+        assert_eq!(FilesystemKind::of(name.as_bytes()), kind, "{name}");
     }
-    assert!(Unknown.may_hang() && !Real.may_hang() && !Layered.can_fill() && Memory.can_fill());
+    assert!(!Layered.can_fill() && Memory.can_fill());
 }
 
 #[test]
