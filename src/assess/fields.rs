@@ -26,6 +26,9 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
         Subject::Agent => match name {
             "policy_rejected" => Reading::Value(FieldValue::Bool(view.agent.policy_error.is_some())),
             "ledger_degraded" => Reading::Value(FieldValue::Bool(view.agent.ledger_degraded)),
+            "senses_off" => {
+                Reading::Value(number(u64::try_from(view.agent.senses_off()).unwrap_or(u64::MAX)))
+            }
             "manager_lost" => Reading::Value(FieldValue::Bool(view.heard().is_err())),
             _ => match &view.agent.own {
                 Reading::Value(own) => own_field(own, name),
@@ -49,15 +52,32 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
                     matches!(view.owed.get(unit), Some(Owed::StoppedAlong { with }) if view.is_up(with));
                 Reading::Value(FieldValue::Bool(left))
             }
-            Some(facts) => unit_field(facts, name),
+            Some(_) if name == "stalls_watched" => {
+                Reading::Value(FieldValue::Bool(view.stalls_of(unit).is_some()))
+            }
+            Some(facts) => match (stall_field(name), view.stalls_of(unit)) {
+                (Some(resource), Some(stalls)) => stalls.stalled(resource).map(|time| number(time.as_secs())),
+                (Some(_), None) => Reading::Absent(Absence::NotObserved),
+                (None, _) => unit_field(facts, name),
+            },
             None => Reading::Absent(Absence::NotObserved),
         },
     }
 }
 
 /// Fields that choose whom a rule is about; what is wrong with the subject, they do not say.
-const SELECTORS: &[&str] =
-    &["name", "kind", "load_state", "service_type", "probed", "mount_point", "source", "class", "fs_type"];
+const SELECTORS: &[&str] = &[
+    "name",
+    "kind",
+    "load_state",
+    "service_type",
+    "probed",
+    "stalls_watched",
+    "mount_point",
+    "source",
+    "class",
+    "fs_type",
+];
 
 /// What a rule saw, for people: the fields that it names, with how the last run of a failed unit ended.
 ///
@@ -120,7 +140,7 @@ fn kernel_field(name: &str) -> Option<KernelTrouble> {
     })
 }
 
-/// The resource whose waits a field of the host sums.
+/// The resource whose waits a field of the host or of a unit sums.
 fn stall_field(name: &str) -> Option<Resource> {
     Some(match name {
         "memory_stalled_1m" => Resource::Memory,

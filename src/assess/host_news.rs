@@ -17,7 +17,7 @@ impl View {
         }
         match news {
             HostNews::Memory(memory) => vitals.memory = memory.clone(),
-            HostNews::Pressure { pressure: None, .. } => {}
+            HostNews::Pressure { pressure: None, .. } | HostNews::Unit(_) | HostNews::Sense(_) => {}
             HostNews::Pressure { resource, pressure: Some(pressure), .. } => {
                 let place = match resource {
                     Resource::Memory => &mut vitals.memory_pressure,

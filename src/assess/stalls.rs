@@ -66,6 +66,11 @@ impl StallFacts {
         stalls.watch.clone().map(|_| sum.min(WINDOW))
     }
 
+    /// Nobody waited lately.
+    pub(super) fn is_calm(&self) -> bool {
+        self.of.values().all(|stalls| stalls.events.is_empty())
+    }
+
     /// What is watched, and why not.
     pub fn watches(&self) -> impl Iterator<Item = (Resource, Reading<StallWatch>)> {
         self.of.iter().map(|(resource, stalls)| (*resource, stalls.watch.clone()))

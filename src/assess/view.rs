@@ -8,9 +8,9 @@ use super::kernel_log::KernelLogFacts;
 use super::stalls::StallFacts;
 use super::unit_facts::{ProbeLimits, UnitFacts};
 use crate::model::{
-    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, HostActivity, HostNumbers,
-    HostVitals, MountPoint, Owed, OwnUse, ProbeResult, ProcessCounts, Reading, Sample, Subject, UnitName,
-    UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, HostActivity, HostNews, HostNumbers,
+    HostVitals, KernelLogUpdate, MountPoint, Owed, OwnUse, ProbeResult, ProcessCounts, Reading, Resource,
+    Sample, Sense, SenseNews, SenseState, Subject, UnitName, UnitStall, UnitStatus, UnitsUpdate,
 };
 
 /// What the agent knows of itself.
@@ -18,13 +18,35 @@ use crate::model::{
 pub struct AgentFacts {
     pub policy_error: Option<String>,
     pub ledger_degraded: bool,
+    /// Those that are not at work.
+    senses: BTreeMap<Sense, SenseState>,
     /// What it takes of the host.
     pub own: Reading<OwnUse>,
 }
 
 impl Default for AgentFacts {
     fn default() -> Self {
-        Self { policy_error: None, ledger_degraded: false, own: Reading::Absent(Absence::TooEarly) }
+        Self {
+            policy_error: None,
+            ledger_degraded: false,
+            senses: BTreeMap::new(),
+            own: Reading::Absent(Absence::TooEarly),
+        }
+    }
+}
+
+impl AgentFacts {
+    /// Senses that are not at work, each with the reason.
+    #[must_use]
+    pub fn senses_broken(&self) -> Vec<SenseNews> {
+        let news = |(sense, state): (&Sense, &SenseState)| SenseNews { sense: *sense, state: state.clone() };
+        self.senses.iter().map(news).collect()
+    }
+
+    /// How many senses stay off.
+    #[must_use]
+    pub fn senses_off(&self) -> usize {
+        self.senses.values().filter(|state| matches!(state, SenseState::Off { .. })).count()
     }
 }
 
@@ -39,6 +61,8 @@ pub struct View {
     /// When the last whole pass over the host began.
     pub(super) vitals_at: BootTime,
     pub stalls: StallFacts,
+    /// Of the units that somebody follows: the shell bounds how many these are.
+    unit_stalls: BTreeMap<UnitName, StallFacts>,
     pub numbers: Reading<Arc<HostNumbers>>,
     pub kernel: KernelLogFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
@@ -63,6 +87,7 @@ impl Default for View {
             processes: Reading::Absent(Absence::NotObserved),
             vitals_at: BootTime::ZERO,
             stalls: StallFacts::default(),
+            unit_stalls: BTreeMap::new(),
             numbers: Reading::Absent(Absence::NotObserved),
             kernel: KernelLogFacts::default(),
             filesystems: BTreeMap::new(),
@@ -136,9 +161,16 @@ impl View {
         }
         self.kernel.pass_time(at);
         self.stalls.pass_time(at);
+        self.let_unit_stalls_pass(at, &mut touched);
         for news in &sample.host_news {
-            self.take_host_news(news, at);
-            touched.insert(Subject::Host);
+            match news {
+                HostNews::Unit(stall) => self.take_unit_stall(stall, at, &mut touched),
+                HostNews::Sense(news) => self.take_sense(news, at, &mut touched),
+                HostNews::Memory(_) | HostNews::Pressure { .. } => {
+                    self.take_host_news(news, at);
+                    touched.insert(Subject::Host);
+                }
+            }
         }
         if let Some(update) = &sample.kernel {
             self.kernel.take(update);
@@ -188,6 +220,74 @@ impl View {
             UnitsUpdate::Alive => self.hear(at),
             UnitsUpdate::Lost { why } => self.heard = Err(why.clone()),
         }
+    }
+
+    /// What a sense told that broke off is as if it could not be read: nobody would tell of a change.
+    fn take_sense(&mut self, news: &SenseNews, at: BootTime, touched: &mut BTreeSet<Subject>) {
+        touched.insert(Subject::Agent);
+        let why = match &news.state {
+            SenseState::Working => {
+                self.agent.senses.remove(&news.sense);
+                return;
+            }
+            SenseState::Broken { why } => format!("{} broke off: {why}", news.sense.as_str()),
+            SenseState::Off { why } => {
+                format!("{} stays off, for it broke off time and again: {why}", news.sense.as_str())
+            }
+        };
+        self.agent.senses.insert(news.sense, news.state.clone());
+        touched.insert(Subject::Host);
+        match news.sense {
+            Sense::Processes => self.processes = Reading::Failed(why),
+            Sense::Pressure => {
+                for resource in Resource::ALL {
+                    self.stalls.take(resource, &Reading::Failed(why.clone()), at);
+                }
+            }
+            Sense::UnitPressure => {
+                let watched: Vec<UnitStall> = self.unit_stall_watches().collect();
+                for stall in watched {
+                    let failed = UnitStall { watch: Reading::Failed(why.clone()), ..stall };
+                    self.take_unit_stall(&failed, at, touched);
+                }
+            }
+            // The pass over the host reads it too. Groups are on a board of the shell's own.
+            Sense::Memory | Sense::ControlGroups => {}
+            Sense::Filesystems => self.take_filesystems(&FilesystemsUpdate::Failed { why }, at, touched),
+            Sense::KernelLog => self.kernel.take(&KernelLogUpdate::Unreadable { why }),
+        }
+    }
+
+    /// A wait ends by nobody telling of another: what rules say of the unit may change with time alone.
+    fn let_unit_stalls_pass(&mut self, at: BootTime, touched: &mut BTreeSet<Subject>) {
+        for (unit, stalls) in &mut self.unit_stalls {
+            if !stalls.is_calm() {
+                touched.insert(Subject::Unit(unit.clone()));
+            }
+            stalls.pass_time(at);
+        }
+    }
+
+    fn take_unit_stall(&mut self, stall: &UnitStall, at: BootTime, touched: &mut BTreeSet<Subject>) {
+        let UnitStall { unit, resource, watch } = stall;
+        touched.insert(Subject::Unit(unit.clone()));
+        if let Reading::Absent(Absence::NotObserved) = watch {
+            self.unit_stalls.remove(unit);
+        } else {
+            self.unit_stalls.entry(unit.clone()).or_default().take(*resource, watch, at);
+        }
+    }
+
+    /// How long tasks of a unit waited lately; none when nobody follows it.
+    pub(super) fn stalls_of(&self, unit: &UnitName) -> Option<&StallFacts> {
+        self.unit_stalls.get(unit)
+    }
+
+    /// Which units are followed, by unit and resource, and why not.
+    pub fn unit_stall_watches(&self) -> impl Iterator<Item = UnitStall> {
+        self.unit_stalls.iter().flat_map(|(unit, stalls)| {
+            stalls.watches().map(|(resource, watch)| UnitStall { unit: unit.clone(), resource, watch })
+        })
     }
 
     fn take_filesystems(

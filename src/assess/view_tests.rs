@@ -145,6 +145,69 @@ mod host_news {
     }
 
     #[test]
+    fn a_stall_of_a_unit_is_that_units_and_ends_with_nobody_telling_of_another() {
+        let web = Subject::Unit(UnitName::parse("web.service").unwrap());
+        let mut view = View::default();
+        let units = UnitsUpdate::Complete(vec![status(ActiveState::Active, None)]);
+        let _ = view.take(&Sample { units: Some(units), ..sample(1) });
+        let check = |view: &View, watched: bool, stalled: Option<i64>| {
+            let read = |name| read_field(view, &web, name).value().cloned();
+            assert_eq!(read("stalls_watched"), Some(FieldValue::Bool(watched)));
+            assert_eq!(read("memory_stalled_1m"), stalled.map(FieldValue::Int));
+            assert_eq!(read("io_stalled_1m"), None);
+        };
+        check(&view, false, None);
+        let unit = || UnitName::parse("web.service").unwrap();
+        let told =
+            |watch| vec![HostNews::Unit(UnitStall { unit: unit(), resource: Resource::Memory, watch })];
+        let watch = |stalled| Reading::Value(StallWatch { window: Duration::from_secs(2), stalled });
+        for stalled in [false, true] {
+            let touched = view.take(&Sample { host_news: told(watch(stalled)), ..sample(10) });
+            assert_eq!(touched, BTreeSet::from([web.clone()]));
+        }
+        check(&view, true, Some(2));
+        assert_eq!(view.unit_stall_watches().count(), 1);
+        // Any news will do to see that a minute has passed.
+        assert_eq!(view.take(&sample(70_000)), BTreeSet::from([web.clone()]));
+        check(&view, true, Some(0));
+        assert_eq!(view.take(&sample(71_000)), BTreeSet::new());
+        let _ = view.take(&Sample { host_news: told(Reading::Failed("gone".into())), ..sample(72_000) });
+        check(&view, true, None);
+        let _ =
+            view.take(&Sample { host_news: told(Reading::Absent(Absence::NotObserved)), ..sample(73_000) });
+        check(&view, false, None);
+    }
+
+    #[test]
+    fn what_a_broken_sense_told_counts_as_failed_until_it_tells_again() {
+        let mut view = View::default();
+        let _ = view.take(&pass(10, 400));
+        let watch = Reading::Value(StallWatch { window: Duration::from_secs(2), stalled: true });
+        let stall = |watch| HostNews::Pressure { resource: Resource::Memory, watch, pressure: None };
+        let _ = view.take(&Sample { host_news: vec![stall(watch.clone())], ..sample(20) });
+        check(&view, "memory_stalled_1m", Some(&FieldValue::Int(2)));
+        let tell = |view: &mut View, millis, state| {
+            let host_news = vec![HostNews::Sense(SenseNews { sense: Sense::Pressure, state })];
+            let touched = view.take(&Sample { host_news, ..sample(millis) });
+            assert!(touched.contains(&Subject::Agent));
+        };
+        let off = |view: &View| read_field(view, &Subject::Agent, "senses_off").value().cloned();
+        tell(&mut view, 30, SenseState::Broken { why: "a bad day".into() });
+        let failed = read_field(&view, &Subject::Host, "memory_stalled_1m");
+        assert!(failed.why_not().is_some_and(|why| why.contains("a bad day")), "{failed:?}");
+        check(&view, "load_1m", Some(&FieldValue::Float(1.0)));
+        assert_eq!((view.agent.senses_broken().len(), off(&view)), (1, Some(FieldValue::Int(0))));
+        tell(&mut view, 40, SenseState::Working);
+        check(&view, "memory_stalled_1m", None);
+        assert_eq!(view.agent.senses_broken(), []);
+        let _ = view.take(&Sample { host_news: vec![stall(watch)], ..sample(50) });
+        check(&view, "memory_stalled_1m", Some(&FieldValue::Int(2)));
+        tell(&mut view, 60, SenseState::Off { why: "another".into() });
+        assert_eq!(off(&view), Some(FieldValue::Int(1)));
+        check(&view, "memory_stalled_1m", None);
+    }
+
+    #[test]
     fn a_stall_counts_at_once_and_brings_fresh_pressure() {
         let mut view = View::default();
         let _ = view.take(&pass(10, 400));

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::model::{Reading, Resource, StallWatch};
+use crate::model::{Reading, Resource, SenseNews, StallWatch, UnitStall};
 use crate::serve::{AgentInfo, Processes};
 
 use super::page::{Page, Terminal, Tone, safe};
@@ -69,6 +69,15 @@ pub enum AgentSeen {
 /// What the agent says of the kernel's triggers on pressure; none where it does not answer.
 pub(super) type StallWatches = Vec<(Resource, Reading<StallWatch>)>;
 
+/// What the agent says of its own sight, beside [`StallWatches`]; nothing where it does not answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct AgentSight {
+    /// Triggers on the control groups of units.
+    pub units: Vec<UnitStall>,
+    /// Senses that are not at work.
+    pub broken: Vec<SenseNews>,
+}
+
 /// Everything that was found out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -86,6 +95,7 @@ pub struct Facts {
     /// Pressure files that can be read, of `cpu`, `memory`, `io`.
     pub pressure: Reading<Vec<String>>,
     pub stall_watches: StallWatches,
+    pub(super) sight: AgentSight,
     /// Major and minor.
     pub kernel: Reading<(u32, u32)>,
     /// `pidfd_open(2)`, tried.

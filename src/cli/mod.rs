@@ -40,7 +40,7 @@ use crate::serve::{
 
 use args::{Cli, Colour, Command, Topic};
 use client::Client;
-use doctor::StallWatches;
+use doctor::{AgentSight, StallWatches};
 use failure::Failure;
 
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
@@ -344,9 +344,9 @@ impl Session<'_> {
     }
 
     fn doctor(&mut self, socket: &Path) -> Result<Exit, Failure> {
-        let (agent, watches) = self.agent();
+        let (agent, watches, sight) = self.agent();
         let facts = doctor::gather(Path::new("/"), socket, (agent, watches), self.offline.verify_ledger);
-        let facts = Facts { processes: self.processes_seen(), ..facts };
+        let facts = Facts { processes: self.processes_seen(), sight, ..facts };
         let checks = assess(&facts);
         let body = json!({ "checks": checks }).to_string();
         self.answer(body.as_bytes(), &doctor::render(&checks, self.terminal))?;
@@ -355,14 +355,17 @@ impl Session<'_> {
     }
 
     /// The agent's own word on itself, or why there is none; and what it watches for stalls.
-    fn agent(&self) -> (AgentSeen, StallWatches) {
+    fn agent(&self) -> (AgentSeen, StallWatches, AgentSight) {
         let ask = || self.client.understand::<Status>(&self.client.get("/v1/status")?);
         let seen = match ask() {
-            Ok(status) => return (AgentSeen::Answers(status.agent), status.stall_watches),
+            Ok(status) => {
+                let sight = AgentSight { units: status.unit_stall_watches, broken: status.senses_broken };
+                return (AgentSeen::Answers(status.agent), status.stall_watches, sight);
+            }
             Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),
             Err(failure) => AgentSeen::Declines(failure.to_string()),
         };
-        (seen, StallWatches::new())
+        (seen, StallWatches::new(), AgentSight::default())
     }
 
     /// How the agent reads processes, or why that is not known.

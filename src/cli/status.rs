@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    Hold, Human, IncidentState, OwnUse, PauseScope, Refusal, Severity, Slowdown, Timestamp, Tried,
-    Verification,
+    Hold, Human, IncidentState, OwnUse, PauseScope, Refusal, SenseNews, SenseState, Severity, Slowdown,
+    Timestamp, Tried, Verification,
 };
 use crate::serve::{IncidentSummary, Status};
 
@@ -37,6 +37,14 @@ fn impairments(status: &Status) -> Vec<String> {
             "records can't be written to the disk and wait in memory: they are lost if the agent ends now"
                 .into(),
         );
+    }
+    for SenseNews { sense, state } in &status.senses_broken {
+        let (how, why) = match state {
+            SenseState::Working => continue,
+            SenseState::Broken { why } => ("broke off and is begun anew", why),
+            SenseState::Off { why } => ("broke off time and again and stays off", why),
+        };
+        found.push(format!("the sense of {} {how}: {}", sense.as_str(), safe(why)));
     }
     if let Some(slow) = status.own.value().filter(|own| own.slowdown > Slowdown::NONE) {
         let memory = slow.memory.value().map(|memory| format!(" and {memory} of memory")).unwrap_or_default();

@@ -17,10 +17,9 @@ use crate::sense::cgroup::{GroupChange, GroupNews, Heard, Look, TreeReader, rest
 
 use super::clock;
 use super::effects::Hands;
-use super::own::Pace;
 
 /// What the socket shows: the tree, or why there is none.
-type Board = Result<Arc<CgroupTree>, String>;
+pub(super) type Board = Result<Arc<CgroupTree>, String>;
 
 /// No more than one part in two thousand of a processor (0.05 %): the whole agent has 0.06 % on a host at rest.
 const PARTS: u32 = 2000;
@@ -51,11 +50,10 @@ pub(super) fn not_yet() -> Board {
 pub(super) async fn watch_cgroups(hands: Hands, board: Arc<watch::Sender<Board>>, root: &'static Path) {
     let (tell, mut news) = mpsc::channel(NEWS_MAX);
     let thread = std::thread::Builder::new().name("cgroups".into());
-    let watched = Arc::clone(&board);
-    let pace = hands.pace().clone();
+    let (watched, takes) = (Arc::clone(&board), hands.clone());
     let thread = thread.spawn(move || {
         let _end = End(&watched);
-        watch_for_ever(&watched, &tell, &pace, root);
+        watch_for_ever(&takes, &watched, &tell, root);
     });
     let thread = match thread {
         Ok(thread) => thread,
@@ -106,10 +104,10 @@ impl Drop for End<'_> {
     }
 }
 
-fn watch_for_ever(board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, own: &Pace, root: &Path) {
-    while !board.is_closed() {
+fn watch_for_ever(hands: &Hands, board: &watch::Sender<Board>, tell: &mpsc::Sender<GroupNews>, root: &Path) {
+    while !board.is_closed() && !tell.is_closed() {
         let why = match TreeReader::open(root) {
-            Ok(reader) => follow(board, tell, own, reader),
+            Ok(reader) => follow(hands, board, tell, reader),
             Err(error) => {
                 tracing::info!("control groups are not watched: {error}");
                 board.send_modify(|it| *it = Err(error.to_string()));
@@ -137,16 +135,16 @@ enum Pass {
 
 /// Until it breaks off; returns why.
 fn follow(
+    hands: &Hands,
     board: &watch::Sender<Board>,
     tell: &mpsc::Sender<GroupNews>,
-    own: &Pace,
     mut reader: TreeReader,
 ) -> String {
     // The second walk follows soon: only then are there rates.
     let mut walk_in = LOOK_LEAST;
     let mut walk_at = clock::now().boot;
-    let (mut look_at, mut deaf_until) = (walk_at, walk_at);
-    while !board.is_closed() {
+    let (mut look_at, mut deaf_until, mut walked) = (walk_at, walk_at, walk_at);
+    while !board.is_closed() && !tell.is_closed() {
         let (begin, now) = (processor_time(), clock::now());
         let look = Look { at: now, time: clock::pass_time() };
         let attended = reader.attended();
@@ -165,6 +163,9 @@ fn follow(
                 Err(errno) => return format!("the control groups can't be listed: {errno}"),
             },
         };
+        if pass == Pass::Walk {
+            hands.take_unit_groups(reader.unit_groups());
+        }
         for news in reader.take_news() {
             // With a full queue the news are many, and whoever asks sees them on the board.
             let _ = tell.try_send(news);
@@ -173,7 +174,11 @@ fn follow(
         board.send_modify(|it| *it = Ok(tree));
         let took = processor_time().saturating_sub(begin);
         match (pass, seen) {
-            (_, Heard::Lost) => walk_at = now.boot,
+            // Soon, and no sooner in a storm that never ends.
+            (_, Heard::Lost) => {
+                walk_at = walk_at.min(now.boot.max(walked + LOOK_LEAST));
+                deaf_until = now.boot + rest(took, HEED_PARTS, HEED_LEAST, HEED_MOST);
+            }
             (Pass::Heed, Heard::Groups(_)) => {
                 deaf_until = now.boot + rest(took, HEED_PARTS, HEED_LEAST, HEED_MOST);
                 if reader.attended() > attended {
@@ -182,12 +187,13 @@ fn follow(
             }
             (Pass::Walk | Pass::Look, Heard::Groups(attended)) => {
                 if pass == Pass::Walk {
+                    walked = now.boot;
                     walk_at = now.boot + walk_in;
-                    walk_in = own.slow(rest(took, PARTS, WALK_LEAST, WALK_MOST)).min(WALK_MOST);
+                    walk_in = hands.pace().slow(rest(took, PARTS, WALK_LEAST, WALK_MOST)).min(WALK_MOST);
                 }
                 look_at = match attended {
                     0 => walk_at,
-                    _ => now.boot + own.slow(rest(took, PARTS, LOOK_LEAST, LOOK_MOST)),
+                    _ => now.boot + hands.pace().slow(rest(took, PARTS, LOOK_LEAST, LOOK_MOST)),
                 };
             }
         }

@@ -14,10 +14,11 @@ use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
 use crate::model::{
     Applied, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject, UnitName,
-    UnitsUpdate,
+    UnitPattern, UnitsUpdate,
 };
 use crate::policy::{EscalationHooks, Policy};
 use crate::sense::activity::ActivityReader;
+use crate::sense::cgroup::UnitGroup;
 use crate::sense::evidence;
 use crate::sense::probe::ProbeRunner;
 
@@ -50,6 +51,10 @@ pub(super) struct Hands {
     reloading: Arc<AtomicBool>,
     /// Units that the policy has a special eye on.
     attention: watch::Sender<Vec<UnitName>>,
+    /// Units that are protected.
+    protected: watch::Sender<Vec<UnitPattern>>,
+    /// Groups of the units that are protected or probed, as they were last seen.
+    unit_groups: watch::Sender<Vec<UnitGroup>>,
     evidence: Arc<Semaphore>,
     looks: Arc<Semaphore>,
     hook_slots: Arc<Semaphore>,
@@ -78,6 +83,8 @@ impl Hands {
             probes: Arc::new(probes),
             reloading: Arc::new(AtomicBool::new(false)),
             attention: watch::Sender::new(attention(policy)),
+            protected: watch::Sender::new(policy.protected.clone()),
+            unit_groups: watch::Sender::new(Vec::new()),
             evidence: Arc::new(Semaphore::new(EVIDENCE_AT_ONCE)),
             looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
             hook_slots: Arc::new(Semaphore::new(HOOKS_AT_ONCE)),
@@ -96,6 +103,7 @@ impl Hands {
             direct.replace(policy.services.clone());
         }
         self.attention.send_replace(attention(policy));
+        self.protected.send_replace(policy.protected.clone());
         self.hooks.send_replace(policy.escalation.clone());
         self.evidence_deadline.send_replace(policy.limits.evidence_deadline);
         self.cpu_budget.send_replace(policy.limits.agent_cpu_percent);
@@ -124,6 +132,27 @@ impl Hands {
 
     pub(super) fn attention(&self) -> Vec<UnitName> {
         self.attention.borrow().clone()
+    }
+
+    /// Takes in the groups of all units, and keeps those that matter: first of probed units, then of protected ones.
+    pub(super) fn take_unit_groups(&self, groups: impl Iterator<Item = UnitGroup>) {
+        let (probed, protected) = (self.attention.borrow(), self.protected.borrow());
+        let rank = |group: &UnitGroup| {
+            let probed = probed.contains(&group.unit);
+            (probed || protected.iter().any(|pattern| pattern.matches(&group.unit))).then_some(!probed)
+        };
+        let mut marked: Vec<_> = groups.filter_map(|group| Some((rank(&group)?, group))).collect();
+        marked.sort_by(|(a, first), (b, second)| a.cmp(b).then_with(|| first.unit.cmp(&second.unit)));
+        let marked: Vec<UnitGroup> = marked.into_iter().map(|(_, group)| group).collect();
+        self.unit_groups.send_if_modified(|known| {
+            let changed = *known != marked;
+            *known = marked;
+            changed
+        });
+    }
+
+    pub(super) fn unit_groups(&self) -> watch::Receiver<Vec<UnitGroup>> {
+        self.unit_groups.subscribe()
     }
 
     pub(super) fn set_reloading(&self, reloading: bool) {

@@ -1,6 +1,7 @@
 //! The task that follows the kernel's log.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::Input;
@@ -13,16 +14,18 @@ use super::effects::Hands;
 /// A log that can't be read is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
+/// The message that is read next, kept for whoever reads after this: none is to count twice.
+pub(super) type Next = Arc<Mutex<Option<u64>>>;
+
 /// Follows for ever.
-pub(super) async fn follow_kernel_log(hands: Hands, path: &'static Path) {
-    let (mut told, mut next) = (None, None);
+pub(super) async fn follow_kernel_log(hands: Hands, path: &'static Path, next: Next) {
+    let mut told = None;
     loop {
-        let why = match KernelLog::open(path, next) {
+        let from = *next.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = match KernelLog::open(path, from) {
             Ok(mut log) => {
                 told = None;
-                let why = follow(&hands, &mut log).await;
-                next = log.next_sequence();
-                why
+                follow(&hands, &mut log, &next).await
             }
             Err(error) => error.to_string(),
         };
@@ -37,11 +40,12 @@ pub(super) async fn follow_kernel_log(hands: Hands, path: &'static Path) {
 }
 
 /// Until it breaks off; returns why.
-async fn follow(hands: &Hands, log: &mut KernelLog) -> String {
+async fn follow(hands: &Hands, log: &mut KernelLog, next: &Next) -> String {
     // It can be read: what was not told did not happen.
     tell(hands, KernelLogUpdate::Told { events: Vec::new(), lost: 0 }).await;
     loop {
         let update = log.read().await;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = log.next_sequence();
         match update {
             KernelLogUpdate::Unreadable { why } => return why,
             KernelLogUpdate::Told { lost, .. } => {

@@ -19,6 +19,8 @@ mod processes;
 mod record_source;
 mod senses;
 mod start;
+mod supervise;
+mod unit_pressure;
 
 pub use options::{ManagerChoice, Options};
 pub use start::run;

@@ -2,8 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "passes are timed by the monotonic clock")]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,8 @@ pub(super) struct ProcessBoard {
 #[derive(Debug)]
 pub(super) struct ProcessSense {
     watch: ProcessWatch,
-    choice: JoinHandle<Choice>,
+    /// Until it was made.
+    choice: Option<JoinHandle<Choice>>,
     asked: Receiver<Ask>,
 }
 
@@ -72,7 +73,7 @@ pub(super) fn processes(proc: &Path, choice: JoinHandle<Choice>) -> (ProcessBoar
     let watch = ProcessWatch::new(proc);
     // One that waits stands for all.
     let (ask, asked) = sync_channel(1);
-    (ProcessBoard { processes: watch.shared(), ask }, ProcessSense { watch, choice, asked })
+    (ProcessBoard { processes: watch.shared(), ask }, ProcessSense { watch, choice: Some(choice), asked })
 }
 
 impl ProcessSource for ProcessBoard {
@@ -104,19 +105,26 @@ fn sentence(error: &LookError) -> String {
 }
 
 /// Watches for ever. Listing `/proc` takes its time on a large host, and a pass may hang: it has a thread of its own.
-pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
+/// One that broke off has left what it needs to the next.
+pub(super) async fn watch_processes(hands: Hands, sense: Arc<Mutex<ProcessSense>>) {
     let (tell, mut told) = mpsc::channel(1);
-    let pace = hands.pace().clone();
-    let thread = std::thread::Builder::new().name("processes".into()).stack_size(STACK_BYTES);
-    if let Err(error) = thread.spawn(move || read(sense, &pace, &tell)) {
-        tracing::error!(%error, "the thread that reads processes could not be started");
-        return;
-    }
+    let thread = match begin(sense, hands.pace().clone(), tell) {
+        Ok(thread) => thread,
+        Err(error) => {
+            tracing::error!(%error, "the thread that reads processes could not be started");
+            return;
+        }
+    };
     let mut lacking = None;
     loop {
         let counts = match tokio::time::timeout(SILENCE_MAX, told.recv()).await {
             Ok(Some(counts)) => counts,
-            Ok(None) => return,
+            Ok(None) => {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
+                return;
+            }
             Err(_) => Reading::Failed(format!("a look at /proc has not ended for {SILENCE_MAX:?}")),
         };
         let why = Reading::why_not(&counts);
@@ -132,11 +140,40 @@ pub(super) async fn watch_processes(hands: Hands, sense: ProcessSense) {
     }
 }
 
+fn begin(
+    sense: Arc<Mutex<ProcessSense>>,
+    own: Pace,
+    tell: mpsc::Sender<Reading<ProcessCounts>>,
+) -> std::io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("processes".into()).stack_size(STACK_BYTES);
+    thread.spawn(move || {
+        let mut sense = sense.lock().unwrap_or_else(|broken| {
+            let mut sense = broken.into_inner();
+            // It broke off in the middle of something.
+            sense.watch.begin_anew();
+            sense
+        });
+        let watch = sense.watch.shared();
+        let _end = End(&watch);
+        read(&mut sense, &own, &tell);
+    })
+}
+
+/// What was seen is not shown as if it were still so.
+struct End<'a>(&'a Processes);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.fail("nobody looks at them any more");
+    }
+}
+
 /// Pass after pass, at the pace that their cost allows, or when somebody asks. Ends when nobody listens any more.
-fn read(sense: ProcessSense, own: &Pace, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
-    let ProcessSense { mut watch, choice, asked } = sense;
-    match choice.join() {
-        Ok(choice) => {
+fn read(sense: &mut ProcessSense, own: &Pace, tell: &mpsc::Sender<Reading<ProcessCounts>>) {
+    let ProcessSense { watch, choice, asked } = sense;
+    match choice.take().map(JoinHandle::join) {
+        None => {}
+        Some(Ok(choice)) => {
             for refused in &choice.refused {
                 tracing::info!(
                     way = refused.way.as_str(),
@@ -147,7 +184,9 @@ fn read(sense: ProcessSense, own: &Pace, tell: &mpsc::Sender<Reading<ProcessCoun
             tracing::info!(way = choice.way.kind().as_str(), "processes are read");
             watch.take_way(choice);
         }
-        Err(_) => tracing::error!("looking for a way to read processes broke off: they are read by procfs"),
+        Some(Err(_)) => {
+            tracing::error!("looking for a way to read processes broke off: they are read by procfs");
+        }
     }
     let mut storage_until = None;
     loop {
@@ -173,5 +212,54 @@ fn read(sense: ProcessSense, own: &Pace, tell: &mpsc::Sender<Reading<ProcessCoun
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sense::process::{Coverage, ProcessRow, Way};
+
+    /// Breaks off in its first pass.
+    #[derive(Debug)]
+    struct Breaks(u32);
+
+    impl Way for Breaks {
+        fn read(&mut self, rows: &mut Vec<ProcessRow>) -> Reading<Coverage> {
+            self.0 += 1;
+            assert!(self.0 > 1, "a bad pass");
+            rows.clear();
+            Reading::Value(Coverage::Complete)
+        }
+
+        fn kind(&self) -> crate::model::ProcessWay {
+            crate::model::ProcessWay::Procfs
+        }
+
+        fn gives_extra(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_breaks_off_ends_its_thread_and_the_next_goes_on_with_the_same_way() {
+        let watch = ProcessWatch::with(Path::new("/proc"), Box::new(Breaks(0)));
+        let shown = watch.shared();
+        let (_ask, asked) = sync_channel(1);
+        let sense = Arc::new(Mutex::new(ProcessSense { watch, choice: None, asked }));
+        let run = || {
+            let (tell, told) = mpsc::channel(1);
+            (begin(Arc::clone(&sense), Pace::new(), tell), told)
+        };
+        let (thread, mut told) = run();
+        assert_eq!(told.recv().await, None);
+        assert!(thread.is_ok_and(|thread| thread.join().is_err()), "the panic is the thread's");
+        let counts = || shown.list(ProcessSort::Cpu, 1).counts;
+        assert!(matches!(counts(), Reading::Failed(_)), "what was seen is not shown any more");
+        let (thread, mut told) = run();
+        assert!(matches!(told.recv().await, Some(Reading::Value(_))));
+        assert!(matches!(counts(), Reading::Value(_)));
+        // It ends when nobody listens, which it sees with the next pass: that is not waited for.
+        drop((thread, told));
     }
 }

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sd_notify::NotifyState;
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +20,7 @@ use crate::ledger::{self, Ledger, Opened, Stamp, Writer, WriterEvent, WriterLimi
 use crate::manager::ServiceManager;
 use crate::manager::direct::DirectManager;
 use crate::manager::systemd::{Runner, SystemdManager};
-use crate::model::{BootId, Mode, Seq};
+use crate::model::{BootId, Mode, Sense, Seq};
 use crate::policy::{self, Policy, Sources};
 use crate::sense::child::{self, Job};
 use crate::sense::host::{HostReader, Roots};
@@ -32,7 +33,9 @@ use super::core::{Core, End, Event, INBOX_SIZE};
 use super::effects::Hands;
 use super::notify::tell;
 use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
+use super::processes::ProcessSense;
 use super::record_source::LedgerRecords;
+use super::supervise::supervise;
 use super::{ManagerChoice, Options, senses};
 
 /// Runs the agent until it is asked to stop.
@@ -135,19 +138,7 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     let vital = |name, task| tokio::spawn(keep(name, tokio::spawn(task), inbox.clone()));
     vital("following the service manager", senses::follow_manager(hands.clone()).boxed());
     vital("reading the host", senses::read_host(hands.clone(), reader).boxed());
-    let watching = super::filesystems::watch_filesystems(hands.clone(), Path::new("/proc"));
-    vital("watching the file systems", watching.boxed());
-    let following = super::kernel_log::follow_kernel_log(hands.clone(), Path::new("/dev/kmsg"));
-    vital("following the kernel's log", following.boxed());
-    let watching = super::processes::watch_processes(hands.clone(), process_sense);
-    vital("watching the processes", watching.boxed());
-    let cgroup_board = Arc::new(cgroup_board);
-    let watching = super::cgroups::watch_cgroups(hands.clone(), cgroup_board, Path::new("/sys/fs/cgroup"));
-    vital("watching the control groups", watching.boxed());
-    let pressure = super::pressure::follow_pressure(hands.clone(), Path::new("/proc/pressure"));
-    vital("following the pressure", pressure.boxed());
-    let memory = super::pressure::watch_memory(hands.clone(), Path::new("/proc"));
-    vital("watching the memory", memory.boxed());
+    begin_senses(&hands, process_sense, cgroup_board);
     vital("watching itself", super::own::watch_own_use(hands.clone(), Path::new("/proc")).boxed());
     vital("following the probes", senses::follow_probes(hands.clone(), probe_results).boxed());
     vital("reading the policy", read_when_asked(sources.clone(), asked, inbox.clone()).boxed());
@@ -184,6 +175,37 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
         (End::Crippled(task), _) => anyhow::bail!("{task} has ended"),
         (End::Asked | End::LedgerGone, _) => anyhow::bail!("the ledger's thread has ended"),
     }
+}
+
+/// The senses that the agent can be without for a while.
+fn begin_senses(hands: &Hands, processes: ProcessSense, cgroup_board: watch::Sender<super::cgroups::Board>) {
+    let begin = |sense, begin: fn(Hands) -> BoxFuture<'static, ()>| {
+        let of = hands.clone();
+        tokio::spawn(supervise(hands.clone(), sense, move || begin(of.clone())));
+    };
+    begin(Sense::Filesystems, |hands| {
+        super::filesystems::watch_filesystems(hands, Path::new("/proc")).boxed()
+    });
+    begin(Sense::Pressure, |hands| {
+        super::pressure::follow_pressure(hands, Path::new("/proc/pressure")).boxed()
+    });
+    begin(Sense::UnitPressure, |hands| {
+        super::unit_pressure::follow_units(hands, Path::new("/sys/fs/cgroup")).boxed()
+    });
+    begin(Sense::Memory, |hands| super::pressure::watch_memory(hands, Path::new("/proc")).boxed());
+    let (of, next) = (hands.clone(), super::kernel_log::Next::default());
+    let follow = move || {
+        super::kernel_log::follow_kernel_log(of.clone(), Path::new("/dev/kmsg"), next.clone()).boxed()
+    };
+    tokio::spawn(supervise(hands.clone(), Sense::KernelLog, follow));
+    let (of, board) = (hands.clone(), Arc::new(cgroup_board));
+    let watch = move || {
+        super::cgroups::watch_cgroups(of.clone(), Arc::clone(&board), Path::new("/sys/fs/cgroup")).boxed()
+    };
+    tokio::spawn(supervise(hands.clone(), Sense::ControlGroups, watch));
+    let (of, table) = (hands.clone(), Arc::new(Mutex::new(processes)));
+    let watch = move || super::processes::watch_processes(of.clone(), Arc::clone(&table)).boxed();
+    tokio::spawn(supervise(hands.clone(), Sense::Processes, watch));
 }
 
 /// Requests to read the policy that wait; a further one is answered by those.

@@ -93,6 +93,8 @@ impl Engine {
             operator_stopped: self.memory.operator_stopped.iter().cloned().collect(),
             host: self.view.vitals.clone(),
             stall_watches: self.view.stalls.watches().collect(),
+            unit_stall_watches: self.view.unit_stall_watches().collect(),
+            senses_broken: self.view.agent.senses_broken(),
             numbers: self.view.numbers.clone(),
             filesystems: self.view.filesystems().into_iter().flatten().cloned().collect(),
             filesystems_lost: self.view.filesystems().err().map(str::to_owned),

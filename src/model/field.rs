@@ -113,6 +113,21 @@ pub const UNIT_FIELDS: &[FieldSpec] = &[
     field("memory_bytes", FieldType::Int, "memory of its control group, bytes"),
     field("tasks", FieldType::Int, "tasks in its control group"),
     field("cpu_percent", FieldType::Float, "CPU use, percent of one core, since the reading before"),
+    field(
+        "stalls_watched",
+        FieldType::Bool,
+        "the kernel tells of waits in its control group: it is protected or probed, and of the first 32 of these",
+    ),
+    field(
+        "memory_stalled_1m",
+        FieldType::Int,
+        "seconds of the last minute in which its tasks waited long for memory",
+    ),
+    field(
+        "io_stalled_1m",
+        FieldType::Int,
+        "seconds of the last minute in which its tasks waited long for storage",
+    ),
 ];
 
 /// Fields of the host.
@@ -267,6 +282,7 @@ pub const AGENT_FIELDS: &[FieldSpec] = &[
     field("policy_rejected", FieldType::Bool, "the newest policy files could not be loaded"),
     field("ledger_degraded", FieldType::Bool, "records can't be made durable"),
     field("manager_lost", FieldType::Bool, "the service manager can't be heard"),
+    field("senses_off", FieldType::Int, "senses that broke off time and again and stay off"),
     field(
         "cpu_percent",
         FieldType::Float,

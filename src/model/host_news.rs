@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Memory, Pressure, Reading};
+use super::{Memory, Pressure, Reading, SenseNews, UnitName};
 
 /// What tasks can wait for, as the kernel's pressure files part it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +39,15 @@ pub struct StallWatch {
     pub stalled: bool,
 }
 
+/// What the kernel's trigger on the control group of a unit tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitStall {
+    pub unit: UnitName,
+    pub resource: Resource,
+    /// Absent as not observed once nobody follows the unit any more.
+    pub watch: Reading<StallWatch>,
+}
+
 /// News of one part of the host. It says nothing of the other parts: they are as old as they were.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -52,4 +61,8 @@ pub enum HostNews {
         /// Read just after it was told; none when nothing was read.
         pressure: Option<Reading<Pressure>>,
     },
+    /// Tasks of a unit wait, or who would tell of them was asked to tell, or can't.
+    Unit(UnitStall),
+    /// A sense broke off, or was begun anew.
+    Sense(SenseNews),
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, OwnUse, PauseId, PauseScope,
-    Proposal, Reading, Refusal, Resource, RuleName, StallWatch, Subject, Timestamp, UnitName, UnitStatus,
+    Proposal, Reading, Refusal, Resource, RuleName, SenseNews, StallWatch, Subject, Timestamp, UnitName,
+    UnitStall, UnitStatus,
 };
 
 /// A pause in force.
@@ -75,6 +76,12 @@ pub struct Snapshot {
     /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
     #[serde(default)]
     pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
+    /// The same of the control groups of units that are protected or probed.
+    #[serde(default)]
+    pub unit_stall_watches: Vec<UnitStall>,
+    /// Senses that broke off, and are begun anew or stay off.
+    #[serde(default)]
+    pub senses_broken: Vec<SenseNews>,
     #[serde(default = "not_observed")]
     pub numbers: Reading<Arc<HostNumbers>>,
     #[serde(default)]

@@ -57,6 +57,8 @@ pub(crate) fn healthy() -> Snapshot {
         operator_stopped: vec![],
         host: Reading::Failed("/proc/loadavg: permission denied".into()),
         stall_watches: vec![],
+        unit_stall_watches: vec![],
+        senses_broken: vec![],
         numbers: Reading::Absent(Absence::NotObserved),
         filesystems: filesystems(),
         filesystems_lost: None,

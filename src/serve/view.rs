@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     Absence, ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId,
     IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record,
-    Refusal, Resource, RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName,
-    UnitView,
+    Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried,
+    UnitName, UnitStall, UnitView,
 };
 
 /// The agent that answers.
@@ -48,6 +48,12 @@ pub struct Status {
     /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
     #[serde(default)]
     pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
+    /// The same of the control groups of units that are protected or probed.
+    #[serde(default)]
+    pub unit_stall_watches: Vec<UnitStall>,
+    /// Senses that broke off, and are begun anew or stay off.
+    #[serde(default)]
+    pub senses_broken: Vec<SenseNews>,
 }
 
 const fn no_own_use() -> Reading<OwnUse> {
@@ -230,6 +236,8 @@ impl Status {
             counts: snapshot.counts,
             host: snapshot.host.clone(),
             stall_watches: snapshot.stall_watches.clone(),
+            unit_stall_watches: snapshot.unit_stall_watches.clone(),
+            senses_broken: snapshot.senses_broken.clone(),
         }
     }
 }

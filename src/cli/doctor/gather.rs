@@ -13,7 +13,7 @@ use crate::cli::args::STATE;
 use crate::cli::offline::Proof;
 use crate::model::{Absence, Reading};
 
-use super::{AgentSeen, CgroupLayout, Cgroups, Facts, StallWatches, StateFolder, Surroundings};
+use super::{AgentSeen, AgentSight, CgroupLayout, Cgroups, Facts, StallWatches, StateFolder, Surroundings};
 
 /// Files in /proc and /sys that are read here are a page or two.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -56,6 +56,8 @@ pub(in crate::cli) fn gather(
         cgroups: host.cgroups(),
         pressure: host.pressure(),
         stall_watches,
+        // Asked of the agent, by those who can.
+        sight: AgentSight::default(),
         kernel: host.kernel(),
         pidfd: host.pidfd(),
         openat2: host.openat2(),

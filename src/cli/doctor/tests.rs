@@ -5,11 +5,15 @@ use std::path::Path;
 
 use super::*;
 use crate::cli::offline::Proof;
-use crate::model::Absence;
+use crate::model::{Absence, Sense, SenseState, UnitName};
 use crate::serve::testing::{agent, processes};
 
 fn watched() -> Reading<StallWatch> {
     Reading::Value(StallWatch { window: std::time::Duration::from_secs(1), stalled: false })
+}
+
+fn unit_stall(watch: Reading<StallWatch>) -> UnitStall {
+    UnitStall { unit: UnitName::parse("ssh.service").unwrap(), resource: Resource::Memory, watch }
 }
 
 fn good() -> Facts {
@@ -26,6 +30,7 @@ fn good() -> Facts {
         }),
         pressure: Reading::Value(["cpu", "memory", "io"].map(str::to_owned).to_vec()),
         stall_watches: Resource::ALL.map(|resource| (resource, watched())).to_vec(),
+        sight: AgentSight { units: vec![unit_stall(watched())], broken: vec![] },
         kernel: Reading::Value((6, 8)),
         pidfd: Reading::Value(true),
         openat2: Reading::Value(true),
@@ -58,6 +63,7 @@ fn poor() -> Facts {
         cgroups: Reading::Absent(none.clone()),
         pressure: Reading::Absent(none.clone()),
         stall_watches: vec![],
+        sight: AgentSight::default(),
         kernel: Reading::Value((4, 18)),
         pidfd: Reading::Value(false),
         openat2: Reading::Value(false),
@@ -119,7 +125,8 @@ fn a_good_host_is_ok_throughout() {
 #[test]
 fn what_can_not_be_seen_is_unknown_and_not_ok() {
     for check in assess(&unseen()) {
-        let seen = matches!(check.name, "pressure" | "pressure triggers" | "package managers");
+        let seen =
+            matches!(check.name, "pressure" | "pressure triggers" | "unit pressure" | "package managers");
         assert!(seen || check.state == CheckState::Unknown, "{check:?}");
     }
 }
@@ -141,6 +148,34 @@ fn pressure_that_is_not_told_at_once_is_said_with_the_reason() {
     check(Reading::Absent(Absence::Unsupported), CheckState::Limited, "io: not offered by this host");
     let silent = Facts { stall_watches: vec![], ..good() };
     assert!(states(&silent).contains(&("pressure triggers", CheckState::Unknown)));
+}
+
+#[test]
+fn units_of_which_nobody_tells_are_named() {
+    let check = |units: Vec<UnitStall>, state, found: &str| {
+        let facts = Facts { sight: AgentSight { units, ..AgentSight::default() }, ..good() };
+        let told = assess(&facts).into_iter().find(|check| check.name == "unit pressure").unwrap();
+        assert_eq!((told.state, told.found.as_str()), (state, found));
+    };
+    check(vec![], CheckState::Unknown, "of no unit");
+    check(vec![unit_stall(watched())], CheckState::Ok, "of 1 units");
+    let refused = unit_stall(Reading::Absent(Absence::Unsupported));
+    let found = "not of 1 units; ssh.service, memory: not offered by this host";
+    check(vec![unit_stall(watched()), refused], CheckState::Limited, found);
+}
+
+#[test]
+fn a_sense_that_broke_off_is_named_with_the_reason() {
+    let check = |state: SenseState, expected: Option<&str>| {
+        let broken = vec![SenseNews { sense: Sense::Processes, state }];
+        let facts = Facts { sight: AgentSight { broken, ..AgentSight::default() }, ..good() };
+        let told = assess(&facts).into_iter().find(|check| check.name == "senses");
+        assert_eq!(told.map(|check| check.found).as_deref(), expected);
+    };
+    let why = || "index out of bounds".to_owned();
+    check(SenseState::Broken { why: why() }, Some("the process table broke off: index out of bounds"));
+    check(SenseState::Off { why: why() }, Some("the process table stays off: index out of bounds"));
+    check(SenseState::Working, None);
 }
 
 #[test]

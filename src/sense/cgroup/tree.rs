@@ -22,7 +22,7 @@ use super::rate::{Counted, Look, cpu, per_second};
 use super::{CpuStat, GroupEvents, MemoryEvents, MemoryStat, io_stat, limit};
 
 use heed::{Events, Watching};
-pub use heed::{GroupChange, GroupNews, Heard};
+pub use heed::{GroupChange, GroupNews, Heard, UnitGroup};
 
 /// Groups kept: a host of 5,000 with room to spare.
 pub const GROUPS_MAX: usize = 8192;

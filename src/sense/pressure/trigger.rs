@@ -194,6 +194,32 @@ mod tests {
         assert!(trigger.stalled().await.is_err());
     }
 
+    /// A group of the kernel's own goes away under its trigger, and comes back as another.
+    #[tokio::test]
+    async fn this_very_kernel_tells_that_a_group_is_gone() {
+        let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let Some(root) = roots.into_iter().find(|root| root.join("cgroup.controllers").exists()) else {
+            return;
+        };
+        let group = root.join(format!("prunella-trigger-test-{}", std::process::id()));
+        if std::fs::create_dir(&group).is_err() {
+            return tracing::info!("nothing to try here");
+        }
+        let path = group.join("memory.pressure");
+        let first = PressureTrigger::set(&path, Patience::with(Resource::Memory));
+        std::fs::remove_dir(&group).unwrap();
+        let Ok(mut first) = first else { return tracing::info!("the kernel keeps no pressure of groups") };
+        assert!(first.stalled().await.is_err());
+        assert!(matches!(
+            PressureTrigger::set(&path, Patience::with(Resource::Memory)),
+            Err(NoTrigger::Unsupported)
+        ));
+        std::fs::create_dir(&group).unwrap();
+        let second = PressureTrigger::set(&path, Patience::with(Resource::Memory));
+        std::fs::remove_dir(&group).unwrap();
+        assert!(second.unwrap().stalled().await.is_err());
+    }
+
     /// More work than processors, until it is told.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn this_very_host_tells_of_its_busy_processors() {

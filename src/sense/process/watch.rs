@@ -64,6 +64,13 @@ impl Processes {
         age.is_none_or(|age| age >= pace::fresh_for(state.cost)).then_some(state.passes)
     }
 
+    /// Nobody looks at them any more: what was seen is not shown as if it were still so.
+    pub fn fail(&self, why: &str) {
+        let mut state = self.state();
+        state.table = Table::default();
+        state.counts = Reading::Failed(why.to_owned());
+    }
+
     /// Waits until there were more passes than this, or for so long.
     pub fn wait_for_more(&self, than: u64, patience: Duration) {
         let waiting = self.passed.wait_timeout_while(self.state(), patience, |state| state.passes <= than);
@@ -168,6 +175,13 @@ impl ProcessWatch {
         state.refused = choice.refused;
         drop(state);
         self.way = choice.way;
+    }
+
+    /// After a pass that broke off: nothing of it is kept.
+    pub fn begin_anew(&mut self) {
+        self.rows.clear();
+        self.found.clear();
+        self.shared.fail("the pass before broke off");
     }
 
     /// The side that shows.

@@ -1,6 +1,8 @@
 //! How far the agent sees: stalls and processes.
 
-use crate::model::{ProcessWay, Reading, RefusedWay};
+use std::collections::BTreeSet;
+
+use crate::model::{ProcessWay, Reading, RefusedWay, SenseNews, SenseState, UnitName};
 
 use super::{PRESSURES, check, unseen};
 use crate::cli::doctor::CheckState::{Limited, Ok as Fine, Unknown};
@@ -90,4 +92,43 @@ pub(super) fn triggers(facts: &Facts) -> Check {
     let consequence =
         "stalls are seen with the next pass over the host; rules that name their fields say nothing";
     check(name, Limited, lacking.join("; "), consequence)
+}
+
+/// Of which units the kernel tells at once that they wait.
+pub(super) fn unit_triggers(facts: &Facts) -> Check {
+    let name = "unit pressure";
+    let units = &facts.sight.units;
+    let of = |wanted: bool| {
+        let units: BTreeSet<&UnitName> =
+            units.iter().filter(|it| it.watch.value().is_some() == wanted).map(|it| &it.unit).collect();
+        units.len()
+    };
+    let Some(lacking) = units.iter().find_map(|it| Some((&it.unit, it.resource, it.watch.why_not()?))) else {
+        let found = format!("of {} units", of(true));
+        return match units.len() {
+            0 => check(
+                name,
+                Unknown,
+                "of no unit",
+                "no protected or probed unit has a control group of its own",
+            ),
+            _ => check(name, Fine, found, "their stalls are told at once, and rules can name them"),
+        };
+    };
+    let (unit, resource, why) = lacking;
+    let found = format!("not of {} units; {unit}, {}: {why}", of(false), resource.as_str());
+    check(name, Limited, found, "rules about stalls of these units say nothing")
+}
+
+/// Senses that are not at work, where there are any: it is not to be expected.
+pub(super) fn broken_senses(facts: &Facts) -> Option<Check> {
+    let told = facts.sight.broken.iter().filter_map(|SenseNews { sense, state }| match state {
+        SenseState::Working => None,
+        SenseState::Broken { why } => Some(format!("{} broke off: {why}", sense.as_str())),
+        SenseState::Off { why } => Some(format!("{} stays off: {why}", sense.as_str())),
+    });
+    let found = told.collect::<Vec<_>>().join("; ");
+    let consequence = "what they would tell counts as failed, and rules about it say nothing";
+    let anew = "systemctl restart prunellad; and please tell those who make it";
+    (!found.is_empty()).then(|| check("senses", Limited, found, consequence).remedy(anew))
 }

@@ -38,6 +38,16 @@ pub struct GroupNews {
     pub change: GroupChange,
 }
 
+/// The group of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitGroup {
+    pub unit: UnitName,
+    /// Below the root of the hierarchy, as the kernel has it.
+    pub path: Vec<u8>,
+    /// The inode of its directory: a unit that is started anew may have another.
+    pub id: u64,
+}
+
 /// What came of heeding the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -184,6 +194,16 @@ impl TreeReader {
             notices.settle();
         }
         Heard::Groups(changed.len())
+    }
+
+    /// The groups that units have, as their paths name them; not those of users' units, nor what units have within.
+    pub fn unit_groups(&self) -> impl Iterator<Item = UnitGroup> {
+        self.groups.values().filter_map(|known| {
+            let unit = unit(&known.path)?;
+            let end = known.path.iter().rposition(|byte| *byte == b'/')? + 1;
+            let own = known.path[end..] == *unit.as_str().as_bytes();
+            own.then(|| UnitGroup { unit, path: known.path.clone(), id: known.status.id })
+        })
     }
 
     /// What happened since it was asked for last.

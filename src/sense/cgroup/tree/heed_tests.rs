@@ -70,6 +70,20 @@ fn what_befalls_a_service_is_told_between_the_walks() {
 }
 
 #[test]
+fn units_have_groups_and_what_they_have_within_is_none() {
+    let (tree, mut reader) = web();
+    for group in ["/s.slice/web.service/worker", "/s.slice/other.service", "/made-by-hand"] {
+        tree.group(group, 0);
+    }
+    reader.walk(at(10)).unwrap();
+    let mut units: Vec<_> = reader.unit_groups().map(|it| (it.unit.to_string(), it.path)).collect();
+    units.sort();
+    let expected = ["other.service", "web.service"]
+        .map(|unit| (unit.to_owned(), format!("/s.slice/{unit}").into_bytes()));
+    assert_eq!(units, expected);
+}
+
+#[test]
 fn a_group_that_is_gone_is_told_once_and_not_shown() {
     let (tree, mut reader) = web();
     tree.set(WEB, "cgroup.events", "populated 0\nfrozen 0\n");
