@@ -18,6 +18,7 @@ mod processes;
 mod record_source;
 mod senses;
 mod start;
+mod storms;
 
 pub use options::{ManagerChoice, Options};
 pub use start::run;

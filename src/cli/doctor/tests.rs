@@ -5,17 +5,24 @@ use std::path::Path;
 
 use super::*;
 use crate::cli::offline::Proof;
-use crate::model::Absence;
+use crate::model::{Absence, StormEye, StormWay};
+use crate::serve::Processes;
 use crate::serve::testing::{agent, processes};
 
 fn watched() -> Reading<StallWatch> {
     Reading::Value(StallWatch { window: std::time::Duration::from_secs(1), stalled: false })
 }
 
+fn seen_by(eye: StormEye) -> Processes {
+    let mut seen = processes(1);
+    seen.list.storms = Some(eye);
+    seen
+}
+
 fn good() -> Facts {
     Facts {
         agent: AgentSeen::Answers(agent()),
-        processes: Reading::Value(processes(1)),
+        processes: Reading::Value(seen_by(StormEye { way: StormWay::EndingHook, refused: None })),
         socket: "/run/prunella/prunella.sock".into(),
         systemd: Reading::Value(true),
         init: Reading::Value("systemd".into()),
