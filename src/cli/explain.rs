@@ -172,9 +172,8 @@ fn show(page: &mut Page, evidence: &Evidence) {
     }
     lines(page, "log", &evidence.log);
     lines(page, "processes", &evidence.processes);
-    match evidence.storm.as_ref().map(StormLook::lines) {
-        Reading::Absent(Absence::NotApplicable) => {}
-        storm => lines(page, "made by", &storm),
+    if evidence.storm != Reading::Absent(Absence::NotApplicable) {
+        lines(page, "made by", &evidence.storm.as_ref().map(StormLook::lines));
     }
 }
 

@@ -29,7 +29,7 @@ impl Storms {
         let looker = self.0.lock().await;
         let one = Arc::clone(&looker);
         let broke_off = |error| Reading::Failed(format!("the look broke off: {error}"));
-        let begun = match spawn_blocking(move || one.begin(clock::now().boot)).await {
+        let begun = match spawn_blocking(move || one.begin(|| clock::now().boot)).await {
             Ok(begun) => begun,
             Err(error) => return broke_off(error),
         };

@@ -230,3 +230,6 @@ fn a_fault_that_came_back_and_went_by_itself_was_not_repaired() {
     };
     assert!(life.records.iter().any(by_itself), "{:?}", life.records);
 }
+
+#[path = "storm_tests.rs"]
+mod storms;

@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Percent, Reading};
 
-/// Makers that a look names.
-pub const STORM_MAKERS_MAX: usize = 5;
+/// Makers that a look names on one grounds.
+pub const STORM_MAKERS_MAX: usize = 4;
 /// Names of children that are told of each of them.
 pub const STORM_CHILDREN_MAX: usize = 3;
 
-/// For how long a look watches: as many endings as three looks of a storm of 20,000 a minute would need to agree within
-/// a few percent, and no more of the host's time than that.
+/// For how long a look watches: 333 endings in a storm of 20,000 a minute, which give shares to a few percent.
 pub const STORM_LOOK_FOR: Duration = Duration::from_secs(1);
 /// When it is given up: it reads `/proc` twice as well, on a host that is hard at work.
 pub const STORM_LOOK_WITHIN: Duration = Duration::from_secs(15);
@@ -49,7 +48,7 @@ pub struct StormEye {
     pub refused: Option<String>,
 }
 
-/// What the names of a look rest on, and so how sure they are.
+/// What a name rests on, and so how sure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StormGrounds {
@@ -65,9 +64,9 @@ pub enum StormGrounds {
 impl fmt::Display for StormGrounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ended => "seen to end",
-            Self::Young => "begun within the look and still there",
-            Self::Reaped => "likely, by page faults of reaped children",
+            Self::Ended => "those seen to end",
+            Self::Young => "those that began and stayed",
+            Self::Reaped => "the page faults of reaped children, so it is likely",
         })
     }
 }
@@ -78,9 +77,10 @@ pub struct StormMaker {
     pub pid: i32,
     /// Of its main thread, as it chose it.
     pub name: String,
-    /// In the unit of the look's grounds.
+    pub grounds: StormGrounds,
+    /// In the unit of its grounds.
     pub count: u64,
-    /// Of all that the look has counted.
+    /// Of all that was counted on the same grounds.
     pub share: Percent,
     /// What it made were threads of its own.
     pub threads: bool,
@@ -105,17 +105,16 @@ pub struct StormLook {
     pub ended: Reading<u64>,
     /// Threads, other than main ones, that ended meanwhile.
     pub ended_threads: Reading<u64>,
-    pub grounds: StormGrounds,
-    /// What the names rest on: all that was counted.
+    /// Endings that the names rest on.
     pub counted: u64,
-    /// Of what was counted, those that lived for less than a second; only the hook knows.
-    pub brief: Reading<u64>,
+    /// Of these, the tasks that lived for less than a second.
+    pub brief: u64,
     /// Ended and not counted, because the bounded room had been used again by later ones.
     pub uncounted: u64,
-    /// The largest first; bounded.
+    /// Processes that began meanwhile and still ran at the end; failed when `/proc` could not be listed before or after.
+    pub young: Reading<u64>,
+    /// On each grounds the largest first; bounded.
     pub makers: Vec<StormMaker>,
-    /// Of what was counted, by others.
-    pub others: u64,
 }
 
 impl StormLook {
@@ -134,36 +133,97 @@ impl StormLook {
             _ => String::new(),
         };
         let mut lines = vec![format!("{made}{ended}; by {}", self.way.as_str())];
-        if let Reading::Value(brief) = self.brief {
-            lines.push(format!(
-                "{brief} of {} that were told apart lived for less than a second",
-                self.counted
-            ));
+        if self.counted > 0 {
+            let (brief, counted) = (self.brief, self.counted);
+            lines.push(format!("{brief} of {counted} that were told apart lived for less than a second"));
         }
-        lines.extend(self.makers.iter().map(|maker| self.line(maker)));
-        if self.others > 0 {
-            lines.push(format!("{} by others", self.others));
-        }
+
+        lines.extend(self.makers.iter().map(StormMaker::line));
         if self.uncounted > 0 {
             lines.push(format!("{} more ended than there was room to tell apart", self.uncounted));
+        }
+        if let Reading::Failed(why) = &self.young {
+            lines.push(format!("the process table can't be read: {why}"));
         }
         lines.extend(self.refused.iter().map(|why| format!("not by the hook: {why}")));
         lines
     }
+}
 
-    fn line(&self, maker: &StormMaker) -> String {
-        let what = match (self.grounds, maker.threads) {
-            (StormGrounds::Reaped, _) => String::new(),
-            (_, true) => format!("{} threads of its own, ", maker.count),
-            (_, false) => format!("{} children, ", maker.count),
-        };
-        let made =
-            if maker.made.is_empty() { String::new() } else { format!(" ({})", maker.made.join(", ")) };
-        let place = match (&maker.unit, &maker.group) {
-            (Reading::Value(unit), _) => format!(", in {unit}"),
-            (_, Reading::Value(group)) => format!(", in group {group}"),
+impl StormMaker {
+    /// `812 cron (cron.service): 331 children (date, sh), 97.4 % of those seen to end`
+    fn line(&self) -> String {
+        let place = match (&self.unit, &self.group) {
+            (Reading::Value(place), _) | (_, Reading::Value(place)) => format!(" ({place})"),
             _ => String::new(),
         };
-        format!("{} {}: {what}{} {}{made}{place}", maker.pid, maker.name, maker.share, self.grounds)
+        let made = if self.made.is_empty() { String::new() } else { format!(" ({})", self.made.join(", ")) };
+        let what = match (self.grounds, self.threads) {
+            (StormGrounds::Reaped, _) => String::new(),
+            (_, true) => format!("{} threads of its own{made}, ", self.count),
+            (_, false) => format!("{} children{made}, ", self.count),
+        };
+        format!("{} {}{place}: {what}{} of {}", self.pid, self.name, self.share, self.grounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Absence;
+
+    fn maker(grounds: StormGrounds, count: u64, threads: bool) -> StormMaker {
+        StormMaker {
+            pid: 812,
+            name: "cron".into(),
+            grounds,
+            count,
+            share: Percent(97.4),
+            threads,
+            made: if grounds == StormGrounds::Reaped { Vec::new() } else { vec!["date".into(), "sh".into()] },
+            group: Reading::Value("/system.slice/cron.service".into()),
+            unit: Reading::Value("cron.service".into()),
+        }
+    }
+
+    #[test]
+    fn people_are_told_how_many_who_and_how_sure_it_is() {
+        let look = StormLook {
+            way: StormWay::EndingHook,
+            refused: None,
+            over: Duration::from_millis(1002),
+            made: Reading::Value(345),
+            ended: Reading::Value(340),
+            ended_threads: Reading::Value(2),
+            counted: 342,
+            brief: 339,
+            uncounted: 0,
+            young: Reading::Value(40),
+            makers: vec![maker(StormGrounds::Ended, 331, false), maker(StormGrounds::Young, 38, false)],
+        };
+        let told = [
+            "345 processes and threads made in 1.0 s; 340 processes and 2 threads ended; by ending-hook",
+            "339 of 342 that were told apart lived for less than a second",
+            "812 cron (cron.service): 331 children (date, sh), 97.4 % of those seen to end",
+            "812 cron (cron.service): 38 children (date, sh), 97.4 % of those that began and stayed",
+        ];
+        assert_eq!(look.lines(), told);
+        let not = Reading::Absent(Absence::Unsupported);
+        let scan = StormLook {
+            way: StormWay::Scan,
+            refused: Some("CAP_BPF is not granted".into()),
+            ended: not.clone(),
+            ended_threads: not,
+            counted: 0,
+            brief: 0,
+            makers: vec![maker(StormGrounds::Reaped, 28_264, false)],
+            ..look
+        };
+        let told = [
+            "345 processes and threads made in 1.0 s; by scan",
+            "812 cron (cron.service): 97.4 % of the page faults of reaped children, so it is likely",
+            "not by the hook: CAP_BPF is not granted",
+        ];
+        assert_eq!(scan.lines(), told);
     }
 }

@@ -91,7 +91,7 @@ fn made() -> u64 {
 fn look(looker: &StormLooker) -> (StormLook, StormMaker, std::ops::RangeInclusive<u64>, i32) {
     let mut maker = Maker::start();
     let outer = made();
-    let begun = looker.begin(now());
+    let begun = looker.begin(now);
     let inner = made();
     maker.storm();
     let least = made() - inner;
@@ -119,7 +119,7 @@ pub(crate) fn the_hook_counts_and_names() {
         look(&looker)
     });
     let (look, first, bounds, maker) = looked.join().expect("the look");
-    assert_eq!((look.way, look.grounds, &look.refused), (StormWay::EndingHook, StormGrounds::Ended, &None));
+    assert_eq!((look.way, first.grounds, &look.refused), (StormWay::EndingHook, StormGrounds::Ended, &None));
     let made = counted(&look, &bounds);
     let (Reading::Value(processes), Reading::Value(threads)) = (&look.ended, &look.ended_threads) else {
         panic!("endings are not counted: {look:?}")
@@ -139,7 +139,7 @@ pub(crate) fn the_scan_counts_and_names() {
     let looker = StormLooker::new("/proc".into());
     looker.take_hook(Err(Refusal::Capability));
     let (look, first, bounds, maker) = look(&looker);
-    assert_eq!((look.way, look.grounds), (StormWay::Scan, StormGrounds::Reaped), "{look:?}");
+    assert_eq!((look.way, first.grounds), (StormWay::Scan, StormGrounds::Reaped), "{look:?}");
     assert!(look.refused.is_some());
     counted(&look, &bounds);
     let named = look.makers.iter().any(|it| it.pid == maker && it.share.0 > 10.0);

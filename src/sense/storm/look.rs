@@ -21,6 +21,8 @@ use crate::sense::procfs::{CgroupMounts, HostStat, read_bounded};
 
 /// `/proc/stat` has a number for each of the host's interrupts, and lines for each processor.
 const STAT_MAX: usize = 1024 * 1024;
+/// One in so many of what was made has to stay, or nobody is named for those.
+const YOUNG_PARTS: u64 = 10;
 /// What lives for less is called short-lived.
 const BRIEF: Duration = Duration::from_secs(1);
 
@@ -38,7 +40,7 @@ pub struct Begun {
     at: BootTime,
     hook: Option<(Tied, Endings)>,
     refused: Option<String>,
-    before: Pass,
+    before: std::io::Result<Pass>,
     made: Reading<u64>,
 }
 
@@ -77,9 +79,11 @@ impl StormLooker {
         })
     }
 
-    /// Begins a look. Blocks while `/proc` is read, where there is no hook.
+    /// Begins a look. Blocks while `/proc` is read: with a hook as well, for what it writes may get lost.
+    /// The `clock` is asked when the look has begun.
     #[must_use]
-    pub fn begin(&self, now: BootTime) -> Begun {
+    pub fn begin(&self, clock: impl FnOnce() -> BootTime) -> Begun {
+        let before = scan::pass(&self.proc);
         let (hook, refused) = match self.hook.get() {
             None => (None, Some("it is not loaded yet".to_owned())),
             Some(Err(why)) => (None, Some(why.clone())),
@@ -88,8 +92,7 @@ impl StormLooker {
                 Err(why) => (None, Some(why)),
             },
         };
-        let before = if hook.is_some() { Pass::new() } else { scan::pass(&self.proc).unwrap_or_default() };
-        Begun { at: now, hook, refused, before, made: made(&self.proc) }
+        Begun { at: clock(), hook, refused, before, made: made(&self.proc) }
     }
 
     /// Ends it: unties the hook, counts and names. Blocks while `/proc` is read.
@@ -108,16 +111,18 @@ impl StormLooker {
                 Err(why) => refused = Some(why),
             }
         }
-        let after = scan::pass(&self.proc).unwrap_or_default();
-        let young = scan::young(&after, ticks(at));
-        let reaped = if before.is_empty() { Tally::default() } else { scan::reaped(&before, &after) };
-        let grounds = grounds(seen.as_ref().map(|seen| seen.tally.counted()), &made, &young, &reaped);
-        let tally = match (grounds, &seen) {
-            (StormGrounds::Ended, Some(seen)) => &seen.tally,
-            (StormGrounds::Reaped, _) => &reaped,
-            (StormGrounds::Young | StormGrounds::Ended, _) => &young,
+        let (before, after, unread) = match (before, scan::pass(&self.proc)) {
+            (Ok(before), Ok(after)) => (before, after, None),
+            (Err(why), _) | (_, Err(why)) => (Pass::new(), Pass::new(), Some(why.to_string())),
         };
-        let (top, others) = tally.top(STORM_MAKERS_MAX);
+        let (young, reaped) = (scan::young(&after, ticks(at)), scan::reaped(&before, &after));
+        let ended =
+            seen.as_ref().map_or((StormGrounds::Reaped, &reaped), |seen| (StormGrounds::Ended, &seen.tally));
+        let mut makers = self.named(ended, &after);
+        // A few of those that are just there began within the look whatever happens.
+        if made.value().is_some_and(|made| young.counted().saturating_mul(YOUNG_PARTS) >= *made) {
+            makers.extend(self.named((StormGrounds::Young, &young), &after));
+        }
         let not = || Reading::Absent(Absence::Unsupported);
         StormLook {
             way: if seen.is_some() { StormWay::EndingHook } else { StormWay::Scan },
@@ -126,21 +131,18 @@ impl StormLooker {
             made,
             ended: seen.as_ref().map_or_else(not, |seen| Reading::Value(seen.processes)),
             ended_threads: seen.as_ref().map_or_else(not, |seen| Reading::Value(seen.threads)),
-            grounds,
-            counted: tally.counted(),
-            brief: match (grounds, &seen) {
-                (StormGrounds::Ended, Some(seen)) => Reading::Value(seen.brief),
-                _ => not(),
-            },
+            counted: seen.as_ref().map_or(0, |seen| seen.tally.counted()),
+            brief: seen.as_ref().map_or(0, |seen| seen.brief),
             uncounted: seen.as_ref().map_or(0, |seen| {
                 seen.processes.saturating_add(seen.threads).saturating_sub(seen.tally.counted())
             }),
-            makers: self.named(&top, tally.counted(), &after),
-            others,
+            young: unread.map_or_else(|| Reading::Value(young.counted()), Reading::Failed),
+            makers,
         }
     }
 
-    fn named(&self, top: &[Made<Name>], counted: u64, after: &Pass) -> Vec<StormMaker> {
+    fn named(&self, (grounds, tally): (StormGrounds, &Tally<Name>), after: &Pass) -> Vec<StormMaker> {
+        let top = tally.top(STORM_MAKERS_MAX);
         let wanted: BTreeSet<u64> =
             top.iter().filter_map(|it| it.groups.first().copied()).filter(|group| *group > 0).collect();
         let found = CgroupMounts::find(&self.proc)
@@ -148,7 +150,8 @@ impl StormLooker {
             .map(|mount| group::paths(&mount, &wanted))
             .unwrap_or_default();
         let maker = |it: &Made<Name>| {
-            let path = it.groups.first().and_then(|group| found.get(group));
+            // The root says nothing: hosts with version 1 keep all in that of version 2.
+            let path = it.groups.first().and_then(|group| found.get(group)).filter(|path| path.len() > 1);
             // Another may have its pid by now.
             let lives = after.get(&it.maker).is_some_and(|seen| seen.name == it.name);
             let (group, unit) = match path {
@@ -163,8 +166,9 @@ impl StormLooker {
             StormMaker {
                 pid: it.maker,
                 name: name(&it.name),
+                grounds,
                 count: it.count,
-                share: share(it.count, counted),
+                share: share(it.count, tally.counted()),
                 threads: it.thread,
                 made: it.names.iter().take(STORM_CHILDREN_MAX).map(name).collect(),
                 group,
@@ -210,21 +214,6 @@ fn tie(hook: &EndingHook) -> Result<(Tied, Endings), String> {
 fn read(hook: &EndingHook) -> Result<Endings, String> {
     let bytes = hook.read().map_err(|error| format!("what it wrote can't be read: {error}"))?;
     Endings::parse(&bytes).ok_or_else(|| "what it wrote is too short".to_owned())
-}
-
-/// What there is the most of: what ended, or what stays; where no ending is seen, what was reaped stands for it.
-fn grounds(
-    ended: Option<u64>,
-    made: &Reading<u64>,
-    young: &Tally<Name>,
-    reaped: &Tally<Name>,
-) -> StormGrounds {
-    let stays = made.value().is_some_and(|made| young.counted().saturating_mul(2) >= *made);
-    match ended {
-        Some(ended) if ended >= young.counted() => StormGrounds::Ended,
-        None if !stays && reaped.counted() > 0 => StormGrounds::Reaped,
-        Some(_) | None => StormGrounds::Young,
-    }
 }
 
 /// Processes and threads made since boot.

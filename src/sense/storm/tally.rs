@@ -54,13 +54,13 @@ struct Entry<N> {
 #[derive(Clone, Debug)]
 pub(super) struct Tally<N> {
     makers: BTreeMap<(i32, bool), Entry<N>>,
-    others: u64,
+    /// Those that found no room as well.
     counted: u64,
 }
 
 impl<N> Default for Tally<N> {
     fn default() -> Self {
-        Self { makers: BTreeMap::new(), others: 0, counted: 0 }
+        Self { makers: BTreeMap::new(), counted: 0 }
     }
 }
 
@@ -69,7 +69,6 @@ impl<N: Ord + Copy> Tally<N> {
     pub(super) fn add(&mut self, maker: (i32, bool), name: N, count: u64, child: Option<(N, u64)>) {
         self.counted = self.counted.saturating_add(count);
         if self.makers.len() >= MAKERS_KEPT && !self.makers.contains_key(&maker) {
-            self.others = self.others.saturating_add(count);
             return;
         }
         let new = || Entry { name, count: 0, names: Words(BTreeMap::new()), groups: Words(BTreeMap::new()) };
@@ -87,9 +86,9 @@ impl<N: Ord + Copy> Tally<N> {
         self.counted
     }
 
-    /// The largest, and what all others made together.
+    /// The largest.
     #[must_use]
-    pub(super) fn top(&self, most: usize) -> (Vec<Made<N>>, u64) {
+    pub(super) fn top(&self, most: usize) -> Vec<Made<N>> {
         let mut order: Vec<_> =
             self.makers.iter().map(|(maker, entry)| (Reverse(entry.count), *maker)).collect();
         order.sort_unstable();
@@ -105,9 +104,7 @@ impl<N: Ord + Copy> Tally<N> {
                 groups: entry.groups.top(),
             })
         };
-        let top: Vec<Made<N>> = order.iter().filter_map(made).collect();
-        let named = top.iter().fold(0_u64, |sum, it| sum.saturating_add(it.count));
-        (top, self.counted.saturating_sub(named))
+        order.iter().filter_map(made).collect()
     }
 }
 
@@ -135,9 +132,10 @@ mod tests {
             let total: u64 = exact.values().sum();
             prop_assert_eq!(tally.counted(), total);
             prop_assert!(tally.makers.len() <= MAKERS_KEPT);
-            let (top, others) = tally.top(most);
+            let kept: u64 = tally.top(usize::MAX).iter().map(|it| it.count).sum();
+            prop_assert!(kept == total || exact.len() > MAKERS_KEPT && kept < total);
+            let top = tally.top(most);
             prop_assert!(top.len() <= most);
-            prop_assert_eq!(top.iter().map(|it| it.count).sum::<u64>() + others, total);
             prop_assert!(top.windows(2).all(|two| two[0].count >= two[1].count));
             for it in &top {
                 prop_assert_eq!(exact[&(it.maker, it.thread)], it.count);
@@ -157,8 +155,8 @@ mod tests {
             tally.add((7, false), "sh", 1, Some((name, 42)));
         }
         tally.add((9, true), "java", 2, None);
-        let (top, others) = tally.top(1);
-        assert_eq!((top[0].maker, top[0].count, others), (7, 6, 2));
+        let top = tally.top(1);
+        assert_eq!((top[0].maker, top[0].count, tally.counted()), (7, 6, 8));
         assert_eq!((&top[0].names, &top[0].groups), (&vec!["sed", "date", "sh"], &vec![42]));
     }
 }
