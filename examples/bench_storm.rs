@@ -1,16 +1,16 @@
 //! Storms of short-lived processes for scripts/bench.
 //!
-//! `bench_storm make RATE SECONDS` forks so many a minute, each of which ends at once, and says how long a fork with the
-//! wait for its end took. `bench_storm hook ROUNDS FORKS` does so at full speed, by turns with the agent's hook at the end
-//! of every task and without it. Each prints one JSON line.
+//! `bench_storm make RATE SECONDS` forks so many a minute, each of which ends at once. The other two fork at full speed,
+//! and say how long a fork with the wait for its end takes, by turns without something and with it: `bench_storm hook
+//! ROUNDS FORKS` the agent's hook at the end of every task, `bench_storm beside PID ROUNDS FORKS` that process, which is
+//! stopped meanwhile. Each prints one JSON line.
 #![expect(clippy::disallowed_methods, reason = "forks by the clock, and measures")]
 #![expect(clippy::print_stdout, reason = "a program that prints its result")]
 
 use std::time::{Duration, Instant};
 
-use prunella::sense::process::bpf::EndingHook;
 use prunella::sense::storm::StormLooker;
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 mod raw {
     use rustix::process::Pid;
@@ -42,7 +42,10 @@ fn main() -> anyhow::Result<()> {
     let told = match (words.first().map(String::as_str), &numbers[..]) {
         (Some("make"), &[rate, seconds]) if rate > 0 => make(rate, seconds)?,
         (Some("hook"), &[rounds, forks]) if forks > 0 => hook(rounds, forks)?,
-        _ => anyhow::bail!("usage: bench_storm make RATE SECONDS | hook ROUNDS FORKS"),
+        (Some("beside"), &[pid, rounds, forks]) if forks > 0 => beside(pid, rounds, forks)?,
+        _ => anyhow::bail!(
+            "usage: bench_storm make RATE SECONDS | hook ROUNDS FORKS | beside PID ROUNDS FORKS"
+        ),
     };
     println!("{told}");
     Ok(())
@@ -59,14 +62,13 @@ fn one() -> std::io::Result<Duration> {
 fn make(rate: u32, seconds: u32) -> std::io::Result<serde_json::Value> {
     let count = u64::from(rate) * u64::from(seconds) / 60;
     let (begun, step) = (Instant::now(), Duration::from_secs(60) / rate);
-    let mut took = Vec::new();
     for n in 0..count {
         let due = begun + step * u32::try_from(n).unwrap_or(u32::MAX);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        took.push(one()?);
+        one()?;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    Ok(serde_json::json!({ "made": count, "seconds": seconds, "fork_us_p50": median(&mut took) }))
+    Ok(serde_json::json!({ "made": count, "seconds": seconds }))
 }
 
 fn hook(rounds: u32, forks: u32) -> std::io::Result<serde_json::Value> {
@@ -74,20 +76,38 @@ fn hook(rounds: u32, forks: u32) -> std::io::Result<serde_json::Value> {
         Ok(hook) => hook,
         Err(why) => return Ok(serde_json::json!({ "why": why.to_string() })),
     };
-    // Alternately one fork of each would measure the tying: blocks that are short beside the machine's own moods.
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        without.push(block(None, forks)?);
-        with.push(block(Some(&hook), forks)?);
-    }
-    Ok(serde_json::json!({ "without_us": without, "with_us": with }))
+    let mut tied = None;
+    by_turns(rounds, forks, |with| {
+        tied = with.then(|| hook.tie()).transpose()?;
+        Ok(())
+    })
 }
 
-fn block(hook: Option<&EndingHook>, forks: u32) -> std::io::Result<f64> {
-    let tied = hook.map(EndingHook::tie).transpose()?;
-    let mut took = (0..forks).map(|_| one()).collect::<Result<Vec<_>, _>>()?;
-    drop(tied);
-    Ok(median(&mut took))
+fn beside(pid: u32, rounds: u32, forks: u32) -> std::io::Result<serde_json::Value> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidInput)?;
+    let told = by_turns(rounds, forks, |with| {
+        Ok(kill_process(pid, if with { Signal::CONT } else { Signal::STOP })?)
+    });
+    kill_process(pid, Signal::CONT)?;
+    told
+}
+
+/// Blocks of forks that are short beside the machine's own moods; before each, `turn` is told whether it is one with.
+fn by_turns(
+    rounds: u32,
+    forks: u32,
+    mut turn: impl FnMut(bool) -> std::io::Result<()>,
+) -> std::io::Result<serde_json::Value> {
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        for (is_with, place) in [(false, &mut without), (true, &mut with)] {
+            turn(is_with)?;
+            let mut took = (0..forks).map(|_| one()).collect::<Result<Vec<_>, _>>()?;
+            place.push(median(&mut took));
+        }
+    }
+    turn(false)?;
+    Ok(serde_json::json!({ "without_us": without, "with_us": with }))
 }
 
 /// Microseconds.
