@@ -38,6 +38,7 @@ class Target:
 
 PASSES, REST, SMALL, LEDGER, REACTION = "a pass", "at rest", "start and size", "ledger", "reaction"
 AGENT = "prunellad, default policy"
+FORKS, FORK, HOOKED = "prunellad, forks", "fork and wait", "fork and wait, hook tied"
 TARGETS = [
     Target(1, "process table by BPF to open/read/close", PASSES, "process table, bpf", 10_000, "ratio", 0.03),
     Target(1, "… of a thread, µs", PASSES, "thread, bpf", 10_000, "value", 0.2),
@@ -58,7 +59,10 @@ TARGETS = [
     Target(7, "memory, threshold to decision, p95 in ms", REACTION, "memory tripwire", None, "p95 ms", 25),
     Target(7, "pressure told to decision, ms", REACTION, "pressure trigger", None, "ms after a bare poll", 10),
     Target(7, "pressure begun to decision, × window", REACTION, "pressure trigger", None, "× the window, p99", 1.2),
-    Target(8, "20,000 forks a minute seen, % of a core", REST, "prunellad, forks", 2_000, "value", 2),
+    Target(8, "20,000 forks a minute seen, % of a core", REST, FORKS, 2_000, "value", 2),
+    Target(8, "forks, with the agent to without", REST, FORKS, 2_000, "ratio", 1.05),
+    Target(8, "their count's error, %", REST, FORKS, 2_000, "count error %", 1),
+    Target(8, "forks, while it looks who makes them", REST, HOOKED, 2_000, "ratio", 1.05),
     Target(9, "synced records a second", LEDGER, "synced records", None, "value", 300, at_least=True),
     Target(9, "unsynced records a second", LEDGER, "unsynced records", None, "value", 5_000, at_least=True),
 ]

@@ -18,6 +18,7 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
             (Some(trouble), _, _) => view.kernel.count(trouble).map(number),
             (None, Some(resource), _) => view.stalls.stalled(resource).map(|time| number(time.as_secs())),
             (None, None, _) if PROCESS_FIELDS.contains(&name) => process_field(&view.processes, name),
+            (None, None, _) if name == "forks_1m" => view.forks.last_minute().map(number),
             (None, None, _) if let Some(reading) = host_fields::field(&view.numbers, name) => reading,
             (None, None, Reading::Value(vitals)) => host_field(vitals, name),
             (None, None, Reading::Absent(reason)) => Reading::Absent(reason.clone()),

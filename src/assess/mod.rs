@@ -4,6 +4,7 @@
 
 mod condition;
 mod fields;
+mod forks;
 mod host_fields;
 mod host_news;
 mod kernel_log;

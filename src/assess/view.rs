@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::forks::ForkFacts;
 use super::kernel_log::KernelLogFacts;
 use super::stalls::StallFacts;
 use super::unit_facts::{ProbeLimits, UnitFacts};
@@ -65,6 +66,7 @@ pub struct View {
     unit_stalls: BTreeMap<UnitName, StallFacts>,
     pub numbers: Reading<Arc<HostNumbers>>,
     pub kernel: KernelLogFacts,
+    pub forks: ForkFacts,
     filesystems: BTreeMap<MountPoint, FilesystemStatus>,
     /// When they were last listed, or why what is known of them can't be relied on.
     filesystems_seen: Result<BootTime, String>,
@@ -90,6 +92,7 @@ impl Default for View {
             unit_stalls: BTreeMap::new(),
             numbers: Reading::Absent(Absence::NotObserved),
             kernel: KernelLogFacts::default(),
+            forks: ForkFacts::default(),
             filesystems: BTreeMap::new(),
             filesystems_seen: Err("they were not looked at yet".into()),
             activity: Reading::Absent(Absence::NotObserved),
@@ -156,6 +159,7 @@ impl View {
             touched.insert(Subject::Host);
         }
         if let Some(numbers) = &sample.numbers {
+            self.forks.take(&numbers.tasks, at);
             self.numbers = Reading::Value(Arc::clone(numbers));
             touched.insert(Subject::Host);
         }

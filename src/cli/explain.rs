@@ -1,8 +1,8 @@
 //! `prunella explain`: why the agent acted, or which guard said no and until when.
 
 use crate::model::{
-    Condition, Evidence, Incident, IncidentState, MainExit, Mode, PauseScope, Reading, Remedy, Severity,
-    Subject, UnitName,
+    Absence, Condition, Evidence, Incident, IncidentState, MainExit, Mode, PauseScope, Reading, Remedy,
+    Severity, StormLook, Subject, UnitName,
 };
 use crate::serve::{IncidentDetail, IncidentSummary, Status, Units, is_open};
 
@@ -151,6 +151,8 @@ fn timeline(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
 
 fn show(page: &mut Page, evidence: &Evidence) {
     match &evidence.unit {
+        // The host is no unit.
+        Reading::Absent(Absence::NotApplicable) => {}
         Reading::Value(unit) => {
             let mut text = state(unit);
             if let Reading::Value(service) = unit.service() {
@@ -170,6 +172,9 @@ fn show(page: &mut Page, evidence: &Evidence) {
     }
     lines(page, "log", &evidence.log);
     lines(page, "processes", &evidence.processes);
+    if evidence.storm != Reading::Absent(Absence::NotApplicable) {
+        lines(page, "made by", &evidence.storm.as_ref().map(StormLook::lines));
+    }
 }
 
 fn lines(page: &mut Page, label: &str, reading: &Reading<Vec<String>>) {

@@ -104,11 +104,12 @@ fn work(page: &mut Page, numbers: &HostNumbers) {
     });
     row(page, "tasks", &numbers.tasks, |tasks| {
         format!(
-            "{:.1} running, {:.1} blocked; {:.1} forks a second (peak {:.1}), {:.0} context switches",
+            "{:.1} running, {:.1} blocked; {:.1} forks a second (peak {:.1}, {} since boot), {:.0} context switches",
             tasks.running.mean,
             tasks.blocked.mean,
             tasks.forks.mean,
             tasks.forks.peak,
+            tasks.made,
             tasks.context_switches.mean
         )
     });

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Applied, Delivery, Evidence, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody, Resolution,
-    Verification,
+    StormLook, Verification,
 };
 
 use super::page::{safe, subject};
@@ -122,7 +122,15 @@ fn amount(evidence: &Evidence) -> String {
         Reading::Value(lines) => lines.len().to_string(),
         Reading::Absent(_) | Reading::Failed(_) => "no".into(),
     };
-    format!("{} log lines, {} processes", lines(&evidence.log), lines(&evidence.processes))
+    let storm = evidence.storm.value().map_or(String::new(), |look| format!(", {}", made_by(look)));
+    format!("{} log lines, {} processes{storm}", lines(&evidence.log), lines(&evidence.processes))
+}
+
+/// Who makes the most processes.
+fn made_by(look: &StormLook) -> String {
+    look.makers.first().map_or("no maker of processes".into(), |first| {
+        format!("most processes made by {} {} ({})", first.pid, safe(&first.name), first.share)
+    })
 }
 
 fn applied_words(applied: &Applied) -> String {

@@ -21,12 +21,14 @@ use crate::sense::activity::ActivityReader;
 use crate::sense::cgroup::UnitGroup;
 use crate::sense::evidence;
 use crate::sense::probe::ProbeRunner;
+use crate::sense::storm::StormLooker;
 
 use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
 use super::hooks;
 use super::own::Pace;
+use super::storms::Storms;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
 const EVIDENCE_AT_ONCE: usize = 4;
@@ -47,6 +49,7 @@ pub(super) struct Hands {
     inbox: mpsc::Sender<Event>,
     activity: Arc<ActivityReader>,
     probes: Arc<ProbeRunner>,
+    storms: Storms,
     /// The manager is reloading its units, as its signals say.
     reloading: Arc<AtomicBool>,
     /// Units that the policy has a special eye on.
@@ -73,6 +76,7 @@ impl Hands {
         direct: Option<Arc<DirectManager>>,
         inbox: mpsc::Sender<Event>,
         probes: ProbeRunner,
+        storms: Arc<StormLooker>,
         policy: &Policy,
     ) -> Self {
         Self {
@@ -81,6 +85,7 @@ impl Hands {
             inbox,
             activity: Arc::new(ActivityReader::default()),
             probes: Arc::new(probes),
+            storms: Storms::new(storms),
             reloading: Arc::new(AtomicBool::new(false)),
             attention: watch::Sender::new(attention(policy)),
             protected: watch::Sender::new(policy.protected.clone()),
@@ -183,6 +188,10 @@ impl Hands {
         let hands = self.clone();
         tokio::spawn(async move {
             let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
+            if subject == Subject::Host {
+                let evidence = hands.storms.evidence().await;
+                return hands.tell(Input::EvidenceTaken { incident, evidence }).await;
+            }
             let evidence = match (&subject, hands.evidence.acquire().await) {
                 (Subject::Unit(unit), Ok(_slot)) => {
                     evidence::take(&*hands.manager, &hands.proc, unit, deadline).await

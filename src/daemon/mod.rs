@@ -19,6 +19,7 @@ mod processes;
 mod record_source;
 mod senses;
 mod start;
+mod storms;
 mod supervise;
 mod unit_pressure;
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::engine::Input;
 use crate::model::{ProcessCounts, ProcessDetail, ProcessList, ProcessSort, Reading, Sample};
 use crate::sense::process::{Choice, LookError, ProcessWatch, Processes, bpf, choose, pace};
+use crate::sense::storm::StormLooker;
 use crate::serve::{NoProcess, ProcessQuery, ProcessSource, ProcessesQuery};
 
 use super::clock;
@@ -37,6 +38,7 @@ struct Ask {
 #[derive(Debug)]
 pub(super) struct ProcessBoard {
     processes: Arc<Processes>,
+    storms: Arc<StormLooker>,
     ask: SyncSender<Ask>,
 }
 
@@ -49,31 +51,46 @@ pub(super) struct ProcessSense {
     asked: Receiver<Ask>,
 }
 
+/// How the table is read, once that is found out; and who looks for the makers of storms.
+#[derive(Debug)]
+pub(super) struct Ways {
+    pub(super) table: JoinHandle<Choice>,
+    pub(super) storms: Arc<StormLooker>,
+}
+
 /// Looks for the cheapest way to read the table, on a thread of its own. That thread alone keeps the capabilities that
 /// it takes to load a BPF program, and only until it has: this one, and all that it makes from now on, has given them
 /// up when this returns.
 ///
 /// # Errors
 /// When there is no thread to be had, or the kernel does not take the capabilities back.
-pub(super) fn choose_way(proc: &Path) -> std::io::Result<JoinHandle<Choice>> {
+pub(super) fn choose_way(proc: &Path) -> std::io::Result<Ways> {
     let proc = proc.to_owned();
+    let storms = Arc::new(StormLooker::new(proc.clone()));
+    let looker = Arc::clone(&storms);
     let chosen = std::thread::Builder::new().name("process-way".into()).spawn(move || {
+        let hook = StormLooker::load_hook();
         let choice = choose(&proc);
         if let Err(error) = bpf::give_up_capabilities() {
             tracing::warn!(%error, "the thread that loaded BPF ends with its capabilities");
         }
+        looker.take_hook(hook);
         choice
     })?;
     bpf::give_up_capabilities()?;
-    Ok(chosen)
+    Ok(Ways { table: chosen, storms })
 }
 
 /// The table of this `/proc`, from both sides.
-pub(super) fn processes(proc: &Path, choice: JoinHandle<Choice>) -> (ProcessBoard, ProcessSense) {
+pub(super) fn processes(proc: &Path, ways: Ways) -> (ProcessBoard, ProcessSense) {
+    let Ways { table: choice, storms } = ways;
     let watch = ProcessWatch::new(proc);
     // One that waits stands for all.
     let (ask, asked) = sync_channel(1);
-    (ProcessBoard { processes: watch.shared(), ask }, ProcessSense { watch, choice: Some(choice), asked })
+    (
+        ProcessBoard { processes: watch.shared(), storms, ask },
+        ProcessSense { watch, choice: Some(choice), asked },
+    )
 }
 
 impl ProcessSource for ProcessBoard {
@@ -86,7 +103,7 @@ impl ProcessSource for ProcessBoard {
         if let Some(passes) = due {
             self.processes.wait_for_more(passes, PATIENCE);
         }
-        self.processes.list(query.sort, query.limit)
+        ProcessList { storms: self.storms.eye(), ..self.processes.list(query.sort, query.limit) }
     }
 
     fn look(&self, query: ProcessQuery) -> Result<ProcessDetail, NoProcess> {

@@ -25,7 +25,6 @@ use crate::policy::{self, Policy, Sources};
 use crate::sense::child::{self, Job};
 use crate::sense::host::{HostReader, Roots};
 use crate::sense::probe::ProbeRunner;
-use crate::sense::process::Choice;
 use crate::serve;
 
 use super::clock;
@@ -33,7 +32,7 @@ use super::core::{Core, End, Event, INBOX_SIZE};
 use super::effects::Hands;
 use super::notify::tell;
 use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
-use super::processes::ProcessSense;
+use super::processes::{ProcessSense, Ways};
 use super::record_source::LedgerRecords;
 use super::supervise::supervise;
 use super::{ManagerChoice, Options, senses};
@@ -51,11 +50,11 @@ pub fn run(options: &Options) -> ExitCode {
         .with_ansi(false)
         .init();
     // Before there are other threads: they are to have no more capabilities than this one keeps.
-    let way = super::processes::choose_way(Path::new("/proc"));
+    let ways = super::processes::choose_way(Path::new("/proc"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.context("the runtime could not be made").and_then(|runtime| {
-        let way = way.context("the table of processes can't be read safely: there is no thread for it, or the right to load BPF can't be given up")?;
-        let outcome = runtime.block_on(live(options, way));
+        let ways = ways.context("the table of processes can't be read safely: there is no thread for it, or the right to load BPF can't be given up")?;
+        let outcome = runtime.block_on(live(options, ways));
         // Hung calls of the host (a dead filesystem) must not keep the agent from ending.
         runtime.shutdown_background();
         outcome
@@ -69,7 +68,7 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow::Result<()> {
+async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
     let reader = HostReader::new(&Roots::default()).context("which boot this is can't be told")?;
     let boot = reader.boot();
     let seed = seed(boot);
@@ -102,7 +101,7 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     let (probes, probe_results) = ProbeRunner::start(seed);
     probes.replace(policy.probes.clone()).await;
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
-    let hands = Hands::new(manager, direct, inbox.clone(), probes, &policy);
+    let hands = Hands::new(manager, direct, inbox.clone(), probes, Arc::clone(&ways.storms), &policy);
     let policies = PolicyBoard::new(&policy);
     let setup = Setup { policy, seed, boot, version: env!("CARGO_PKG_VERSION").to_owned() };
     let (engine, first) = Engine::start(setup, memory, clock::now());
@@ -110,7 +109,7 @@ async fn live(options: &Options, way: std::thread::JoinHandle<Choice>) -> anyhow
     let (ask, asked) = mpsc::channel(ASKED_SIZE);
     let (commands, command_requests) = mpsc::channel(COMMANDS_SIZE);
     let (reload, reload_requests) = mpsc::channel(ASKED_SIZE);
-    let (process_board, process_sense) = super::processes::processes(Path::new("/proc"), way);
+    let (process_board, process_sense) = super::processes::processes(Path::new("/proc"), ways);
     let (cgroup_board, cgroups) = watch::channel(super::cgroups::not_yet());
     let shared = serve::Shared {
         cgroups,

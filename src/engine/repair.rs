@@ -8,8 +8,8 @@ use crate::guard::{
 };
 use crate::model::{
     Absence, ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState,
-    Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, Subject,
-    UnitName, Verification,
+    Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution,
+    STORM_FIELDS, STORM_LOOK_WITHIN, StormLook, Subject, UnitName, Verification,
 };
 use crate::policy::Rule;
 
@@ -106,10 +106,13 @@ impl Engine {
                 self.look(Subject::Host);
                 self.effects.push(Effect::TakeEvidence { incident, subject });
             }
+            Subject::Host if self.is_about_storms(incident) => {
+                let until = self.now.boot + STORM_LOOK_WITHIN;
+                self.evidence.insert(incident, until);
+                self.effects.push(Effect::TakeEvidence { incident, subject });
+            }
             Subject::Host => {
-                let log = self.view.kernel.last_lines();
-                let unit = Reading::Absent(Absence::NotApplicable);
-                let evidence = Evidence { unit, log, processes: Reading::Absent(Absence::NotApplicable) };
+                let evidence = self.evidence_of_host(Reading::Absent(Absence::NotApplicable));
                 self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
             }
             Subject::Agent | Subject::Filesystem(_) => {
@@ -118,6 +121,17 @@ impl Engine {
                 self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
             }
         }
+    }
+
+    /// Its rule names a field that tells of new processes.
+    fn is_about_storms(&self, incident: IncidentId) -> bool {
+        let rule = self.memory.incidents.get(&incident).map(|it| &it.rule);
+        rule.and_then(|name| Self::rule_of(&self.setup.policy, name))
+            .is_some_and(|rule| rule.when.fields().iter().any(|field| STORM_FIELDS.contains(field)))
+    }
+
+    fn evidence_of_host(&self, storm: Reading<StormLook>) -> Evidence {
+        Evidence::of_host(self.view.kernel.last_lines(), storm)
     }
 
     fn wait_for_evidence(&mut self, incident: IncidentId) {
@@ -135,6 +149,15 @@ impl Engine {
 
     pub(super) fn take_evidence(&mut self, incident: IncidentId, evidence: Evidence) {
         if self.evidence.remove(&incident).is_some() {
+            let of_host = self.memory.incidents.get(&incident).is_some_and(|it| it.subject == Subject::Host);
+            let evidence = match (of_host, evidence.storm, evidence.unit) {
+                // It did not come in time.
+                (true, Reading::Absent(_), Reading::Failed(why)) => {
+                    self.evidence_of_host(Reading::Failed(why))
+                }
+                (true, storm, _) => self.evidence_of_host(storm),
+                (false, storm, unit) => Evidence { storm, unit, ..evidence },
+            };
             self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
         }
     }

@@ -250,3 +250,6 @@ fn an_agent_that_takes_too_much_is_told_of() {
     assert_eq!(own(2, 900), Some("escalated"));
     assert_eq!(own(1, 960), Some("resolved"));
 }
+
+#[path = "storm_tests.rs"]
+mod storms;

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reading, UnitStatus};
+use super::{Absence, Reading, StormLook, UnitStatus};
 
 /// Longest list of journal lines kept with an incident.
 pub const EVIDENCE_LINES_MAX: usize = 40;
 /// Longest single line kept, bytes; longer ones are cut at a character.
 pub const EVIDENCE_LINE_BYTES_MAX: usize = 1024;
 
-/// Evidence about a unit.
+/// Evidence about a unit, or about the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The unit as it was found.
@@ -18,13 +18,40 @@ pub struct Evidence {
     pub log: Reading<Vec<String>>,
     /// Processes left in its control group: `PID COMM STATE`.
     pub processes: Reading<Vec<String>>,
+    /// Of the host, by rules that name its rate of new processes: who made them.
+    #[serde(default = "no_storm", skip_serializing_if = "is_no_storm")]
+    pub storm: Reading<StormLook>,
+}
+
+const fn no_storm() -> Reading<StormLook> {
+    Reading::Absent(Absence::NotApplicable)
+}
+
+fn is_no_storm(storm: &Reading<StormLook>) -> bool {
+    matches!(storm, Reading::Absent(Absence::NotApplicable))
 }
 
 impl Evidence {
+    /// About the host: the last lines of the kernel's log, and who makes processes.
+    #[must_use]
+    pub const fn of_host(log: Reading<Vec<String>>, storm: Reading<StormLook>) -> Self {
+        Self {
+            unit: Reading::Absent(Absence::NotApplicable),
+            log,
+            processes: Reading::Absent(Absence::NotApplicable),
+            storm,
+        }
+    }
+
     /// None could be taken; the reason stands in each place.
     #[must_use]
     pub fn missing(why: &str) -> Self {
         let why = || why.to_owned();
-        Self { unit: Reading::Failed(why()), log: Reading::Failed(why()), processes: Reading::Failed(why()) }
+        Self {
+            unit: Reading::Failed(why()),
+            log: Reading::Failed(why()),
+            processes: Reading::Failed(why()),
+            storm: no_storm(),
+        }
     }
 }

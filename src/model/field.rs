@@ -168,6 +168,7 @@ pub const HOST_FIELDS: &[FieldSpec] = &[
     ),
     field("steal_percent", FieldType::Float, "time of processors that the hypervisor gave to others"),
     field("forks_per_second", FieldType::Float, "processes and threads made, those that ended at once too"),
+    field("forks_1m", FieldType::Int, "of these, how many in the last minute, or since the agent began"),
     field("context_switches_per_second", FieldType::Float, "changes of the task that a processor runs"),
     field("running_tasks", FieldType::Float, "tasks that run or wait for a processor"),
     field("blocked_tasks", FieldType::Float, "tasks that wait for a disk"),

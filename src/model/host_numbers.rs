@@ -42,6 +42,9 @@ pub struct TaskRates {
     pub running: MeanPeak,
     /// Waiting for a disk at a time.
     pub blocked: MeanPeak,
+    /// Processes and threads made since boot, at the end of the interval: the kernel's own count, which misses none.
+    #[serde(default)]
+    pub made: u64,
 }
 
 /// How much of something limited is taken.

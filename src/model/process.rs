@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootTime, Bytes, Limit, Percent, Reading};
+use super::{BootTime, Bytes, Limit, Percent, Reading, StormEye};
 
 /// How the process table is read. All ways give the same rows; they differ in what a pass costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -158,6 +158,9 @@ pub struct ProcessList {
     /// What would be cheaper, the cheapest first.
     #[serde(default)]
     pub refused: Vec<RefusedWay>,
+    /// How it would be found out who makes short-lived processes; none before that is known.
+    #[serde(default)]
+    pub storms: Option<StormEye>,
     /// When the table was read; absent before the first pass.
     pub at: Reading<BootTime>,
     /// The time that the rates are over; absent after a first pass, a suspend or a long gap.

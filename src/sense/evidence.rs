@@ -61,7 +61,8 @@ pub async fn take(
         }
     };
     let ((unit, processes), log) = tokio::join!(look, log);
-    Evidence { unit, log, processes: processes.map(|lines| clean(&lines, PROCESSES_MAX)) }
+    let processes = processes.map(|lines| clean(&lines, PROCESSES_MAX));
+    Evidence { unit, log, processes, storm: Reading::Absent(Absence::NotApplicable) }
 }
 
 /// The processes of its control group, or, without one, its main process and the descendants.

@@ -23,6 +23,7 @@ pub mod probe;
 pub mod process;
 pub mod procfs;
 mod scan;
+pub mod storm;
 mod watch;
 
 pub use escaped::{HexText, OctalText};

@@ -163,6 +163,7 @@ pub(crate) fn evidence() -> Evidence {
             "systemd[1]: api.service: Main process exited, code=exited, status=1/FAILURE".into(),
         ]),
         processes: Reading::Absent(Absence::NotApplicable),
+        storm: Reading::Absent(Absence::NotApplicable),
     }
 }
 

@@ -6,8 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::thread;
 
+use crate::storms::{self, STORM};
+
 /// The first argument of a child; its kind follows.
-const MARK: &str = "--play";
+pub(crate) const MARK: &str = "--play";
 
 /// What a child does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,10 @@ pub(crate) fn act() -> Option<ExitCode> {
         return None;
     }
     let wanted = arguments.next().unwrap_or_default();
+    if wanted == STORM {
+        storms::play();
+        return Some(ExitCode::SUCCESS);
+    }
     let (kind, _) = Kind::ALL.into_iter().find(|(_, name)| *name == wanted)?;
     match kind {
         Kind::Threads => {

@@ -1,7 +1,7 @@
-//! The process table by BPF against procfs, field by field, on the kernel at hand.
+//! The process table by BPF against procfs, field by field, and storms of processes, on the kernel at hand.
 //!
 //! A trial that can't run here is *ignored*, with the reason on stderr; it never passes unseen. `PRUNELLA_REQUIRE_BPF`,
-//! a list such as `table,lines`, makes a missing way a failure (for CI).
+//! a list such as `table,lines,hook`, makes a missing way a failure (for CI).
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
@@ -12,12 +12,14 @@ mod children;
 mod compare;
 mod object;
 mod procfs;
+mod storms;
 mod trials;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use prunella::sense::process::bpf::{BpfTable, BpfWay};
+use prunella::sense::storm::StormLooker;
 
 /// Room for a test's table.
 const ROOM: usize = 16_384;
@@ -52,6 +54,23 @@ fn main() -> ExitCode {
             add("a_table_without_room_says_so", trials::a_table_without_room_says_so);
         }
     }
+    let lacking = StormLooker::load_hook().err().map(|refusal| with_sources(&refusal));
+    if let Some(why) = &lacking {
+        eprintln!("bpf tests: WITHOUT hook, its trial is ignored: {why}");
+    }
+    let ignored = lacking.is_some() && !required("hook");
+    let hook = move || match lacking {
+        Some(why) => Err(Failed::from(format!("cannot run here: {why}"))),
+        None => {
+            storms::the_hook_counts_and_names();
+            Ok(())
+        }
+    };
+    trials.push(Trial::test("storms::the_hook_counts_and_names", hook).with_ignored_flag(ignored));
+    trials.push(Trial::test("storms::the_scan_counts_and_names", || {
+        storms::the_scan_counts_and_names();
+        Ok(())
+    }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

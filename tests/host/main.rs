@@ -31,6 +31,7 @@ mod package;
 mod pressure;
 mod repair;
 mod sanity;
+mod storms;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     access::add(&mut suite);
     filesystems::add(&mut suite);
     pressure::add(&mut suite);
+    storms::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

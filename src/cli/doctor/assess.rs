@@ -6,7 +6,7 @@ use crate::model::Reading;
 
 use super::{AgentSeen, CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
 use CheckState::{Limited, Missing, Ok as Fine, Unknown};
-use sight::{broken_senses, pressure, processes, triggers, unit_triggers};
+use sight::{broken_senses, pressure, processes, storms, triggers, unit_triggers};
 
 /// Capabilities (capabilities(7)) that the agent works with, and what is lost without.
 const CAPABILITIES: [(u32, &str, &str); 3] = [
@@ -48,7 +48,7 @@ fn unseen<T>(name: &'static str, reading: &Reading<T>, otherwise: &str) -> Check
 pub fn assess(facts: &Facts) -> Vec<Check> {
     let mut checks =
         vec![agent(facts), manager(facts), bus(facts), cgroups(facts), controllers(facts), pressure(facts)];
-    checks.extend([processes(facts), triggers(facts), unit_triggers(facts)]);
+    checks.extend([processes(facts), storms(facts), triggers(facts), unit_triggers(facts)]);
     checks.extend(broken_senses(facts));
     checks.extend(kernel(facts));
     checks.extend([

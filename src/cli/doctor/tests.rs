@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::*;
 use crate::cli::offline::Proof;
-use crate::model::{Absence, Sense, SenseState, UnitName};
+use crate::model::{Absence, Sense, SenseState, StormEye, StormWay, UnitName};
+use crate::serve::Processes;
 use crate::serve::testing::{agent, processes};
 
 fn watched() -> Reading<StallWatch> {
@@ -16,10 +17,16 @@ fn unit_stall(watch: Reading<StallWatch>) -> UnitStall {
     UnitStall { unit: UnitName::parse("ssh.service").unwrap(), resource: Resource::Memory, watch }
 }
 
+fn seen_by(eye: StormEye) -> Processes {
+    let mut seen = processes(1);
+    seen.list.storms = Some(eye);
+    seen
+}
+
 fn good() -> Facts {
     Facts {
         agent: AgentSeen::Answers(agent()),
-        processes: Reading::Value(processes(1)),
+        processes: Reading::Value(seen_by(StormEye { way: StormWay::EndingHook, refused: None })),
         socket: "/run/prunella/prunella.sock".into(),
         systemd: Reading::Value(true),
         init: Reading::Value("systemd".into()),

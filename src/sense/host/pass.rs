@@ -50,6 +50,7 @@ struct TaskGather {
     context_switches: Gather,
     running: Gather,
     blocked: Gather,
+    made: u64,
 }
 
 impl TaskGather {
@@ -59,6 +60,7 @@ impl TaskGather {
             context_switches: self.context_switches.told(1.0)?,
             running: self.running.told(1.0)?,
             blocked: self.blocked.told(1.0)?,
+            made: self.made,
         })
     }
 }
@@ -186,6 +188,7 @@ impl Pass {
             // The reader itself runs while it reads.
             gather.running.level(now.running.saturating_sub(1));
             gather.blocked.level(now.blocked);
+            gather.made = now.forks;
         });
         self.stat = read.ok();
     }

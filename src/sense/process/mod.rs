@@ -26,6 +26,7 @@ pub use closer::{LookError, look_closer};
 pub use fast::{Choice, choose};
 pub use procfs::ProcfsWay;
 pub use row::{COMM_LEN, Extra, ProcessRow};
+pub use show::place_of;
 pub use table::{Known, Table, Turnover, Wanted};
 pub use watch::{ProcessWatch, Processes};
 pub use way::{Coverage, PROCESSES_MAX, Way};

@@ -1,5 +1,6 @@
 //! Rows as people read them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::folder::{FILE_BYTES, Folder};
@@ -89,6 +90,16 @@ pub(super) fn complete(line: &mut ProcessLine, folder: &Folder) {
         line.user = folder.parse("status", &mut buffer, |bytes| Ok(StatusRow::parse(bytes)?.user.real));
     }
     line.place = place(folder, &mut buffer);
+}
+
+/// Where the process of this pid belongs. Absent when it is gone.
+#[must_use]
+pub fn place_of(proc: &Path, pid: i32) -> Reading<ProcessPlace> {
+    match Folder::open(proc, pid) {
+        Ok(Some(folder)) => place(&folder, &mut [0; FILE_BYTES]),
+        Ok(None) => Reading::Absent(Absence::NotObserved),
+        Err(errno) => Reading::Failed(format!("/proc/{pid}: {errno}")),
+    }
 }
 
 /// Where a process belongs.

@@ -100,6 +100,7 @@ impl Processes {
         ProcessList {
             way: state.way,
             refused: state.refused.clone(),
+            storms: None,
             at: read.map_or(Reading::Absent(Absence::TooEarly), |_| Reading::Value(at)),
             interval,
             counts: state.counts.clone(),

@@ -85,6 +85,8 @@ pub struct StatRow<'a> {
     pub minor_faults: u64,
     /// Faults that waited for a disk.
     pub major_faults: u64,
+    /// Minor faults of children that it has reaped.
+    pub children_minor_faults: u64,
     pub user: Ticks,
     pub system: Ticks,
     /// Of children that it has reaped.
@@ -126,8 +128,7 @@ impl<'a> StatRow<'a> {
         let (parent, group, session) = (pid(rest.next()?)?, pid(rest.next()?)?, pid(rest.next()?)?);
         skip(&mut rest, 2)?;
         let flags = rest.number()?;
-        let minor_faults = rest.number()?;
-        skip(&mut rest, 1)?;
+        let (minor_faults, children_minor_faults) = (rest.number()?, rest.number()?);
         let major_faults = rest.number()?;
         skip(&mut rest, 1)?;
         let (user, system) = (rest.amount()?, rest.amount()?);
@@ -150,6 +151,7 @@ impl<'a> StatRow<'a> {
             kernel_thread: flags & KERNEL_THREAD != 0,
             minor_faults,
             major_faults,
+            children_minor_faults,
             user,
             system,
             children_user,

@@ -98,6 +98,7 @@ fn numbers() -> HostNumbers {
             context_switches: rate(14_200.0, 30_000.0),
             running: rate(2.9, 6.0),
             blocked: rate(1.1, 3.0),
+            made: 81_234,
         }),
         memory: Reading::Value(MemoryUse {
             total: Bytes(8 << 30),

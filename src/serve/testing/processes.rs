@@ -87,6 +87,7 @@ impl ProcessSource for FixedProcesses {
                 way: ProcessWay::BpfTasks,
                 why: "CAP_BPF and CAP_PERFMON are not granted".into(),
             }],
+            storms: Some(StormEye { way: StormWay::Scan, refused: Some("CAP_BPF is not granted".into()) }),
             at: Reading::Value(ago(4).boot),
             interval: Reading::Value(Duration::from_secs(10)),
             counts: Reading::Value(ProcessCounts {

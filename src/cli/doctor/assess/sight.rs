@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ProcessWay, Reading, RefusedWay, SenseNews, SenseState, UnitName};
+use crate::model::{ProcessWay, Reading, RefusedWay, SenseNews, SenseState, StormEye, StormWay, UnitName};
 
 use super::{PRESSURES, check, unseen};
 use crate::cli::doctor::CheckState::{Limited, Ok as Fine, Unknown};
@@ -53,6 +53,34 @@ pub(super) fn processes(facts: &Facts) -> Check {
             let why = counts.why_not().unwrap_or_default();
             check(name, Limited, why, "rules about processes say nothing")
         }
+    }
+}
+
+/// How the makers of short-lived processes would be found.
+pub(super) fn storms(facts: &Facts) -> Check {
+    let name = "process storms";
+    let seen = match &facts.processes {
+        Reading::Value(seen) => &seen.list.storms,
+        Reading::Absent(_) | Reading::Failed(_) => {
+            return unseen(name, &facts.processes, "who would make them is not known");
+        }
+    };
+    match seen {
+        None => {
+            check(name, Unknown, "the agent does not tell", "how their makers would be found is not known")
+        }
+        Some(StormEye { way, refused: None }) => check(
+            name,
+            Fine,
+            way.as_str(),
+            "makers of short-lived processes are counted, while a storm is suspected",
+        ),
+        Some(StormEye { way, refused: Some(why) }) => check(
+            name,
+            Limited,
+            format!("{}; not by {}: {why}", way.as_str(), StormWay::EndingHook.as_str()),
+            "they are counted, and their likely makers named by what they reap and leave",
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The kernel's numbers of its functions, from its own description of its types (BTF, `Documentation/bpf/btf.rst`).
+//! The kernel's numbers of its functions and tracepoints, from its own description of its types (BTF, `Documentation/bpf/btf.rst`).
 //!
 //! It is five megabytes: read as a stream, twice, and nothing of it kept. Must not call bpf(2).
 
@@ -13,6 +13,8 @@ pub(super) const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
 const HEADER: u64 = 24;
 const FUNCTION: u32 = 12;
+/// Of a tracepoint the kernel keeps the type of its handlers, under a name of its own.
+const TYPE_NAME: u32 = 8;
 /// A name of the kernel has up to 512 characters; longer ones are passed over.
 const NAME_MAX: u64 = 1024;
 /// The longest of the lists behind a type: 65,535 members.
@@ -39,7 +41,7 @@ fn damaged(what: &str) -> Error {
     Error::new(ErrorKind::InvalidData, what)
 }
 
-/// The numbers of those of these functions that the kernel has.
+/// The numbers of those of these functions and type names that the kernel has.
 pub(super) fn functions<'a>(path: &Path, wanted: &[&'a str]) -> Result<BTreeMap<&'a str, u32>> {
     #[expect(clippy::disallowed_methods, reason = "the kernel shows its types in a file")]
     let mut file = BufReader::with_capacity(BUFFER, File::open(path)?);
@@ -91,7 +93,7 @@ fn numbers<'a>(
         let name = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]);
         let info = u32::from_ne_bytes([head[4], head[5], head[6], head[7]]);
         let (kind, members) = (info >> 24 & 0x1f, i64::from(info & 0xffff));
-        if kind == FUNCTION
+        if matches!(kind, FUNCTION | TYPE_NAME)
             && let Some(name) = places.get(&name)
         {
             found.insert(*name, number);

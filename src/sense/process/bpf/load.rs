@@ -5,12 +5,14 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use super::kernel_types::{KERNEL_TYPES, functions};
-use super::object::{KERNEL_FUNCTIONS, OBJECT, Object, Program};
+use super::object::{ENDINGS, KERNEL_FUNCTIONS, OBJECT, Object, Program};
 use super::refusal::{Refusal, may_load};
 use super::sys::{self, Kind};
 
 /// The function that stands for the iterator over tasks.
 const ITERATOR: &str = "bpf_iter_task";
+/// The type of what is called when a task ends.
+const TRACEPOINT: &str = "btf_trace_sched_process_exit";
 
 /// The verifier's words are asked for only when it refused, and thrown away when their last line is told.
 const LOG_BYTES: usize = 256 * 1024;
@@ -18,7 +20,7 @@ const LOG_BYTES: usize = 256 * 1024;
 /// Number of the first PID namespace (`PROC_PID_INIT_INO` of the kernel's `include/linux/proc_ns.h`).
 const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
 
-/// What both programs need, looked up once.
+/// What the programs of one object need, looked up once.
 #[derive(Debug)]
 pub(super) struct Loader {
     object: Object<'static>,
@@ -28,7 +30,18 @@ pub(super) struct Loader {
 }
 
 impl Loader {
+    /// Of the two programs that fill the table.
     pub(super) fn new() -> Result<Self, Refusal> {
+        let wanted: Vec<&str> = KERNEL_FUNCTIONS.into_iter().chain([ITERATOR]).collect();
+        Self::of(OBJECT, &wanted)
+    }
+
+    /// Of the program that is called when a task ends.
+    pub(super) fn of_endings() -> Result<Self, Refusal> {
+        Self::of(ENDINGS, &[TRACEPOINT])
+    }
+
+    fn of(object: &'static [u8], wanted: &[&'static str]) -> Result<Self, Refusal> {
         if cfg!(target_endian = "big") {
             return Err(Refusal::ByteOrder);
         }
@@ -39,10 +52,9 @@ impl Loader {
         if !may_load() {
             return Err(Refusal::Capability);
         }
-        let wanted: Vec<&str> = KERNEL_FUNCTIONS.into_iter().chain([ITERATOR]).collect();
-        let functions = functions(Path::new(KERNEL_TYPES), &wanted)
+        let functions = functions(Path::new(KERNEL_TYPES), wanted)
             .map_err(|source| Refusal::NoTypes { path: KERNEL_TYPES, source })?;
-        let object = Object::new(OBJECT).map_err(Refusal::Object)?;
+        let object = Object::new(object).map_err(Refusal::Object)?;
         let types = sys::load_types(object.types().map_err(Refusal::Object)?)
             .map_err(|source| Refusal::of("the kernel does not take the programs' types", source))?;
         Ok(Self { object, functions, types })
@@ -62,6 +74,15 @@ impl Loader {
         let function = self.function(ITERATOR)?;
         let program = self.object.program("iter/task", &[], None).map_err(Refusal::Object)?;
         self.load(Kind::Iterator(function), &program)
+    }
+
+    /// The program that is called when a task ends, and writes to the one value of `array`.
+    pub(super) fn endings(&self, array: &OwnedFd) -> Result<OwnedFd, Refusal> {
+        let tracepoint = self.function(TRACEPOINT)?;
+        let map = array.as_raw_fd().unsigned_abs();
+        let program =
+            self.object.program("tp_btf/sched_process_exit", &[], Some(map)).map_err(Refusal::Object)?;
+        self.load(Kind::Tracepoint(tracepoint), &program)
     }
 
     fn function(&self, function: &'static str) -> Result<u32, Refusal> {

@@ -1,6 +1,7 @@
-//! The process table as the kernel itself fills it, by a BPF program.
+//! The process table as the kernel itself fills it, by a BPF program; and the hook that tells who ends ([`EndingHook`]).
 //!
-//! Owns `bpf/processes.bpf.c` at the top of the tree, its loading and its records. Two ways, of the same records:
+//! Owns the files in `bpf/` at the top of the tree and their loading, and the records of the table. Two ways, of the
+//! same records:
 //!
 //! * the *table*: one system call for all processes (Linux 6.7);
 //! * *lines*: a read of an iterator's descriptor for each 290 processes (older kernels, from 5.17).
@@ -11,6 +12,7 @@
 //!
 //! Must not judge, and must not fall back by itself: whoever asks takes procfs when [`probe`] finds no way.
 
+mod endings;
 mod kernel_types;
 mod lines;
 mod load;
@@ -33,6 +35,7 @@ use record::Record;
 use table::TableProgram;
 
 use super::ProcessRow;
+pub use endings::{EndingHook, Tied};
 pub use refusal::Refusal;
 
 /// The probed table has room for so many processes at the least: 0.9 MB of the kernel's memory, none of the agent's.

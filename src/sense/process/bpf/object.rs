@@ -1,6 +1,6 @@
 //! The compiled programs: from the object file that clang wrote to what the kernel takes.
 //!
-//! Reads as much of ELF and of BTF's extension (`Documentation/bpf/btf.rst`) as `bpf/processes.bpf.c` needs, and puts the
+//! Reads as much of ELF and of BTF's extension (`Documentation/bpf/btf.rst`) as the files in `bpf/` need, and puts the
 //! kernel's numbers in. The relocations of fields are passed on: the kernel itself knows its types, so they need not be
 //! read here. Must not call the kernel.
 
@@ -8,6 +8,9 @@ use std::ffi::CStr;
 
 /// What `scripts/bpf-object` made of `bpf/processes.bpf.c`.
 pub(super) const OBJECT: &[u8] = include_bytes!("../../../../bpf/processes.bpf.o");
+
+/// And of `bpf/endings.bpf.c`.
+pub(super) const ENDINGS: &[u8] = include_bytes!("../../../../bpf/endings.bpf.o");
 
 /// The functions of the kernel that the programs call, in the order of their stand-ins (`KERNEL_FUNCTION` in the C file).
 pub(super) const KERNEL_FUNCTIONS: [&str; 7] = [

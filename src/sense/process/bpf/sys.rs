@@ -8,8 +8,10 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use super::object::{Program, Relocations};
 
 const MAP_CREATE: libc::c_int = 0;
+const MAP_LOOKUP: libc::c_int = 1;
 const PROG_LOAD: libc::c_int = 5;
 const PROG_RUN: libc::c_int = 10;
+const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
 const BTF_LOAD: libc::c_int = 18;
 const LINK_CREATE: libc::c_int = 28;
 const ITER_CREATE: libc::c_int = 33;
@@ -20,6 +22,7 @@ const MAP_MMAPABLE: u32 = 1 << 10;
 
 const PROG_TYPE_TRACING: u32 = 26;
 const PROG_TYPE_SYSCALL: u32 = 31;
+const ATTACH_TRACEPOINT: u32 = 23;
 const ATTACH_ITER: u32 = 28;
 /// What a `syscall` program must be: it runs where it may wait.
 const PROG_SLEEPABLE: u32 = 1 << 4;
@@ -41,6 +44,22 @@ struct MapCreate {
     inner: u32,
     node: u32,
     name: [u8; 16],
+    end: u32,
+}
+
+#[repr(C)]
+struct MapLookup {
+    map: u32,
+    end: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+struct TracepointOpen {
+    name: u64,
+    program: u32,
     end: u32,
 }
 
@@ -123,7 +142,8 @@ macro_rules! argument {
         impl Argument for $name {}
     )*};
 }
-argument!(MapCreate: 48, BtfLoad: 32, ProgramLoad: 144, ProgramRun: 80, LinkCreate: 16, IteratorCreate: 8);
+argument!(MapCreate: 48, MapLookup: 32, BtfLoad: 32, ProgramLoad: 144, ProgramRun: 80);
+argument!(TracepointOpen: 16, LinkCreate: 16, IteratorCreate: 8);
 
 /// The call itself. A kernel that knows a shorter argument wants zeros behind what it knows, and gets them.
 fn call<A: Argument>(command: libc::c_int, argument: &mut A) -> Result<libc::c_int> {
@@ -160,18 +180,41 @@ fn number(descriptor: impl AsFd) -> u32 {
 
 /// An array that can be mapped for reading.
 pub(super) fn create_array(entries: u32, value_size: u32) -> Result<OwnedFd> {
+    create(entries, value_size, MAP_MMAPABLE)
+}
+
+/// An array of one value of so many bytes, to be read by [`read_value`].
+pub(super) fn create_value(bytes: usize) -> Result<OwnedFd> {
+    create(1, u32::try_from(bytes).map_err(Error::other)?, 0)
+}
+
+fn create(entries: u32, value_size: u32, flags: u32) -> Result<OwnedFd> {
     let mut argument = MapCreate {
         kind: MAP_TYPE_ARRAY,
         key_size: 4,
         value_size,
         entries,
-        flags: MAP_MMAPABLE,
+        flags,
         inner: 0,
         node: 0,
         name: *b"prunella_table\0\0",
         end: 0,
     };
     make(MAP_CREATE, &mut argument)
+}
+
+/// Copies the value of an array that [`create_value`] made with exactly this length. Whoever writes to it meanwhile is
+/// not waited for.
+pub(super) fn read_value(array: &OwnedFd, value: &mut [u8]) -> Result<()> {
+    let key = [0_u32];
+    let mut argument = MapLookup {
+        map: number(array),
+        end: 0,
+        key: address(&key),
+        value: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    call(MAP_LOOKUP, &mut argument).map(|_| ())
 }
 
 /// The types that a program's relocations speak of.
@@ -187,6 +230,8 @@ pub(super) enum Kind {
     Syscall,
     /// Called for each item of this iterator: the kernel's number of its function.
     Iterator(u32),
+    /// Called at this tracepoint: the kernel's number of the type of its handlers.
+    Tracepoint(u32),
 }
 
 /// Has the verifier look at it. What the verifier says goes to `log`; without one it says nothing.
@@ -200,6 +245,7 @@ pub(super) fn load_program(
     let (kind, flags, attach, attach_type_id) = match kind {
         Kind::Syscall => (PROG_TYPE_SYSCALL, PROG_SLEEPABLE, 0, 0),
         Kind::Iterator(function) => (PROG_TYPE_TRACING, 0, ATTACH_ITER, function),
+        Kind::Tracepoint(handlers) => (PROG_TYPE_TRACING, 0, ATTACH_TRACEPOINT, handlers),
     };
     let Relocations { bytes: relocations, record_size: relocation_size } = &program.relocations;
     let mut argument = ProgramLoad {
@@ -265,6 +311,11 @@ pub(super) fn run(program: &OwnedFd, context: &mut [u32]) -> Result<u32> {
 /// Ties an iterator's program to the kernel's tasks.
 pub(super) fn link_iterator(program: &OwnedFd) -> Result<OwnedFd> {
     make(LINK_CREATE, &mut LinkCreate { program: number(program), target: 0, attach: ATTACH_ITER, flags: 0 })
+}
+
+/// Ties a tracepoint's program to the tracepoint that it was loaded for, until what is returned is dropped.
+pub(super) fn tie_to_tracepoint(program: &OwnedFd) -> Result<OwnedFd> {
+    make(RAW_TRACEPOINT_OPEN, &mut TracepointOpen { name: 0, program: number(program), end: 0 })
 }
 
 /// One pass of an iterator: reading it to its end gives what the program wrote.

@@ -1,6 +1,6 @@
 //! The object, without a kernel: what the programs write is what is read. How they run is in `tests/bpf`.
 
-use super::object::{KERNEL_FUNCTIONS, OBJECT, Object};
+use super::object::{ENDINGS, KERNEL_FUNCTIONS, OBJECT, Object};
 use super::record::{RECORD_BYTES, at};
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -12,8 +12,8 @@ fn size(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Size and members of a structure, from the object's own types.
-fn structure(name: &str) -> (usize, Vec<(String, usize)>) {
-    let types = Object::new(OBJECT).and_then(|object| object.types()).expect("the object has types");
+fn structure(object: &[u8], name: &str) -> (usize, Vec<(String, usize)>) {
+    let types = Object::new(object).and_then(|object| object.types()).expect("the object has types");
     let header = size(types, 4);
     let names = &types[header + size(types, 16)..];
     let text = |at: usize| {
@@ -40,8 +40,8 @@ fn structure(name: &str) -> (usize, Vec<(String, usize)>) {
 }
 
 #[track_caller]
-fn check(name: &str, bytes: usize, members: &[(&str, usize)]) {
-    let (length, found) = structure(name);
+fn check(object: &[u8], name: &str, bytes: usize, members: &[(&str, usize)]) {
+    let (length, found) = structure(object, name);
     let expected: Vec<(String, usize)> = members.iter().map(|(name, at)| ((*name).into(), *at)).collect();
     assert_eq!((length, found), (bytes, expected));
 }
@@ -49,6 +49,7 @@ fn check(name: &str, bytes: usize, members: &[(&str, usize)]) {
 #[test]
 fn records_are_laid_out_as_they_are_read() {
     check(
+        OBJECT,
         "record",
         RECORD_BYTES,
         &[
@@ -73,7 +74,28 @@ fn records_are_laid_out_as_they_are_read() {
     );
     let pass = ["tasks_max", "reserved", "record_size", "unused", "records", "processes", "threads", "cut"];
     let pass: Vec<(&str, usize)> = pass.into_iter().chain(["form"]).zip((0..).step_by(4)).collect();
-    check("pass", 32, &pass);
+    check(OBJECT, "pass", 32, &pass);
+}
+
+#[test]
+fn endings_are_laid_out_as_they_are_read() {
+    use crate::sense::storm::ending::{ENDING_BYTES, ENDINGS_BYTES, at};
+    let members = [
+        ("number", at::NUMBER),
+        ("lived_ns", at::LIVED_NS),
+        ("cgroup", at::CGROUP),
+        ("maker", at::MAKER),
+        ("marks", at::MARKS),
+        ("comm", at::COMM),
+        ("maker_comm", at::MAKER_COMM),
+    ];
+    check(ENDINGS, "ending", ENDING_BYTES, &members);
+    let head = [("processes", 0), ("threads", 8), ("numbers", 16), ("ring", 24)];
+    check(ENDINGS, "endings", ENDINGS_BYTES, &head);
+    let object = Object::new(ENDINGS).expect("the object");
+    let program = object.program("tp_btf/sched_process_exit", &[], Some(77)).expect("the program");
+    assert!(program.code.contains(&(77 << 32 | 0x1118)), "the array is not put in");
+    assert!(program.relocations.bytes.len() > 16 * 5, "few fields are relocated");
 }
 
 #[test]
