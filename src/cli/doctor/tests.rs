@@ -144,6 +144,14 @@ fn pressure_that_is_not_told_at_once_is_said_with_the_reason() {
 }
 
 #[test]
+fn control_groups_of_version_1_have_no_kill_whatever_the_kernel() {
+    let legacy = Cgroups { layout: CgroupLayout::Legacy, controllers: vec![] };
+    let facts = Facts { cgroups: Reading::Value(legacy), ..good() };
+    let told = assess(&facts).into_iter().find(|check| check.name == "cgroup.kill").unwrap();
+    assert_eq!(told.state, CheckState::Limited, "{told:?}");
+}
+
+#[test]
 fn only_what_stops_the_agent_is_missing() {
     let missing: Vec<_> = states(&poor())
         .into_iter()
