@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use prunella::model::{BootTime, FilesystemsUpdate, Reading};
 use prunella::sense::activity::ActivityReader;
-use prunella::sense::filesystem::{FilesystemReader, read_table};
+use prunella::sense::filesystem::{FilesystemReader, MountFlags, read_table};
 use prunella::sense::host::{HostReader, PassTime, Roots};
 use prunella::sense::process::bpf::{BpfTable, BpfWay};
 use prunella::sense::process::{ProcfsWay, Way};
@@ -50,7 +50,7 @@ fn main() -> anyhow::Result<()> {
         mounts.rewind()?;
         buffer.clear();
         mounts.read_to_end(&mut buffer)?;
-        Ok(read_table(&buffer).filesystems.len())
+        Ok(read_table(&buffer, MountFlags::AsAsked).filesystems.len())
     });
     let mut filesystems = FilesystemReader::new(proc)?;
     measures.take("file systems pass", || {

@@ -5,6 +5,7 @@ A session is SYNC + nonce (echoed), argv and stdin from the host; then frames of
 
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -19,6 +20,9 @@ ENV = {
     "DEBIAN_FRONTEND": "noninteractive",
 }
 CGROUP = "/sys/fs/cgroup/vmagent.service/"
+UNIFIED = os.path.exists(CGROUP)
+if not UNIFIED:  # version 1: of its hierarchies the one that bounds tasks
+    CGROUP = "/sys/fs/cgroup/pids/vmagent.service/"
 
 
 class Gone(Exception):
@@ -34,6 +38,22 @@ def group(name):  # each command gets its own, with room for 500 tasks
     os.mkdir(CGROUP + name)
     put(CGROUP + name + "/pids.max", "500")
     return CGROUP + name
+
+
+def kill(cgroup):
+    if UNIFIED:
+        return put(cgroup + "/cgroup.kill", "1")
+    for _ in range(100):  # what forks meanwhile is met in the next round
+        with open(cgroup + "/cgroup.procs") as f:
+            pids = f.read().split()
+        for pid in pids:
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if not pids:
+            return
+        time.sleep(0.01)
 
 
 def spawn(argv, stdin, cgroup):
@@ -126,7 +146,7 @@ def serve(port):
         send(b"x", b"%d" % (p.returncode if p.returncode >= 0 else 128 - p.returncode))
     finally:
         if p.returncode is None:
-            put(cgroup + "/cgroup.kill", "1")
+            kill(cgroup)
             p.wait()
         try:
             os.rmdir(cgroup)
@@ -137,10 +157,10 @@ def serve(port):
         p.stderr.close()
 
 
-if not os.path.exists(CGROUP + "agent"):
-    os.mkdir(CGROUP + "agent")
+os.makedirs(CGROUP + "agent", exist_ok=True)
 put(CGROUP + "agent/cgroup.procs", "0")
-put(CGROUP + "cgroup.subtree_control", "+pids")
+if UNIFIED:
+    put(CGROUP + "cgroup.subtree_control", "+pids")
 ports = []
 while len(ports) < int(sys.argv[1]):
     time.sleep(0.02)

@@ -273,7 +273,7 @@ fn filesystem_field(status: &FilesystemStatus, name: &str) -> Reading<FieldValue
         "fs_type" => text(&status.fs_type),
         "class" => text(status.class.as_str()),
         "read_only" => flag(status.read_only),
-        "forced_read_only" => flag(status.forced_read_only),
+        "forced_read_only" => status.forced_read_only.clone().map(FieldValue::Bool),
         "hangs" => match &status.room {
             RoomAnswer::Hangs { .. } => flag(true),
             RoomAnswer::Usage(_) => flag(false),
@@ -300,10 +300,10 @@ fn own_field(own: &OwnUse, name: &str) -> Reading<FieldValue> {
 
 fn usage_field(usage: &Usage, name: &str) -> Reading<FieldValue> {
     match name {
-        "used_percent" => Reading::Value(FieldValue::Float(usage.used().0)),
+        "used_percent" => usage.used().map(|used| FieldValue::Float(used.0)),
         "inodes_used_percent" => usage.inodes_used().map(|used| FieldValue::Float(used.0)),
-        "available_bytes" => Reading::Value(number(usage.available.0)),
-        "total_bytes" => Reading::Value(number(usage.total.0)),
+        "available_bytes" => usage.of_size(number(usage.available.0)),
+        "total_bytes" => usage.of_size(number(usage.total.0)),
         _ => unknown(name),
     }
 }

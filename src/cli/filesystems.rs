@@ -2,7 +2,7 @@
 
 use comfy_table::CellAlignment;
 
-use crate::model::{FilesystemStatus, MountPoint, RoomAnswer};
+use crate::model::{Bytes, FilesystemStatus, MountPoint, Percent, Reading, RoomAnswer};
 use crate::serve::Filesystems;
 
 use super::listing::table;
@@ -63,9 +63,11 @@ pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: T
 /// Size, free, used, inodes used.
 fn room(status: &FilesystemStatus) -> [String; 4] {
     let RoomAnswer::Usage(usage) = &status.room else { return ["?", "?", "?", "?"].map(str::to_owned) };
-    let inodes =
-        usage.inodes_used().value().map_or_else(|| "-".to_owned(), |used| format!("{:.0} %", used.0));
-    [usage.total.to_string(), usage.available.to_string(), format!("{:.0} %", usage.used().0), inodes]
+    let percent = |share: Reading<Percent>| {
+        share.value().map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share.0))
+    };
+    let bytes = |bytes: Bytes| usage.of_size(bytes).value().map_or_else(|| "-".to_owned(), Bytes::to_string);
+    [bytes(usage.total), bytes(usage.available), percent(usage.used()), percent(usage.inodes_used())]
 }
 
 fn state(status: &FilesystemStatus, filesystems: &Filesystems) -> String {
@@ -74,8 +76,11 @@ fn state(status: &FilesystemStatus, filesystems: &Filesystems) -> String {
             format!("has not answered for {}", lasting(filesystems.now.boot.since(*since)))
         }
         RoomAnswer::Failed(error) => safe(error),
-        RoomAnswer::Usage(_) if status.forced_read_only => "made read-only by the kernel: damage".into(),
-        RoomAnswer::Usage(_) if status.read_only => "read-only".into(),
-        RoomAnswer::Usage(_) => "writable".into(),
+        RoomAnswer::Usage(_) => match &status.forced_read_only {
+            Reading::Value(true) => "made read-only by the kernel: damage".into(),
+            Reading::Failed(error) => format!("read-only; {}", safe(error)),
+            Reading::Value(false) | Reading::Absent(_) if status.read_only => "read-only".into(),
+            Reading::Value(false) | Reading::Absent(_) => "writable".into(),
+        },
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BootTime, Bytes, Percent, Reading};
+use super::{Absence, BootTime, Bytes, Percent, Reading};
 
 /// Longest path of a mount point, as written: the kernel's `PATH_MAX`, every byte escaped.
 pub const MOUNT_POINT_MAX: usize = 4 * 4096;
@@ -176,11 +176,18 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// How full it is for everybody but root, as `df` counts: used of used and available.
+    /// How full it is for everybody but root, as `df` counts: used of used and available. Absent where a file system
+    /// tells no size: ramfs has none, and FUSE shows none to those that its owner does not let in.
     #[must_use]
-    pub fn used(&self) -> Percent {
+    pub fn used(&self) -> Reading<Percent> {
         let used = self.total.0.saturating_sub(self.free.0);
-        share(used, used.saturating_add(self.available.0))
+        self.of_size(share(used, used.saturating_add(self.available.0)))
+    }
+
+    /// A reading that means something only where a size is told.
+    #[must_use]
+    pub fn of_size<T>(&self, value: T) -> Reading<T> {
+        if self.total.0 == 0 { Reading::Absent(Absence::NotApplicable) } else { Reading::Value(value) }
     }
 
     /// Inodes in use, of all.
@@ -223,8 +230,9 @@ pub struct FilesystemStatus {
     /// Nobody may write to it.
     pub read_only: bool,
     /// It was mounted to be written to, and the kernel has made it read-only since, or shut it down: that is how file
-    /// systems answer damage.
-    pub forced_read_only: bool,
+    /// systems answer damage. Failed where it is read-only and the agent sees no mounts but those of its own sandbox, which
+    /// don't tell what was asked for.
+    pub forced_read_only: Reading<bool>,
     pub room: RoomAnswer,
 }
 
@@ -262,8 +270,9 @@ mod tests {
         let inodes = Reading::Value(Inodes { total: 200, free: 50 });
         // 5 % reserved for root: full for everybody else while root still writes.
         let usage = Usage { total: Bytes(1000), free: Bytes(50), available: Bytes(0), inodes };
-        assert_eq!((usage.used(), usage.inodes_used()), (Percent(100.0), Reading::Value(Percent(75.0))));
-        let empty = Usage { total: Bytes(0), free: Bytes(0), available: Bytes(0), ..usage };
-        assert_eq!(empty.used(), Percent(0.0));
+        let full = (Reading::Value(Percent(100.0)), Reading::Value(Percent(75.0)));
+        assert_eq!((usage.used(), usage.inodes_used()), full);
+        let sizeless = Usage { total: Bytes(0), free: Bytes(0), available: Bytes(0), ..usage };
+        assert_eq!(sizeless.used(), Reading::Absent(Absence::NotApplicable));
     }
 }

@@ -419,7 +419,7 @@ fn filesystems() -> Vec<FilesystemStatus> {
         source: "/dev/vda1".into(),
         class: FilesystemClass::Disk,
         read_only: false,
-        forced_read_only: false,
+        forced_read_only: Reading::Value(false),
         room: usage(42 << 30, 11 << 30, Reading::Value(Inodes { total: 2_800_000, free: 1_400_000 })),
     };
     let server = FilesystemStatus {
@@ -429,13 +429,13 @@ fn filesystems() -> Vec<FilesystemStatus> {
         source: "files:/cache".into(),
         class: FilesystemClass::Network,
         room: RoomAnswer::Hangs { since: ago(250).boot },
-        ..disk
+        ..disk.clone()
     };
     let damaged = FilesystemStatus {
         mount_point: MountPoint::from_bytes(b"/srv").unwrap(),
         fs_type: "btrfs".into(),
         read_only: true,
-        forced_read_only: true,
+        forced_read_only: Reading::Value(true),
         room: usage(8 << 40, 1 << 40, Reading::Absent(Absence::NotApplicable)),
         ..disk.clone()
     };

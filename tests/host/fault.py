@@ -23,6 +23,8 @@ import time
 PATIENCE_SECONDS = 250  # thirty repairs, one after another, on an emulated processor
 ANSWER_SECONDS = 0.5
 LOOK_SECONDS = 0.01
+# Where systemd keeps units: alone, or among the hierarchies of version 1.
+GROUPS = next(path for path in ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup") if os.path.isdir(path))
 FILL_BYTES = 4 << 20
 FILL_SECONDS = 0.02
 
@@ -62,7 +64,7 @@ def all_have_processes(units):
     """Costs next to nothing, so that the repair has the host to itself; a system service, by its control group."""
     for unit in units:
         try:
-            with open(f"/sys/fs/cgroup/system.slice/{unit}.service/cgroup.procs") as group:
+            with open(f"{GROUPS}/system.slice/{unit}.service/cgroup.procs") as group:
                 if not group.read():
                     return False
         except OSError:

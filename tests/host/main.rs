@@ -22,6 +22,7 @@ mod access;
 mod agent;
 mod bus;
 mod crash_points;
+mod environs;
 mod filesystems;
 mod harness;
 mod ledger_facts;
@@ -29,6 +30,7 @@ mod left_alone;
 mod lifecycle;
 mod package;
 mod pressure;
+mod process_table;
 mod repair;
 mod sanity;
 mod storms;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
     filesystems::add(&mut suite);
     pressure::add(&mut suite);
     storms::add(&mut suite);
+    environs::add(&mut suite);
+    process_table::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

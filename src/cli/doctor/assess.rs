@@ -203,6 +203,7 @@ fn kernel(facts: &Facts) -> Vec<Check> {
         }
         Reading::Absent(_) | Reading::Failed(_) => unseen(name, &has, without),
     };
+    let one_by_one = "probes and hooks that overrun are ended one process after the other";
     vec![
         feature(
             "pidfd",
@@ -220,14 +221,19 @@ fn kernel(facts: &Facts) -> Vec<Check> {
             "nothing in this version needs it",
             Fine,
         ),
-        feature(
-            "cgroup.kill",
-            since(5, 14),
-            "5.14",
-            "probes and hooks that overrun are ended at once, with all their children",
-            "probes and hooks that overrun are ended one process after the other",
-            Limited,
-        ),
+        match &facts.cgroups {
+            Reading::Value(cgroups) if cgroups.layout == CgroupLayout::Legacy => {
+                check("cgroup.kill", Limited, "only control groups of version 2 have it", one_by_one)
+            }
+            Reading::Value(_) | Reading::Absent(_) | Reading::Failed(_) => feature(
+                "cgroup.kill",
+                since(5, 14),
+                "5.14",
+                "probes and hooks that overrun are ended at once, with all their children",
+                one_by_one,
+                Limited,
+            ),
+        },
         feature(
             "statmount",
             since(6, 8),

@@ -186,6 +186,14 @@ fn a_sense_that_broke_off_is_named_with_the_reason() {
 }
 
 #[test]
+fn control_groups_of_version_1_have_no_kill_whatever_the_kernel() {
+    let legacy = Cgroups { layout: CgroupLayout::Legacy, controllers: vec![] };
+    let facts = Facts { cgroups: Reading::Value(legacy), ..good() };
+    let told = assess(&facts).into_iter().find(|check| check.name == "cgroup.kill").unwrap();
+    assert_eq!(told.state, CheckState::Limited, "{told:?}");
+}
+
+#[test]
 fn only_what_stops_the_agent_is_missing() {
     let missing: Vec<_> = states(&poor())
         .into_iter()

@@ -9,4 +9,4 @@ mod table;
 
 pub use reader::{FilesystemReader, MountsSeenFrom};
 pub use room::{DEADLINE, HANGING_MAX, MountId, Question, RoomAsker};
-pub use table::{FILESYSTEMS_MAX, MountTable, Mounted, read_table};
+pub use table::{FILESYSTEMS_MAX, MountFlags, MountTable, Mounted, read_table};

@@ -1,4 +1,7 @@
-//! The mount table kept, read anew when the kernel says that it has changed, and the room on what it lists.
+//! The mount table, and the room on what it lists.
+//!
+//! The kernel tells at once of what is mounted and unmounted, and not of a file system that it has made read-only: so the
+//! table is read with each pass.
 #![expect(clippy::disallowed_methods, reason = "opens the mount table, and spaces its readings")]
 
 use std::io;
@@ -16,7 +19,7 @@ use crate::model::{BootTime, FilesystemStatus, FilesystemsUpdate};
 use crate::sense::watch::watch;
 
 use super::room::RoomAsker;
-use super::table::{MountTable, read_table};
+use super::table::{MountFlags, MountTable, read_table};
 
 /// Longest mount table that is read: ten thousand mounts with long paths.
 const TABLE_MAX: usize = 4 * 1024 * 1024;
@@ -41,7 +44,8 @@ pub struct FilesystemReader {
     seen_from: MountsSeenFrom,
     asker: RoomAsker,
     buffer: Vec<u8>,
-    known: Option<MountTable>,
+    /// Lines of the table that could not be used, as told last.
+    left_out: usize,
     /// When the table was read.
     read: Option<Instant>,
 }
@@ -65,7 +69,7 @@ impl FilesystemReader {
             seen_from,
             asker: RoomAsker::new(root),
             buffer: vec![0; TABLE_USUAL],
-            known: None,
+            left_out: 0,
             read: None,
         })
     }
@@ -83,8 +87,7 @@ impl FilesystemReader {
             // The driver is gone: the agent is ending.
             Err(_) => std::future::pending().await,
         }
-        // Whoever waits may give up below: the change is noted by then.
-        self.known = None;
+        // Whoever waits may give up below: each pass reads the table anyway.
         if let Some(read) = self.read {
             tokio::time::sleep_until(read + READ_AGAIN).await;
         }
@@ -92,36 +95,35 @@ impl FilesystemReader {
 
     /// One pass. Bounded in time: see [`RoomAsker::ask`].
     pub async fn read(&mut self, now: BootTime) -> FilesystemsUpdate {
-        if self.known.is_none() {
-            match self.read_table() {
-                Ok(table) => {
-                    if table.left_out > 0 {
-                        tracing::warn!(left_out = table.left_out, "some mounts could not be understood");
-                    }
-                    self.known = Some(table);
-                    self.read = Some(Instant::now());
-                }
-                Err(error) => {
-                    return FilesystemsUpdate::Failed { why: format!("the mount table: {error}") };
-                }
-            }
-        }
-        let Some(table) = &self.known else {
-            return FilesystemsUpdate::Failed { why: "the mount table was not read".into() };
+        let table = match self.read_table() {
+            Ok(table) => table,
+            Err(error) => return FilesystemsUpdate::Failed { why: format!("the mount table: {error}") },
         };
+        self.read = Some(Instant::now());
+        if table.left_out > self.left_out {
+            tracing::warn!(left_out = table.left_out, "some mounts could not be understood");
+        }
+        self.left_out = table.left_out;
         let questions: Vec<_> = table.filesystems.iter().map(|it| it.question.clone()).collect();
         let rooms = self.asker.ask(&questions, now).await;
-        let told = table.filesystems.iter().zip(rooms).map(|(it, room)| FilesystemStatus {
-            mount_point: it.mount_point.clone(),
+        let told = table.filesystems.into_iter().zip(rooms).map(|(it, room)| FilesystemStatus {
+            mount_point: it.mount_point,
             device: it.device,
-            fs_type: it.fs_type.clone(),
-            source: it.source.clone(),
+            fs_type: it.fs_type,
+            source: it.source,
             class: it.class,
             read_only: it.read_only,
             forced_read_only: it.forced_read_only,
             room,
         });
         FilesystemsUpdate::Complete(told.collect())
+    }
+
+    const fn flags(&self) -> MountFlags {
+        match self.seen_from {
+            MountsSeenFrom::Host => MountFlags::AsAsked,
+            MountsSeenFrom::Agent { .. } => MountFlags::OfSandbox,
+        }
     }
 
     fn read_table(&mut self) -> io::Result<MountTable> {
@@ -132,7 +134,7 @@ impl FilesystemReader {
                 match rustix::io::retry_on_intr(|| {
                     rustix::io::pread(self.table.get_ref(), &mut *free, length as u64)
                 })? {
-                    0 => return Ok(read_table(&self.buffer[..length])),
+                    0 => return Ok(read_table(&self.buffer[..length], self.flags())),
                     more => length += more,
                 }
             }

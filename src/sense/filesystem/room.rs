@@ -158,7 +158,7 @@ fn start(ask: Ask, batch: Vec<Question>) -> std::io::Result<Asking> {
 }
 
 fn usage(root: &OwnedFd, question: &Question) -> RoomAnswer {
-    let failed = |errno: Errno| RoomAnswer::Failed(errno.to_string());
+    let failed = |errno: Errno| RoomAnswer::Failed(trouble(errno));
     let place = match open_beneath(root, &question.path) {
         Ok(place) => place,
         Err(errno) => return failed(errno),
@@ -190,6 +190,15 @@ fn usage(root: &OwnedFd, question: &Question) -> RoomAnswer {
             })
         }
         Err(errno) => failed(errno),
+    }
+}
+
+/// Two answers that the kernel gives for others say nothing to those who don't know how it asks them.
+fn trouble(errno: Errno) -> String {
+    match errno {
+        Errno::NOTCONN => format!("the program that serves it has ended: {errno}"),
+        Errno::STALE => format!("the server does not know it any more: {errno}"),
+        _ => errno.to_string(),
     }
 }
 
@@ -291,6 +300,13 @@ mod tests {
         );
         assert_eq!(fakes.asked.lock().expect("no panic").len(), HANGING_MAX);
         fakes.hang([]);
+    }
+
+    #[test]
+    fn answers_for_others_are_put_into_words() {
+        assert!(trouble(Errno::NOTCONN).starts_with("the program that serves it has ended: "));
+        assert!(trouble(Errno::STALE).starts_with("the server does not know it any more: "));
+        assert_eq!(trouble(Errno::IO), Errno::IO.to_string());
     }
 
     #[test]

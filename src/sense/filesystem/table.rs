@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use crate::model::{DeviceNumber, FilesystemClass, MountPoint};
+use crate::model::{DeviceNumber, FilesystemClass, MountPoint, Reading};
 use crate::sense::procfs::{FilesystemKind, MountRow, mounts};
 
 use super::room::{MountId, Question};
@@ -17,6 +17,19 @@ use super::room::{MountId, Question};
 pub const FILESYSTEMS_MAX: usize = 4096;
 /// Kinds that no kernel writes to: that they are read-only tells nothing.
 const IMAGES: &[&[u8]] = &[b"squashfs", b"iso9660", b"erofs", b"cramfs", b"romfs", b"udf"];
+
+/// Why nobody can say what a read-only file system is read-only for.
+const SANDBOXED: &str = "by request or by damage: the agent sees only the mounts of its own sandbox";
+
+/// What the flags of the mounts in a table mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountFlags {
+    /// What whoever mounted it asked for.
+    AsAsked,
+    /// A sandbox has added flags of its own (`ProtectSystem=` makes all mounts read-only): those of the file system
+    /// itself are the only ones that tell something.
+    OfSandbox,
+}
 
 /// A file system that is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +41,7 @@ pub struct Mounted {
     pub source: String,
     pub class: FilesystemClass,
     pub read_only: bool,
-    pub forced_read_only: bool,
+    pub forced_read_only: Reading<bool>,
 }
 
 /// What is mounted, and how many lines could not be used.
@@ -48,7 +61,7 @@ struct Candidate<'a> {
 
 /// Reads the whole table.
 #[must_use]
-pub fn read_table(mountinfo: &[u8]) -> MountTable {
+pub fn read_table(mountinfo: &[u8], flags: MountFlags) -> MountTable {
     let mut table = MountTable::default();
     let mut rows: BTreeMap<MountId, MountRow<'_>> = BTreeMap::new();
     for row in mounts(mountinfo) {
@@ -71,8 +84,12 @@ pub fn read_table(mountinfo: &[u8]) -> MountTable {
         if !row.kind().can_fill() {
             continue;
         }
-        let forced = is_forced(row);
-        let writable = !row.is_read_only_mount() && !row.is_read_only_filesystem();
+        let (forced, writable) = match flags {
+            MountFlags::AsAsked => {
+                (is_forced(row), !row.is_read_only_mount() && !row.is_read_only_filesystem())
+            }
+            MountFlags::OfSandbox => (row.gave_up(), !row.is_read_only_filesystem()),
+        };
         match found.entry(row.device) {
             Entry::Vacant(place) => {
                 place.insert(Candidate { best: *row, forced_read_only: forced, writable });
@@ -88,7 +105,7 @@ pub fn read_table(mountinfo: &[u8]) -> MountTable {
         }
     }
     for candidate in found.values() {
-        match mounted(candidate) {
+        match mounted(candidate, flags) {
             Some(mounted) if table.filesystems.len() < FILESYSTEMS_MAX => table.filesystems.push(mounted),
             Some(_) | None => table.left_out += 1,
         }
@@ -105,8 +122,11 @@ fn rank(row: &MountRow<'_>) -> (bool, usize, MountId) {
 /// The kernel answers damage by making the whole file system read-only; the mount still says that it was mounted to
 /// be written to. Whoever asks for read-only gets both.
 fn is_forced(row: &MountRow<'_>) -> bool {
-    let image = IMAGES.contains(&row.fstype);
-    row.gave_up() || (row.is_read_only_filesystem() && !row.is_read_only_mount() && !image)
+    row.gave_up() || (row.is_read_only_filesystem() && !row.is_read_only_mount() && !is_image(row))
+}
+
+fn is_image(row: &MountRow<'_>) -> bool {
+    IMAGES.contains(&row.fstype)
 }
 
 /// `None` for what has no room of its own.
@@ -122,10 +142,11 @@ const fn class_of(kind: FilesystemKind) -> Option<FilesystemClass> {
 }
 
 /// `None` when its place can't be named.
-fn mounted(candidate: &Candidate<'_>) -> Option<Mounted> {
+fn mounted(candidate: &Candidate<'_>, flags: MountFlags) -> Option<Mounted> {
     let Candidate { best: row, forced_read_only, writable } = candidate;
     let point: Vec<u8> = row.point.bytes().collect();
     let below = point.strip_prefix(b"/")?;
+    let told = *forced_read_only || *writable || is_image(row) || flags == MountFlags::AsAsked;
     let path =
         PathBuf::from(OsString::from_vec(if below.is_empty() { b".".to_vec() } else { below.to_vec() }));
     Some(Mounted {
@@ -136,7 +157,11 @@ fn mounted(candidate: &Candidate<'_>) -> Option<Mounted> {
         source: String::from_utf8_lossy(&row.source.bytes().collect::<Vec<u8>>()).into_owned(),
         class: class_of(row.kind())?,
         read_only: !writable,
-        forced_read_only: *forced_read_only,
+        forced_read_only: if told {
+            Reading::Value(*forced_read_only)
+        } else {
+            Reading::Failed(SANDBOXED.into())
+        },
     })
 }
 
@@ -145,17 +170,20 @@ mod tests {
     use super::*;
 
     fn check(mountinfo: &str, expected: &[&str]) {
-        let table = read_table(mountinfo.as_bytes());
+        check_with(MountFlags::AsAsked, mountinfo, expected);
+    }
+
+    fn check_with(flags: MountFlags, mountinfo: &str, expected: &[&str]) {
+        let table = read_table(mountinfo.as_bytes(), flags);
         let told: Vec<String> = table
             .filesystems
             .iter()
             .map(|it| {
-                let ro = if it.forced_read_only {
-                    " forced-ro"
-                } else if it.read_only {
-                    " ro"
-                } else {
-                    ""
+                let ro = match &it.forced_read_only {
+                    Reading::Value(true) => " forced-ro",
+                    Reading::Value(false) if it.read_only => " ro",
+                    Reading::Value(false) => "",
+                    Reading::Absent(_) | Reading::Failed(_) => " ro-why",
                 };
                 format!("{} {} {}{ro}", it.mount_point, it.question.mount, it.class.as_str())
             })
@@ -213,10 +241,29 @@ mod tests {
         );
     }
 
+    /// `ProtectSystem=strict` makes every mount of the agent's own read-only.
+    #[test]
+    fn what_a_sandbox_adds_is_not_taken_for_the_hosts() {
+        check_with(
+            MountFlags::OfSandbox,
+            "22 1 254:1 / / ro,relatime - ext4 /dev/vda1 rw,errors=remount-ro\n\
+             30 22 254:16 / /asked-or-damaged ro - ext4 /dev/vdb ro\n\
+             32 22 7:1 / /snap/x ro - squashfs /dev/loop1 ro\n\
+             33 22 254:48 / /new ro - ext4 /dev/vdd rw,emergency_ro\n",
+            &[
+                "/ 22 disk",
+                "/asked-or-damaged 30 disk ro-why",
+                "/new 33 disk forced-ro",
+                "/snap/x 32 disk ro",
+            ],
+        );
+    }
+
     #[test]
     fn a_line_that_is_not_understood_loses_no_other() {
         let table = read_table(
             b"garbage\n22 1 254:1 / / rw - ext4 /dev/vda1 rw\n23 22 254:2 / /cut rw - ext4 /dev/v",
+            MountFlags::AsAsked,
         );
         assert_eq!((table.filesystems.len(), table.left_out), (1, 2));
     }

@@ -113,9 +113,19 @@ impl Processes {
     /// One process; see [`look_closer`].
     ///
     /// # Errors
-    /// When it is not there, or can't be read at all.
+    /// When it is not there, or can't be read at all; where processes are hidden, these can't be told apart.
     pub fn look(&self, pid: i32, shares: bool, now: BootTime) -> Result<ProcessDetail, LookError> {
-        look_closer(&self.proc, pid, shares, now)
+        match look_closer(&self.proc, pid, shares, now) {
+            // To whom it is hidden, a process is not there.
+            Err(LookError::Gone(pid)) if self.hides_some() => {
+                Err(LookError::Failed { pid, why: Coverage::Hidden.to_string() })
+            }
+            looked => looked,
+        }
+    }
+
+    fn hides_some(&self) -> bool {
+        self.state().table.read().is_some_and(|(_, coverage)| coverage == Coverage::Hidden)
     }
 }
 

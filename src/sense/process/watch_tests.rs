@@ -73,6 +73,19 @@ fn what_is_not_whole_is_shown_and_not_counted() {
 }
 
 #[test]
+fn what_may_only_be_hidden_is_not_said_to_be_gone() {
+    let script = vec![Reading::Value(Coverage::Complete), Reading::Value(Coverage::Hidden)];
+    let none = tempfile::tempdir().unwrap();
+    let mut watch = ProcessWatch::with(none.path(), Box::new(Scripted(script)));
+    let shared = watch.shared();
+    watch.pass(at(10), false);
+    assert_eq!(shared.look(7, false, at(10).boot), Err(LookError::Gone(7)));
+    watch.pass(at(20), false);
+    let why = Coverage::Hidden.to_string();
+    assert_eq!(shared.look(7, false, at(20).boot), Err(LookError::Failed { pid: 7, why }));
+}
+
+#[test]
 fn this_host_with_its_storage() {
     let proc = Path::new("/proc");
     let mut watch = ProcessWatch::new(proc);
