@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::model::{Reading, Resource, StallWatch};
+use crate::model::{HistoryStatus, Reading, Resource, StallWatch};
 use crate::serve::{AgentInfo, Processes};
 
 use super::page::{Page, Terminal, Tone, safe};
@@ -86,6 +86,8 @@ pub struct Facts {
     /// Pressure files that can be read, of `cpu`, `memory`, `io`.
     pub pressure: Reading<Vec<String>>,
     pub stall_watches: StallWatches,
+    /// As the agent tells.
+    pub history: Reading<HistoryStatus>,
     /// Major and minor.
     pub kernel: Reading<(u32, u32)>,
     /// `pidfd_open(2)`, tried.

@@ -24,6 +24,7 @@ use crate::sense::probe::ProbeRunner;
 use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
+use super::history::History;
 use super::hooks;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
@@ -56,6 +57,7 @@ pub(super) struct Hands {
     evidence_deadline: watch::Sender<Duration>,
     proc: PathBuf,
     beats: BeatGiver,
+    history: History,
 }
 
 impl Hands {
@@ -64,6 +66,7 @@ impl Hands {
         direct: Option<Arc<DirectManager>>,
         inbox: mpsc::Sender<Event>,
         probes: ProbeRunner,
+        history: History,
         policy: &Policy,
     ) -> Self {
         Self {
@@ -81,6 +84,7 @@ impl Hands {
             evidence_deadline: watch::Sender::new(policy.limits.evidence_deadline),
             proc: PathBuf::from("/proc"),
             beats: BeatGiver::new(),
+            history,
         }
     }
 
@@ -92,11 +96,16 @@ impl Hands {
         self.attention.send_replace(attention(policy));
         self.hooks.send_replace(policy.escalation.clone());
         self.evidence_deadline.send_replace(policy.limits.evidence_deadline);
+        self.history.set_bytes_max(policy.history.bytes_max);
         self.probes.replace(policy.probes.clone()).await;
     }
 
     pub(super) const fn manager(&self) -> &Arc<dyn ServiceManager> {
         &self.manager
+    }
+
+    pub(super) const fn history(&self) -> &History {
+        &self.history
     }
 
     pub(super) const fn beats(&self) -> &BeatGiver {

@@ -84,9 +84,11 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
     let mut beats = 1;
     loop {
         reader.pass(clock::pass_time());
+        hands.history().host(&reader.second());
         if reader.is_due() {
             let mut sample = Sample::empty(clock::now());
             let (vitals, numbers) = reader.tell();
+            hands.history().told(sample.at, &vitals, &numbers);
             sample.host = Some(vitals);
             sample.numbers = Some(Arc::new(numbers));
             hands.tell(Input::Sample(sample)).await;

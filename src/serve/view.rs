@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId, IncidentState,
-    Mode, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal, Resource,
-    RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitView,
+    ConditionView, Counts, FilesystemStatus, HistoryStatus, HostNumbers, HostVitals, Incident, IncidentId,
+    IncidentState, Mode, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record, Refusal,
+    Resource, RuleName, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried, UnitName, UnitView,
 };
 
 /// The agent that answers.
@@ -44,6 +44,9 @@ pub struct Status {
     /// Of memory, io and cpu: whether the kernel tells at once of tasks that wait for it, and in which window.
     #[serde(default)]
     pub stall_watches: Vec<(Resource, Reading<StallWatch>)>,
+    /// How the keeping of the history fares.
+    #[serde(default)]
+    pub history: HistoryStatus,
 }
 
 /// `GET /v1/units`
@@ -221,6 +224,7 @@ impl Status {
             counts: snapshot.counts,
             host: snapshot.host.clone(),
             stall_watches: snapshot.stall_watches.clone(),
+            history: HistoryStatus::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::Reading;
 
 use super::{AgentSeen, CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
 use CheckState::{Limited, Missing, Ok as Fine, Unknown};
-use sight::{pressure, processes, triggers};
+use sight::{history, pressure, processes, triggers};
 
 /// Capabilities (capabilities(7)) that the agent works with, and what is lost without.
 const CAPABILITIES: [(u32, &str, &str); 3] = [
@@ -56,6 +56,7 @@ pub fn assess(facts: &Facts) -> Vec<Check> {
         groups(facts),
         state_folder(facts),
         ledger(facts),
+        history(facts),
         clock(facts),
         package_managers(facts),
         surroundings(facts),

@@ -56,6 +56,7 @@ pub(in crate::cli) fn gather(
         cgroups: host.cgroups(),
         pressure: host.pressure(),
         stall_watches,
+        history: Reading::Absent(Absence::NotObserved),
         kernel: host.kernel(),
         pidfd: host.pidfd(),
         openat2: host.openat2(),
