@@ -24,6 +24,7 @@ mod bus;
 mod crash_points;
 mod filesystems;
 mod harness;
+mod history;
 mod ledger_facts;
 mod left_alone;
 mod lifecycle;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     bus::add(&mut suite);
     access::add(&mut suite);
     filesystems::add(&mut suite);
+    history::add(&mut suite);
     pressure::add(&mut suite);
     repair::add(&mut suite);
     left_alone::add(&mut suite);
