@@ -74,7 +74,7 @@ fn bins(series: &HistorySeries, count: usize) -> Vec<Bin> {
         for point in &run.points {
             let at = place(point.wall_ms);
             if let Some(before) = before
-                && point.wall_ms.unix_millis() - before.wall_ms.unix_millis() <= MINUTE_APART_MS
+                && point.wall_ms.unix_millis().saturating_sub(before.wall_ms.unix_millis()) <= MINUTE_APART_MS
             {
                 let from = place(before.wall_ms) + 1;
                 bins.get_mut(from..at).into_iter().flatten().for_each(|bin| bin.between = true);

@@ -84,8 +84,7 @@ impl History {
     }
 
     /// A pass of the host. The batch before it goes to the disk when it is due.
-    pub(super) fn host(&self, second: &HostSecond) {
-        let at = clock::now();
+    pub(super) fn host(&self, at: Timestamp, second: &HostSecond) {
         self.with_recorder(|recorder| recorder.host(at, second), at);
     }
 
@@ -169,6 +168,8 @@ impl Shared {
     fn write(&self, batch: Batch) {
         let mut store = lock(&self.store);
         let outcome = self.opened(&mut store).and_then(|store| store.write(&batch));
+        // Other limits may have come meanwhile, and nobody else could heed them.
+        let outcome = outcome.and_then(|()| self.opened(&mut store).map(|_| ()));
         let lost = if outcome.is_err() { batch.rows() } else { 0 };
         lock(&self.memory).spare = Some(batch);
         self.tell(&store, outcome, lost);
@@ -220,5 +221,107 @@ fn no_answer(error: &NoHistory) -> NoAnswer {
         NoHistory::NoField(_) | NoHistory::Missing(_) => NoAnswer::NotFound(why),
         NoHistory::NoSubject(_) | NoHistory::OfTheHost(_) => NoAnswer::BadQuestion(why),
         NoHistory::Newer { .. } | NoHistory::File { .. } => NoAnswer::Failed(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::model::{BootTime, Gap, Id128, WallTime};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::new(
+            BootTime::from_millis(second * 1000),
+            WallTime::from_unix_millis(1_790_000_000_000 + second * 1000),
+        )
+    }
+
+    const NONE: Result<f64, Gap> = Err(Gap::Unsupported);
+    const SECOND: HostSecond = HostSecond {
+        cpu: Ok(1.0),
+        cpu_system: NONE,
+        iowait: NONE,
+        steal: NONE,
+        forks: NONE,
+        context_switches: NONE,
+        running: NONE,
+        blocked: NONE,
+        memory_available: NONE,
+        memory_total: NONE,
+        memory_dirty: NONE,
+        swap_free: NONE,
+        pids: NONE,
+        open_files: NONE,
+        conntrack: NONE,
+        received: NONE,
+        sent: NONE,
+        network_errors: NONE,
+        network_drops: NONE,
+        busiest_disk: NONE,
+        disks_read: NONE,
+        disks_written: NONE,
+    };
+
+    fn start(dir: &tempfile::TempDir) -> History {
+        History::start(dir.path().to_owned(), BootId(Id128::from_bytes([1; 16])), 64 << 20)
+    }
+
+    fn values(dir: &tempfile::TempDir) -> u64 {
+        let query = HistoryQuery {
+            field: "cpu_percent".into(),
+            from: at(0).wall,
+            to: at(1000).wall,
+            step: Duration::from_secs(1),
+        };
+        let series = Reader::new(dir.path()).series(&query).unwrap();
+        series.runs.iter().flat_map(|run| &run.points).map(|point| point.values).sum()
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_on_the_disk_when_the_agent_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = start(&dir);
+        let mut status = history.status();
+        status.changed().await.unwrap();
+        (0..30).for_each(|second| history.host(at(second), &SECOND));
+        history.clone().finish().await;
+        assert_eq!(values(&dir), 30);
+        assert_eq!(HistoryFiles::new(dir.path()).list().unwrap().extents.len(), 2);
+        // Switched off: what is there goes, and nothing comes.
+        history.set_bytes_max(0);
+        status.wait_for(|status| status.bytes_max == 0).await.unwrap();
+        history.host(at(31), &SECOND);
+        history.finish().await;
+        assert_eq!(values(&dir), 0);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_costs_no_memory_and_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = start(&dir);
+        let mut status = history.status();
+        status.changed().await.unwrap();
+        let stuck = history.0.store.lock().unwrap();
+        // The first batch waits for the disk, the next two have no place to wait in.
+        (0..200).for_each(|second| history.host(at(second), &SECOND));
+        assert_eq!(status.borrow().rows_lost, 120);
+        assert!(status.borrow().failing.as_ref().unwrap().contains("not answered"));
+        drop(stuck);
+        status.wait_for(|status| status.failing.is_none()).await.unwrap();
+        history.finish().await;
+        assert_eq!(values(&dir), 80);
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_written_is_told_and_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = start(&dir);
+        let mut status = history.status();
+        status.changed().await.unwrap();
+        dir.close().unwrap();
+        (0..=60).for_each(|second| history.host(at(second), &SECOND));
+        let told = status.wait_for(|status| status.failing.is_some()).await.unwrap();
+        assert_eq!(told.rows_lost, 60);
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
     let mut beats = 1;
     loop {
         reader.pass(clock::pass_time());
-        hands.history().host(&reader.second());
+        hands.history().host(clock::now(), &reader.second());
         if reader.is_due() {
             let mut sample = Sample::empty(clock::now());
             let (vitals, numbers) = reader.tell();

@@ -18,7 +18,7 @@ const FOLDER_MODE: u32 = 0o750;
 /// Entries of the folder that are looked at: others may put files there.
 const ENTRIES_MAX: usize = 16 * 1024;
 /// Twice as long as a file grows.
-const FILE_BYTES_MAX: u64 = 2 << 20;
+const READ_BYTES_MAX: u64 = 2 << 20;
 
 /// A file of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +45,14 @@ impl Folder {
         self.0.join(name_of(tier, number))
     }
 
+    /// Where it is missing. The state folder is not made here.
     pub(super) fn make(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.0)
+        match DirBuilder::new().mode(FOLDER_MODE).create(&self.0) {
+            // Whatever the umask.
+            Ok(()) => fs::set_permissions(&self.0, fs::Permissions::from_mode(FOLDER_MODE)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The files, by tier and number. What has another name is not looked at.
@@ -74,7 +80,7 @@ impl Folder {
 
     /// A whole file.
     pub(super) fn whole(&self, tier: HistoryTier, number: u64) -> io::Result<Vec<u8>> {
-        self.some(tier, number, FILE_BYTES_MAX)
+        self.some(tier, number, READ_BYTES_MAX)
     }
 
     fn some(&self, tier: HistoryTier, number: u64, most: u64) -> io::Result<Vec<u8>> {

@@ -47,6 +47,12 @@ impl<'a> Frames<'a> {
         Self { bytes, at, sound_end: at, damaged: 0, in_damage: false, false_marks: 0 }
     }
 
+    /// Nothing but whole frames was met, and perhaps an end that was torn.
+    pub(super) fn is_sound_but_for_its_end(&self) -> bool {
+        let torn = u64::from(self.sound_end < self.bytes.len());
+        self.damaged == torn && self.false_marks <= FALSE_MARKS_MAX
+    }
+
     /// The frame that begins here.
     fn here(&self) -> Option<&'a [u8]> {
         let rest = self.bytes.get(self.at..)?;

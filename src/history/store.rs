@@ -259,7 +259,8 @@ impl Store {
         written
     }
 
-    /// Goes on with the newest file of the last run, behind its last whole frame. What follows that is no row.
+    /// Goes on with the newest file of the last run, behind its last whole frame. What follows that is no row. A file
+    /// that is damaged elsewhere is left as it is.
     fn resume(&mut self, tier: HistoryTier) {
         if !std::mem::replace(&mut self.tier(tier).resume, false) {
             return;
@@ -270,6 +271,9 @@ impl Store {
             let Ok(header) = Header::parse(&bytes) else { return Ok(None) };
             let mut frames = Frames::new(&bytes, HEADER_BYTES);
             frames.by_ref().for_each(drop);
+            if !frames.is_sound_but_for_its_end() {
+                return Ok(None);
+            }
             let end = frames.sound_end as u64;
             let file = self.folder.append_to(tier, number)?;
             file.set_len(end)?;

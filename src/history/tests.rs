@@ -407,3 +407,26 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// What passes the checksum may still be anything: a defect of a writer, or of memory.
+    #[test]
+    fn no_content_makes_the_reader_panic(
+        content in proptest::collection::vec(prop_oneof![0..4_u8, any::<u8>()], 0..300), reduced in any::<bool>(),
+    ) {
+        let tier = HistoryTier::ALL[usize::from(reduced)];
+        let whole = sealed_segment(tier, &content);
+        prop_assert!(scan_segment(&whole).is_some());
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(HISTORY_FOLDER)).unwrap();
+        std::fs::write(dir.path().join(HISTORY_FOLDER).join(format!("{}-000000000001", tier.as_str())), &whole).unwrap();
+        let _any = Reader::new(dir.path()).newest().unwrap();
+        let far = HistoryQuery {
+            field: "cpu_percent".into(),
+            from: WallTime::from_unix_millis(i64::MIN),
+            to: WallTime::from_unix_millis(i64::MAX),
+            step: Duration::from_secs(1),
+        };
+        let _any = Reader::new(dir.path()).series(&far).unwrap();
+    }
+}
