@@ -263,8 +263,13 @@ mod tests {
         disks_written: NONE,
     };
 
-    fn start(dir: &tempfile::TempDir) -> History {
-        History::start(dir.path().to_owned(), BootId(Id128::from_bytes([1; 16])), 64 << 20)
+    /// With its folder open.
+    async fn start(dir: &tempfile::TempDir) -> History {
+        let history = History::start(dir.path().to_owned(), BootId(Id128::from_bytes([1; 16])), 64 << 20);
+        while lock(&history.0.store).is_none() {
+            tokio::task::yield_now().await;
+        }
+        history
     }
 
     fn values(dir: &tempfile::TempDir) -> u64 {
@@ -281,9 +286,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_is_on_the_disk_when_the_agent_ends() {
         let dir = tempfile::tempdir().unwrap();
-        let history = start(&dir);
+        let history = start(&dir).await;
         let mut status = history.status();
-        status.changed().await.unwrap();
         (0..30).for_each(|second| history.host(at(second), &SECOND));
         history.clone().finish().await;
         assert_eq!(values(&dir), 30);
@@ -299,9 +303,8 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_does_not_answer_costs_no_memory_and_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let history = start(&dir);
+        let history = start(&dir).await;
         let mut status = history.status();
-        status.changed().await.unwrap();
         let stuck = history.0.store.lock().unwrap();
         // The first batch waits for the disk, the next two have no place to wait in.
         (0..200).for_each(|second| history.host(at(second), &SECOND));
@@ -316,9 +319,8 @@ mod tests {
     #[tokio::test]
     async fn what_can_not_be_written_is_told_and_lost() {
         let dir = tempfile::tempdir().unwrap();
-        let history = start(&dir);
+        let history = start(&dir).await;
         let mut status = history.status();
-        status.changed().await.unwrap();
         dir.close().unwrap();
         (0..=60).for_each(|second| history.host(at(second), &SECOND));
         let told = status.wait_for(|status| status.failing.is_some()).await.unwrap();
