@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use prunella::cli::{Checked, Offline, Proof, Terminal, run};
+use prunella::history::Reader;
 use prunella::ledger;
+use prunella::model::{HistoryAsk, HistoryList, HistorySeries, WallTime};
 use prunella::policy::{self, Sources};
 
 fn main() -> ExitCode {
     let terminal = Terminal::of_stdout();
-    let offline = Offline { check, verify_ledger };
+    let offline = Offline { check, verify_ledger, history_list, history };
     let mut out = BufWriter::new(stdout().lock());
     let exit = run(std::env::args_os(), &mut out, &mut stderr().lock(), terminal, offline);
     ExitCode::from(exit.code())
@@ -26,4 +28,18 @@ fn verify_ledger(path: &Path) -> Result<Proof, String> {
     let report = ledger::verify_report(path).map_err(|error| error.to_string())?;
     let json = serde_json::to_value(&report).map_err(|error| error.to_string())?;
     Ok(Proof { sound: report.sound, text: report.to_string(), json })
+}
+
+fn history_list(folder: &Path) -> Result<HistoryList, String> {
+    Reader::new(folder).list().map_err(|error| error.to_string())
+}
+
+fn history(folder: &Path, ask: HistoryAsk) -> Result<HistorySeries, String> {
+    let reader = Reader::new(folder);
+    let newest = reader.newest().map_err(|error| error.to_string())?;
+    let newest = newest.ok_or_else(|| format!("the history in {} is empty", folder.display()))?;
+    // The newest row is in it.
+    let end = WallTime::from_unix_millis(newest.unix_millis() + 1);
+    let query = ask.resolve(end).map_err(|error| error.to_string())?;
+    reader.series(&query).map_err(|error| error.to_string())
 }

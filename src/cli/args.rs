@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{IncidentId, MountPoint, PauseId, ProcessSort, ProposalId, Seq, UnitKind, UnitName};
+use crate::model::{
+    IncidentId, Moment, MountPoint, PauseId, ProcessSort, ProposalId, Seq, UnitKind, UnitName,
+};
 use crate::serve::limits::PROCESSES_DEFAULT;
-use crate::serve::parse_duration;
+use crate::serve::{parse_duration, parse_moment};
 
 use super::exit;
 
 /// Where the agent listens.
 pub(super) const SOCKET: &str = "/run/prunella/prunella.sock";
-/// Where the agent keeps its ledger.
+/// Where the agent keeps its ledger and its history.
 pub(super) const STATE: &str = "/var/lib/prunella";
 
 /// Prunella repairs what it can prove is broken on this host, verifies the repair, and writes down why.
@@ -102,6 +104,23 @@ pub(super) enum Command {
     Filesystems,
     /// The host: load, memory, disks, network, limits, what it is made of
     Host,
+    /// A number of the host over time, as bars and a table; without FIELD, what is kept
+    History {
+        /// cpu_percent, disk_busy_percent@vda, filesystem_used_percent@/srv …
+        field: Option<String>,
+        /// From when: so long ago (2h), or a time (2026-11-23T07:00:00Z)
+        #[arg(long, value_name = "TIME", value_parser = parse_history_moment)]
+        since: Option<Moment>,
+        /// Until when; now when left out
+        #[arg(long, value_name = "TIME", value_parser = parse_history_moment)]
+        until: Option<Moment>,
+        /// What comes within so much time is one point, with --json
+        #[arg(long, value_name = "LENGTH", value_parser = parse_step)]
+        step: Option<Duration>,
+        /// Read the files of this state folder, without the agent; now is then their end
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Who takes most of the host
     Top {
         /// What comes first
@@ -236,6 +255,15 @@ fn parse_length(text: &str) -> Result<Length, String> {
         Ok(_) => Ok(Length(text.to_owned())),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn parse_history_moment(text: &str) -> Result<Moment, String> {
+    parse_moment(text)
+        .ok_or_else(|| "a time is so long ago, as in 2h, or as in 2026-11-23T07:00:00Z".to_owned())
+}
+
+fn parse_step(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
 }
 
 fn parse_topic(text: &str) -> Result<Topic, String> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::model::{Reading, Resource, SenseNews, StallWatch, UnitStall};
+use crate::model::{HistoryStatus, Reading, Resource, SenseNews, StallWatch, UnitStall};
 use crate::serve::{AgentInfo, Processes};
 
 use super::page::{Page, Terminal, Tone, safe};
@@ -96,6 +96,8 @@ pub struct Facts {
     pub pressure: Reading<Vec<String>>,
     pub stall_watches: StallWatches,
     pub(super) sight: AgentSight,
+    /// As the agent tells.
+    pub history: Reading<HistoryStatus>,
     /// Major and minor.
     pub kernel: Reading<(u32, u32)>,
     /// `pidfd_open(2)`, tried.

@@ -29,6 +29,9 @@ pub(super) enum Failure {
     InvalidPolicy(String),
     #[error("{0}")]
     Ledger(String),
+    /// The files of the history, without the agent.
+    #[error("{0}.")]
+    History(String),
     #[error("{} can't be read: {source}.", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{0}")]
@@ -62,7 +65,7 @@ impl Failure {
             Self::InvalidPolicy(_) => Exit::InvalidPolicy,
             Self::Ledger(_) => Exit::LedgerBroken,
             Self::Usage(_) => Exit::Usage,
-            Self::File { .. } | Self::Output(_) => Exit::Local,
+            Self::History(_) | Self::File { .. } | Self::Output(_) => Exit::Local,
         }
     }
 
@@ -80,6 +83,7 @@ impl Failure {
             Self::Api(error) => error.hint.clone(),
             Self::InvalidPolicy(_)
             | Self::Ledger(_)
+            | Self::History(_)
             | Self::Usage(_)
             | Self::File { .. }
             | Self::Output(_) => None,

@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod filesystems;
 mod head;
+mod history;
 mod host;
 mod listing;
 mod offline;
@@ -32,10 +33,13 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
-use crate::model::{MountPoint, ProcessSort, Reading, Seq, Subject, UnitName};
+use crate::model::{
+    Absence, HistoryAsk, HistoryList, HistorySeries, HistoryStatus, Moment, MountPoint, ProcessSort, Reading,
+    Seq, Subject, UnitName,
+};
 use crate::serve::{
-    Cgroups, Done, Filesystems, Host, IncidentDetail, Incidents, ProcessLook, Processes, RecordPage, Status,
-    Units, limits,
+    Cgroups, Done, Filesystems, HISTORY_SINCE, Host, IncidentDetail, Incidents, ProcessLook, Processes,
+    RecordPage, Status, Units, history_path, limits,
 };
 
 use args::{Cli, Colour, Command, Topic};
@@ -153,6 +157,15 @@ impl Session<'_> {
                 let host: Host = self.client.understand(&body)?;
                 self.answer(&body, &host::page(&host, self.terminal))
             }
+            Command::History { field, since, until, step, folder } => {
+                let ask = field.as_ref().map(|field| HistoryAsk {
+                    field: field.clone(),
+                    from: since.unwrap_or(Moment::Ago(HISTORY_SINCE)),
+                    to: *until,
+                    step: *step,
+                });
+                self.history(ask, folder.as_deref())
+            }
             Command::Top { sort, limit, watch: false } => self.top((*sort).into(), *limit),
             Command::Top { sort, limit, watch: true } => self.watch_top((*sort).into(), *limit),
             Command::Process { pid, pss } => {
@@ -226,6 +239,41 @@ impl Session<'_> {
         let status: Status = self.client.understand(&body)?;
         self.answer(&body, &status::render(&status, self.terminal))?;
         Ok(status::verdict(&status))
+    }
+
+    /// From the agent; from the files where a folder is named, or where there is no agent.
+    fn history(&mut self, ask: Option<HistoryAsk>, folder: Option<&Path>) -> Result<Exit, Failure> {
+        let Some(folder) = folder else {
+            let path = ask.as_ref().map_or_else(|| "/v1/history".to_owned(), history_path);
+            return match self.client.get(&path) {
+                Ok(body) if ask.is_none() => {
+                    let list: HistoryList = self.client.understand(&body)?;
+                    self.answer(&body, &history::list(&list, None, self.terminal))
+                }
+                Ok(body) => {
+                    let series: HistorySeries = self.client.understand(&body)?;
+                    self.answer(&body, &history::series(&series, None, self.terminal))
+                }
+                Err(no_agent @ (Failure::NoSocket(_) | Failure::NobodyListens(_))) => {
+                    // Where there are no files either, that there is no agent is the news.
+                    self.history_of(ask, Path::new(args::STATE)).map_err(|_| no_agent)
+                }
+                Err(failure) => Err(failure),
+            };
+        };
+        self.history_of(ask, folder)
+    }
+
+    fn history_of(&mut self, ask: Option<HistoryAsk>, folder: &Path) -> Result<Exit, Failure> {
+        let from = folder.display().to_string();
+        let Some(ask) = ask else {
+            let list = (self.offline.history_list)(folder).map_err(Failure::History)?;
+            let page = history::list(&list, Some(&from), self.terminal);
+            return self.answer(json!(list).to_string().as_bytes(), &page);
+        };
+        let series = (self.offline.history)(folder, ask).map_err(Failure::History)?;
+        let page = history::series(&series, Some(&from), self.terminal);
+        self.answer(json!(series).to_string().as_bytes(), &page)
     }
 
     fn top(&mut self, sort: ProcessSort, limit: usize) -> Result<Exit, Failure> {
@@ -344,9 +392,9 @@ impl Session<'_> {
     }
 
     fn doctor(&mut self, socket: &Path) -> Result<Exit, Failure> {
-        let (agent, watches, sight) = self.agent();
+        let (agent, watches, sight, history) = self.agent();
         let facts = doctor::gather(Path::new("/"), socket, (agent, watches), self.offline.verify_ledger);
-        let facts = Facts { processes: self.processes_seen(), sight, ..facts };
+        let facts = Facts { processes: self.processes_seen(), sight, history, ..facts };
         let checks = assess(&facts);
         let body = json!({ "checks": checks }).to_string();
         self.answer(body.as_bytes(), &doctor::render(&checks, self.terminal))?;
@@ -354,18 +402,19 @@ impl Session<'_> {
         Ok(if missing { Exit::Attention } else { Exit::Ok })
     }
 
-    /// The agent's own word on itself, or why there is none; and what it watches for stalls.
-    fn agent(&self) -> (AgentSeen, StallWatches, AgentSight) {
+    /// The agent's own word on itself, or why there is none; what it watches for stalls; how its history fares.
+    fn agent(&self) -> (AgentSeen, StallWatches, AgentSight, Reading<HistoryStatus>) {
         let ask = || self.client.understand::<Status>(&self.client.get("/v1/status")?);
         let seen = match ask() {
             Ok(status) => {
                 let sight = AgentSight { units: status.unit_stall_watches, broken: status.senses_broken };
-                return (AgentSeen::Answers(status.agent), status.stall_watches, sight);
+                let history = Reading::Value(status.history);
+                return (AgentSeen::Answers(status.agent), status.stall_watches, sight, history);
             }
             Err(failure) if failure.exit() == Exit::Unreachable => AgentSeen::Silent(failure.to_string()),
             Err(failure) => AgentSeen::Declines(failure.to_string()),
         };
-        (seen, StallWatches::new(), AgentSight::default())
+        (seen, StallWatches::new(), AgentSight::default(), Reading::Absent(Absence::NotObserved))
     }
 
     /// How the agent reads processes, or why that is not known.

@@ -1,10 +1,12 @@
-//! What the CLI does without the agent: checking policies and proving the ledger. The rooms that own these
+//! What the CLI does without the agent: checking policies, proving the ledger, reading the history. The rooms that own these
 //! are handed in as functions, so that the CLI knows their answers and not their insides.
 
 #![expect(clippy::disallowed_methods, reason = "folders that the operator names are listed here")]
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::model::{HistoryAsk, HistoryList, HistorySeries};
 
 use super::failure::Failure;
 
@@ -35,6 +37,10 @@ pub struct Offline {
     pub check: fn(&[PathBuf]) -> Result<Checked, String>,
     /// A state folder, or a ledger's file → what holds of it, or why nothing can be said.
     pub verify_ledger: fn(&Path) -> Result<Proof, String>,
+    /// A state folder → the history in it.
+    pub history_list: fn(&Path) -> Result<HistoryList, String>,
+    /// A state folder → a number over time, where now is the end of what is kept.
+    pub history: fn(&Path, HistoryAsk) -> Result<HistorySeries, String>,
 }
 
 /// The files named, and the `*.toml` of the folders named (first of their `policy.d`), in the order of their names.

@@ -71,6 +71,9 @@ pub(super) fn render(status: &Status, terminal: Terminal) -> String {
     }
     pauses(&mut page, status);
     page.blank();
+    if let Some(why) = &status.history.failing {
+        page.labelled(Tone::Busy, "history", &format!("not kept at present: {}", safe(why)));
+    }
     let looked = ago(status.at, status.now);
     let manager = safe(&status.agent.manager);
     page.labelled(

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::*;
 use crate::model::{Command as Told, PauseScope, RecordBody, Snapshot};
+use crate::serve::HistorySource as _;
 use crate::serve::testing::{
-    TestServer, bad_policy, busy_host, degraded, escalated, healthy, held, hidden_host, paused, record,
-    repairing,
+    FixedHistory, TestServer, bad_policy, busy_host, degraded, escalated, healthy, held, hidden_host, now,
+    paused, record, repairing,
 };
 
 const PLAIN: Terminal = Terminal { colour: false, width: 80 };
@@ -24,6 +25,17 @@ const OFFLINE: Offline = Offline {
         let sound = folder.ends_with("sound");
         let text = if sound { "3 records, proven" } else { "record 2 does not follow record 1" };
         Ok(Proof { sound, text: text.into(), json: json!({ "sound": sound }) })
+    },
+    history_list: |folder| match folder.ends_with("past") {
+        true => FixedHistory.list().map_err(|error| format!("{error:?}")),
+        false => Err(format!("there is no history at {}", folder.display())),
+    },
+    history: |folder, ask| match folder.ends_with("past") {
+        true => {
+            let query = ask.resolve(now().wall).map_err(|error| error.to_string())?;
+            FixedHistory.series(&query).map_err(|error| format!("{error:?}"))
+        }
+        false => Err(format!("there is no history at {}", folder.display())),
     },
 };
 
@@ -115,6 +127,26 @@ fn the_host() {
 fn a_host_that_hides_much() {
     insta::assert_snapshot!(transcript(hidden_host(), &[&["host"]]));
     insta::assert_snapshot!(transcript(healthy(), &[&["host"]]));
+}
+
+#[test]
+fn the_past() {
+    insta::assert_snapshot!(transcript(
+        healthy(),
+        &[
+            &["history"],
+            &["history", "cpu_percent"],
+            &["history", "cpu_percent", "--since", "3m", "--until", "1m", "--json"],
+            &["history", "cpu_percent", "--since", "5m", "--until", "1h"],
+            &["history", "cpu_percent", "--since", "yesterday"],
+            &["history", "disk_busy_percent"],
+            &["history", "filesystem_used_percent@/with space"],
+            &["history", "cpu_percent", "--since", "10d", "--step", "1s"],
+            &["history", "--folder", "/mnt/past"],
+            &["history", "--folder", "/mnt/future"],
+            &["history", "cpu_percent", "--folder", "/mnt/past", "--since", "90m"],
+        ]
+    ));
 }
 
 #[test]

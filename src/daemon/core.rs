@@ -240,6 +240,7 @@ impl Core {
             Some(WriterEvent::Recorded(ticket)) => self.input(Input::Recorded(ticket)).await,
             Some(WriterEvent::Degraded { why }) => {
                 tracing::error!(%why, "records can't be made durable; they are kept in memory, and repair goes on");
+                self.hands.history().give_up(true);
                 self.input(Input::LedgerDegraded(true)).await
             }
             Some(WriterEvent::Recovered { queued, lost }) => {
@@ -248,6 +249,7 @@ impl Core {
             }
             Some(WriterEvent::Reserve { held: false }) => {
                 tracing::warn!("the disk of the ledger is full: it lives on its reserve");
+                self.hands.history().give_up(false);
                 Ok(())
             }
             Some(WriterEvent::Reserve { held: true }) => Ok(()),

@@ -26,6 +26,7 @@ use crate::sense::storm::StormLooker;
 use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
+use super::history::History;
 use super::hooks;
 use super::own::Pace;
 use super::storms::Storms;
@@ -68,6 +69,7 @@ pub(super) struct Hands {
     pace: Pace,
     /// Percent of one processor that the agent may take.
     cpu_budget: watch::Sender<f64>,
+    history: History,
 }
 
 impl Hands {
@@ -77,6 +79,7 @@ impl Hands {
         inbox: mpsc::Sender<Event>,
         probes: ProbeRunner,
         storms: Arc<StormLooker>,
+        history: History,
         policy: &Policy,
     ) -> Self {
         Self {
@@ -99,6 +102,7 @@ impl Hands {
             beats: BeatGiver::new(),
             pace: Pace::new(),
             cpu_budget: watch::Sender::new(policy.limits.agent_cpu_percent),
+            history,
         }
     }
 
@@ -112,11 +116,16 @@ impl Hands {
         self.hooks.send_replace(policy.escalation.clone());
         self.evidence_deadline.send_replace(policy.limits.evidence_deadline);
         self.cpu_budget.send_replace(policy.limits.agent_cpu_percent);
+        self.history.set_bytes_max(policy.history.bytes_max);
         self.probes.replace(policy.probes.clone()).await;
     }
 
     pub(super) const fn manager(&self) -> &Arc<dyn ServiceManager> {
         &self.manager
+    }
+
+    pub(super) const fn history(&self) -> &History {
+        &self.history
     }
 
     pub(super) const fn beats(&self) -> &BeatGiver {

@@ -29,6 +29,9 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
     let mut beats = hands.beats().listen();
     loop {
         let update = reader.read(clock::now().boot).await;
+        if let FilesystemsUpdate::Complete(all) = &update {
+            hands.history().filesystems(clock::now(), all);
+        }
         tell(&hands, update).await;
         let next = beats.after(ROOM_EVERY);
         tokio::select! {

@@ -6,6 +6,7 @@ mod clock;
 mod core;
 mod effects;
 mod filesystems;
+mod history;
 mod hooks;
 mod housekeeping;
 mod kernel_log;

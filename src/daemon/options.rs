@@ -18,7 +18,7 @@ pub enum ManagerChoice {
 #[derive(Clone, Debug, Parser)]
 #[command(name = "prunellad", version, about, long_about = None, after_help = EXIT_CODES)]
 pub struct Options {
-    /// Where the ledger is kept.
+    /// Where the ledger and the history are kept.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/prunella")]
     pub state_dir: PathBuf,
     /// Where the socket is made.

@@ -90,10 +90,12 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
         if read {
             passed_over = 0;
             reader.pass(clock::pass_time());
+            hands.history().host(clock::now(), &reader.second());
         }
         if read && reader.is_due() {
             let mut sample = Sample::empty(clock::now());
             let (vitals, numbers) = reader.tell();
+            hands.history().told(sample.at, &vitals, &numbers);
             sample.host = Some(vitals);
             sample.numbers = Some(Arc::new(numbers));
             hands.tell(Input::Sample(sample)).await;

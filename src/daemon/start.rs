@@ -30,6 +30,7 @@ use crate::serve;
 use super::clock;
 use super::core::{Core, End, Event, INBOX_SIZE};
 use super::effects::Hands;
+use super::history::{History, HistoryFiles};
 use super::notify::tell;
 use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
 use super::processes::{ProcessSense, Ways};
@@ -101,7 +102,9 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
     let (probes, probe_results) = ProbeRunner::start(seed);
     probes.replace(policy.probes.clone()).await;
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
-    let hands = Hands::new(manager, direct, inbox.clone(), probes, Arc::clone(&ways.storms), &policy);
+    let history = History::start(options.state_dir.clone(), boot, policy.history.bytes_max);
+    let storms = Arc::clone(&ways.storms);
+    let hands = Hands::new(manager, direct, inbox.clone(), probes, storms, history.clone(), &policy);
     let policies = PolicyBoard::new(&policy);
     let setup = Setup { policy, seed, boot, version: env!("CARGO_PKG_VERSION").to_owned() };
     let (engine, first) = Engine::start(setup, memory, clock::now());
@@ -118,6 +121,8 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
         reload,
         records: Arc::new(LedgerRecords::new(options.state_dir.clone(), head_seen)),
         processes: Arc::new(process_board),
+        history: Arc::new(HistoryFiles::new(&options.state_dir)),
+        history_status: history.status(),
         policy_text: policies.text(),
         access: policies.access(),
         directory: Arc::new(serve::SystemDirectory),
@@ -168,6 +173,7 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
     tell(&[NotifyState::Stopping]);
     let _ = stop_serving.send(());
     let _ = server.await;
+    history.finish().await;
     let closed = tokio::task::spawn_blocking(move || ledger.finish()).await;
     match (end, closed) {
         (End::Asked, Ok(Ok(_))) => Ok(()),

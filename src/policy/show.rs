@@ -7,7 +7,7 @@ use crate::model::Human;
 use super::{Policy, ProbeKind, Rule};
 
 impl Policy {
-    /// As JSON: digest, rules, windows, probes, services, protected units.
+    /// As JSON: digest, rules, windows, probes, services, protected units, bounds.
     #[must_use]
     pub fn to_json(&self) -> String {
         json!({
@@ -32,6 +32,7 @@ impl Policy {
                 "failures": probe.failures,
                 "grace": Human(probe.grace).to_string(),
             })).collect::<Vec<_>>(),
+            "history": { "bytes_max": self.history.bytes_max },
             "services": self.services.iter().map(|service| &service.name).collect::<Vec<_>>(),
         })
         .to_string()

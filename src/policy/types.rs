@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind, UnitName, UnitPattern, WallTime,
+    HISTORY_BYTES_DEFAULT, Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind, UnitName, UnitPattern,
+    WallTime,
 };
 
 use super::Limits;
@@ -135,6 +136,19 @@ impl Default for Access {
     }
 }
 
+/// The history of the host's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// On the disk at the most; zero for none.
+    pub bytes_max: u64,
+}
+
+impl Default for HistorySettings {
+    fn default() -> Self {
+        Self { bytes_max: HISTORY_BYTES_DEFAULT }
+    }
+}
+
 /// Everything the operator wants, in force as one.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -151,6 +165,7 @@ pub struct Policy {
     pub tuning: Vec<UnitTuning>,
     pub escalation: EscalationHooks,
     pub access: Access,
+    pub history: HistorySettings,
 }
 
 impl Policy {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::model::{BootId, HostNumbers, HostVitals, Id128};
+use crate::model::{BootId, HostNumbers, HostSecond, HostVitals, Id128};
 
 use super::procfs::{count_list, parse_loadavg, parse_meminfo, parse_pressure, parse_uptime, read_bounded};
 
@@ -124,6 +124,12 @@ impl HostReader {
     /// The pass of each second: what is counted is added up until [`Self::tell`].
     pub fn pass(&mut self, now: PassTime) {
         self.pass.pass(now);
+    }
+
+    /// The newest pass alone. Asks for no memory.
+    #[must_use]
+    pub fn second(&self) -> HostSecond {
+        self.pass.second()
     }
 
     /// Whether a sample is worth telling after the newest pass.

@@ -6,14 +6,19 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::model::{CgroupTree, Command, Incident, IncidentId, Peer, Reply, Seq, Snapshot, Timestamp};
+use crate::model::{
+    CgroupTree, Command, HistoryAsk, HistoryStatus, Incident, IncidentId, Peer, Reply, Seq, Snapshot,
+    Timestamp,
+};
 use crate::policy::Access;
 
 use super::cgroups::Cgroups;
 use super::error::{ApiError, ErrorCode};
+use super::history::{HistorySource, NoAnswer};
 use super::limits::{
-    COMMAND_TIMEOUT, INCIDENT_RECORDS_MAX, LEDGER_READERS_MAX, LEDGER_TIMEOUT, PAGE_BYTES_MAX, PAGE_STEP,
-    PROCESS_LOOKS_MAX, PROCESS_TIMEOUT, RELOAD_TIMEOUT, RENDERERS_MAX, SHARE_LOOKS_MAX,
+    COMMAND_TIMEOUT, HISTORY_READERS_MAX, HISTORY_TIMEOUT, INCIDENT_RECORDS_MAX, LEDGER_READERS_MAX,
+    LEDGER_TIMEOUT, PAGE_BYTES_MAX, PAGE_STEP, PROCESS_LOOKS_MAX, PROCESS_TIMEOUT, RELOAD_TIMEOUT,
+    RENDERERS_MAX, SHARE_LOOKS_MAX,
 };
 use super::metrics::{self, Around, Traffic};
 use super::people::Directory;
@@ -47,6 +52,8 @@ pub struct Shared {
     pub reload: mpsc::Sender<ReloadRequest>,
     pub records: Arc<dyn RecordSource>,
     pub processes: Arc<dyn ProcessSource>,
+    pub history: Arc<dyn HistorySource>,
+    pub history_status: watch::Receiver<HistoryStatus>,
     /// The policy in force, as JSON.
     pub policy_text: watch::Receiver<Arc<String>>,
     pub access: watch::Receiver<Access>,
@@ -78,6 +85,7 @@ pub(super) struct Answerer {
     renderers: Arc<Semaphore>,
     looks: Arc<Semaphore>,
     share_looks: Arc<Semaphore>,
+    historians: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -89,6 +97,7 @@ impl Answerer {
             renderers: Arc::new(Semaphore::new(RENDERERS_MAX)),
             looks: Arc::new(Semaphore::new(PROCESS_LOOKS_MAX)),
             share_looks: Arc::new(Semaphore::new(SHARE_LOOKS_MAX)),
+            historians: Arc::new(Semaphore::new(HISTORY_READERS_MAX)),
             stopping,
         }
     }
@@ -109,7 +118,10 @@ impl Answerer {
         let agent = self.shared.agent.clone();
         match request {
             Request::Index => json(index(&agent)),
-            Request::Status => self.render(move || json(Status::of(&snapshot, &agent, now))).await,
+            Request::Status => {
+                let history = self.shared.history_status.borrow().clone();
+                self.render(move || json(Status { history, ..Status::of(&snapshot, &agent, now) })).await
+            }
             Request::Units => self.render(move || json(Units::of(&snapshot, now))).await,
             Request::Filesystems => self.render(move || json(Filesystems::of(&snapshot, now))).await,
             Request::Host => self.render(move || json(Host::of(&snapshot, now))).await,
@@ -126,6 +138,7 @@ impl Answerer {
                 let tree = self.shared.cgroups.borrow().clone();
                 self.render(move || json(Cgroups::of(&tree, query, now))).await
             }
+            Request::History(ask) => self.history(ask, now).await,
             Request::Incidents(which) => self.render(move || json(incidents(&snapshot, which, now))).await,
             Request::Incident(id) => self.incident(&snapshot, id, now).await,
             Request::Records(query) => self.page(query).await,
@@ -226,6 +239,39 @@ impl Answerer {
         tokio::time::timeout(PROCESS_TIMEOUT, attempt).await.unwrap_or_else(|_| late())
     }
 
+    /// Reads the history on a thread that may block, one question at a time, for a bounded time.
+    async fn history(&self, ask: Option<HistoryAsk>, now: Timestamp) -> Result<Answer, ApiError> {
+        let unavailable = |why: &str| {
+            ApiError::new(ErrorCode::Unavailable, format!("The history can't be read: {why}.")).retry_after(1)
+        };
+        let bad = |why: &str| ApiError::new(ErrorCode::BadRequest, format!("{}.", capital(why)));
+        let query =
+            ask.map(|ask| ask.resolve(now.wall)).transpose().map_err(|error| bad(&error.to_string()))?;
+        let attempt = async {
+            let seat = Arc::clone(&self.historians).acquire_owned().await.map_err(|_| cannot_render())?;
+            let history = Arc::clone(&self.shared.history);
+            let reading = tokio::task::spawn_blocking(move || {
+                let answer = match query {
+                    None => history.list().map(json),
+                    Some(query) => history.series(&query).map(json),
+                };
+                drop(seat);
+                answer
+            });
+            match reading.await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(NoAnswer::NotFound(why))) => {
+                    Err(ApiError::new(ErrorCode::NotFound, format!("{}.", capital(&why))))
+                }
+                Ok(Err(NoAnswer::BadQuestion(why))) => Err(bad(&why)),
+                Ok(Err(NoAnswer::Failed(why))) => Err(unavailable(&why)),
+                Err(_) => Err(unavailable("the reader broke down")),
+            }
+        };
+        let late = || Err(unavailable("its disk does not answer"));
+        tokio::time::timeout(HISTORY_TIMEOUT, attempt).await.unwrap_or_else(|_| late())
+    }
+
     /// Runs pure work that may take milliseconds off the loop's threads, a few at a time.
     async fn render(
         &self,
@@ -284,6 +330,13 @@ async fn wait_for<T>(answer: oneshot::Receiver<T>, within: Duration) -> Result<T
                 .hint("It may still be done: look with prunella status."))
         }
     }
+}
+
+/// A sentence begins with one; the name of a field stays as it is.
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().filter(|_| !text.split(' ').next().is_some_and(|word| word.contains('_')));
+    first.map_or_else(|| text.to_owned(), |first| first.to_uppercase().chain(rest).collect())
 }
 
 fn cannot_render() -> ApiError {

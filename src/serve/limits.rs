@@ -76,6 +76,11 @@ pub const RENDERERS_MAX: usize = 2;
 /// A ledger that takes longer to read is reported as unavailable.
 pub const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Questions to the history at once: each holds a file of it in memory.
+pub const HISTORY_READERS_MAX: usize = 1;
+/// A question to the history that takes longer is reported as unanswered; its thread ends when it ends.
+pub const HISTORY_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Processes in a list when no limit is asked for: a terminal's height.
 pub const PROCESSES_DEFAULT: usize = 20;
 /// Processes in a list at most: three small files are read of each that is shown.

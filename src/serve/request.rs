@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::{
-    Command, IncidentId, PAUSE_MAX, PauseId, PauseScope, ProcessSort, ProposalId, RuleName, Seq, UnitName,
+    Command, HistoryAsk, IncidentId, Moment, PAUSE_MAX, PauseId, PauseScope, ProcessSort, ProposalId,
+    RuleName, Seq, UnitName,
 };
 
 use super::access::Right;
 use super::duration::parse_duration;
 use super::error::{ApiError, ErrorCode, echo};
+use super::history::{HISTORY_SINCE, parse_moment, percent_decode};
 use super::limits::{
     BODY_BYTES_MAX, CGROUPS_DEFAULT, CGROUPS_MAX, PAGE_RECORDS_DEFAULT, PAGE_RECORDS_MAX, PROCESSES_DEFAULT,
     PROCESSES_SHOWN_MAX, QUERY_BYTES_MAX, REASON_CHARS_MAX, RULE_NAME_BYTES_MAX, WAIT_MAX,
@@ -80,6 +82,8 @@ pub enum Request {
     Process(ProcessQuery),
     Cgroups(CgroupsQuery),
     Host,
+    /// One field over a time; nothing for the list of what there is.
+    History(Option<HistoryAsk>),
     Incidents(Which),
     Incident(IncidentId),
     Records(RecordsQuery),
@@ -102,6 +106,7 @@ impl Request {
             | Self::Process(_)
             | Self::Cgroups(_)
             | Self::Host
+            | Self::History(_)
             | Self::Incidents(_)
             | Self::Incident(_)
             | Self::Records(_)
@@ -124,7 +129,7 @@ pub struct Parts<'a> {
 }
 
 /// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 19] = [
+pub const ENDPOINTS: [(&str, &str, &str); 20] = [
     ("GET", "/v1", "this list"),
     ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
     ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
@@ -137,6 +142,11 @@ pub const ENDPOINTS: [(&str, &str, &str); 19] = [
         "control groups, the greediest first: who makes the host slow",
     ),
     ("GET", "/v1/host", "the host: load, memory, disks, network, limits, what it is made of"),
+    (
+        "GET",
+        "/v1/history?field=F&from=T&to=T&step=LENGTH",
+        "a number over time; T is a length before now, RFC 3339, or seconds since 1970; without field, what there is",
+    ),
     ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
     ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
     ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
@@ -168,6 +178,7 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
         ["v1", "processes", pid] => process(pid, &read(parts, &["pss"])?).map(Request::Process),
         ["v1", "cgroups"] => cgroups(&read(parts, &["sort", "limit"])?).map(Request::Cgroups),
         ["v1", "host"] => read(parts, &[]).map(|_| Request::Host),
+        ["v1", "history"] => history(&read(parts, &["field", "from", "to", "step"])?).map(Request::History),
         ["v1", "policy"] => read(parts, &[]).map(|_| Request::Policy),
         ["metrics"] => read(parts, &[]).map(|_| Request::Metrics),
         ["v1", "incidents"] => incidents(&read(parts, &["state"])?).map(Request::Incidents),
@@ -225,7 +236,7 @@ fn method_not_allowed(parts: &Parts<'_>, allow: &'static str) -> ApiError {
     ApiError::new(ErrorCode::MethodNotAllowed, message).hint(format!("Use {allow}.")).allow(allow)
 }
 
-/// Known keys, each at most once. No value needs percent-encoding, so none is decoded.
+/// Known keys, each at most once. Values are as they were sent.
 fn query<'a>(
     query: Option<&'a str>,
     known: &[&'static str],
@@ -329,6 +340,37 @@ fn cgroups(pairs: &[(&'static str, &str)]) -> Result<CgroupsQuery, ApiError> {
         .filter(|limit| (1..=CGROUPS_MAX).contains(limit))
         .ok_or_else(|| bad(format!("limit is 1 to {CGROUPS_MAX}.")))?;
     Ok(CgroupsQuery { sort, limit })
+}
+
+/// A field's name holds a mount point, so it is percent-encoded.
+fn history(pairs: &[(&'static str, &str)]) -> Result<Option<HistoryAsk>, ApiError> {
+    let Some(field) = value(pairs, "field") else {
+        return match pairs.first() {
+            None => Ok(None),
+            Some((key, _)) => Err(bad(format!("{key} needs a field.")).hint("GET /v1/history lists them.")),
+        };
+    };
+    let field = percent_decode(field).ok_or_else(|| bad("field is no text in percent-encoding."))?;
+    let moment = |key: &str| {
+        let text = value(pairs, key);
+        text.map(|text| {
+            parse_moment(text).ok_or_else(|| {
+                bad(format!(
+                    "{key} is a length of time before now, or a time of RFC 3339, not {}.",
+                    echo(text)
+                ))
+            })
+        })
+        .transpose()
+    };
+    let step = value(pairs, "step")
+        .map(|text| parse_duration(text).map_err(|error| bad(format!("step, {}: {error}.", echo(text)))));
+    Ok(Some(HistoryAsk {
+        field,
+        from: moment("from")?.unwrap_or(Moment::Ago(HISTORY_SINCE)),
+        to: moment("to")?,
+        step: step.transpose()?,
+    }))
 }
 
 fn incident_id(text: &str) -> Result<IncidentId, ApiError> {

@@ -1,6 +1,7 @@
 //! Fixed snapshots and records, for the tests of the socket and of the CLI.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod history;
 mod host;
 mod processes;
 mod server;
@@ -11,6 +12,7 @@ use crate::model::*;
 
 use super::AgentInfo;
 
+pub(crate) use history::FixedHistory;
 pub(crate) use host::{busy_host, hidden_host};
 pub(crate) use processes::processes;
 pub(crate) use server::TestServer;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Absence, ConditionView, Counts, FilesystemStatus, HostNumbers, HostVitals, Incident, IncidentId,
-    IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId, Reading, Record,
-    Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject, Timestamp, Tried,
-    UnitName, UnitStall, UnitView,
+    Absence, ConditionView, Counts, FilesystemStatus, HistoryStatus, HostNumbers, HostVitals, Incident,
+    IncidentId, IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId,
+    Reading, Record, Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject,
+    Timestamp, Tried, UnitName, UnitStall, UnitView,
 };
 
 /// The agent that answers.
@@ -54,6 +54,9 @@ pub struct Status {
     /// Senses that broke off, and are begun anew or stay off.
     #[serde(default)]
     pub senses_broken: Vec<SenseNews>,
+    /// How the keeping of the history fares.
+    #[serde(default)]
+    pub history: HistoryStatus,
 }
 
 const fn no_own_use() -> Reading<OwnUse> {
@@ -238,6 +241,7 @@ impl Status {
             stall_watches: snapshot.stall_watches.clone(),
             unit_stall_watches: snapshot.unit_stall_watches.clone(),
             senses_broken: snapshot.senses_broken.clone(),
+            history: HistoryStatus::default(),
         }
     }
 }

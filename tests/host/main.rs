@@ -25,6 +25,7 @@ mod crash_points;
 mod environs;
 mod filesystems;
 mod harness;
+mod history;
 mod ledger_facts;
 mod left_alone;
 mod lifecycle;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     bus::add(&mut suite);
     access::add(&mut suite);
     filesystems::add(&mut suite);
+    history::add(&mut suite);
     pressure::add(&mut suite);
     storms::add(&mut suite);
     environs::add(&mut suite);

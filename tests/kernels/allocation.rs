@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use counting::COUNT;
+use prunella::history::{Batch, Recorder};
+use prunella::model::{BootTime, Timestamp, WallTime};
 use prunella::sense::Malformed;
 use prunella::sense::cgroup::{
     CpuMax, CpuStat, GroupCounts, GroupEvents, GroupKind, GroupPath, MemoryEvents, MemoryStat, PidsEvents,
@@ -99,6 +101,45 @@ fn copied(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), to).unwrap();
         }
     }
+}
+
+/// What is read goes into the history at once: minutes of it, with the batches that go to the disk and come back.
+#[test]
+fn no_row_of_the_history_allocates() {
+    let folder = tempfile::tempdir().unwrap();
+    let proc = folder.path().join("proc");
+    let tree = "tests/kernels/6.1-debian12-x86_64/proc";
+    copied(&Path::new(env!("CARGO_MANIFEST_DIR")).join(tree), &proc);
+    std::fs::create_dir_all(proc.join("sys/kernel/random")).unwrap();
+    std::fs::write(proc.join("sys/kernel/random/boot_id"), "01234567-89ab-cdef-0123-456789abcdef\n").unwrap();
+    let mut reader = HostReader::new(&Roots { proc, sys: folder.path().join("sys") }).unwrap();
+    let at = |second: u32| {
+        let millis = i64::from(second) * 1000;
+        Timestamp::new(BootTime::from_millis(millis), WallTime::from_unix_millis(millis))
+    };
+    let mut recorder = Recorder::new(reader.boot());
+    let mut spare = Some(Batch::empty(reader.boot(), at(0)));
+    reader.pass(PassTime { boot: Duration::ZERO, awake: Duration::ZERO });
+    let (vitals, numbers) = reader.tell();
+    let mut batches = 0;
+    let mut second = |second: u32| {
+        let time = Duration::from_secs(second.into());
+        reader.pass(PassTime { boot: time, awake: time });
+        if recorder.is_due(at(second)) {
+            spare = recorder.take(spare.take().unwrap());
+            batches += 1;
+        }
+        recorder.host(at(second), &black_box(reader.second()));
+        if second.is_multiple_of(10) {
+            recorder.told(at(second), &vitals, &numbers);
+        }
+    };
+    // The buffers grow to the length of a batch, both of them.
+    (1..=300).for_each(&mut second);
+    let before = COUNT.get();
+    // Sensors are looked for anew after ten minutes: not before the end of this.
+    (301..=590).for_each(&mut second);
+    assert_eq!((COUNT.get(), batches), (before, 9));
 }
 
 /// Two minutes of passes, those of the slow files among them.

@@ -32,6 +32,8 @@ const MAP: &[(&str, &[May])] = &[
     ("act", &[Use("model"), Use("manager"), UseOnly("guard", &["Permit"])]),
     // A record's ticket is all that the ledger knows of the engine.
     ("ledger", &[Use("model"), UseOnly("engine", &["RecordTicket"])]),
+    // It keeps numbers, and knows nobody who reads or uses them.
+    ("history", &[Use("model")]),
     ("serve", &[Use("model"), UseOnly("policy", &["Access"]), Use("ledger")]),
     // It speaks to the socket; what it does without the agent is handed in by the program.
     ("cli", &[Use("model"), Use("serve")]),
@@ -47,6 +49,7 @@ const MAP: &[(&str, &[May])] = &[
             Use("sense"),
             Use("act"),
             Use("ledger"),
+            Use("history"),
             Use("serve"),
         ],
     ),
@@ -65,7 +68,10 @@ const MAP: &[(&str, &[May])] = &[
         ],
     ),
     // Flags in, library called. They hand the CLI the policy's and the ledger's own functions.
-    ("bin", &[Use("daemon"), Use("cli"), Use("policy"), Use("ledger"), Use("sim")]),
+    (
+        "bin",
+        &[Use("daemon"), Use("cli"), Use("policy"), Use("ledger"), Use("history"), Use("model"), Use("sim")],
+    ),
     ("lib", &[]),
 ];
 

@@ -6,7 +6,7 @@ use crate::model::Reading;
 
 use super::{AgentSeen, CgroupLayout, Check, CheckState, Facts, StateFolder, Surroundings};
 use CheckState::{Limited, Missing, Ok as Fine, Unknown};
-use sight::{broken_senses, pressure, processes, storms, triggers, unit_triggers};
+use sight::{broken_senses, history, pressure, processes, storms, triggers, unit_triggers};
 
 /// Capabilities (capabilities(7)) that the agent works with, and what is lost without.
 const CAPABILITIES: [(u32, &str, &str); 3] = [
@@ -57,6 +57,7 @@ pub fn assess(facts: &Facts) -> Vec<Check> {
         groups(facts),
         state_folder(facts),
         ledger(facts),
+        history(facts),
         clock(facts),
         package_managers(facts),
         surroundings(facts),

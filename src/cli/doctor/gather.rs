@@ -58,6 +58,7 @@ pub(in crate::cli) fn gather(
         stall_watches,
         // Asked of the agent, by those who can.
         sight: AgentSight::default(),
+        history: Reading::Absent(Absence::NotObserved),
         kernel: host.kernel(),
         pidfd: host.pidfd(),
         openat2: host.openat2(),

@@ -38,6 +38,11 @@ fn good() -> Facts {
         pressure: Reading::Value(["cpu", "memory", "io"].map(str::to_owned).to_vec()),
         stall_watches: Resource::ALL.map(|resource| (resource, watched())).to_vec(),
         sight: AgentSight { units: vec![unit_stall(watched())], broken: vec![] },
+        history: Reading::Value(HistoryStatus {
+            bytes_max: 64 << 20,
+            bytes: 9 << 20,
+            ..HistoryStatus::default()
+        }),
         kernel: Reading::Value((6, 8)),
         pidfd: Reading::Value(true),
         openat2: Reading::Value(true),
@@ -71,6 +76,13 @@ fn poor() -> Facts {
         pressure: Reading::Absent(none.clone()),
         stall_watches: vec![],
         sight: AgentSight::default(),
+        history: Reading::Value(HistoryStatus {
+            bytes_max: 64 << 20,
+            bytes: 9 << 20,
+            failing: Some("the disk has 3.1 MiB left, which is kept for others".into()),
+            rows_lost: 4200,
+            left_out: 0,
+        }),
         kernel: Reading::Value((4, 18)),
         pidfd: Reading::Value(false),
         openat2: Reading::Value(false),
@@ -114,6 +126,7 @@ fn unseen() -> Facts {
         groups: denied(),
         state: denied(),
         ledger: denied(),
+        history: Reading::Absent(Absence::NotObserved),
         time_synchronised: denied(),
         surroundings: denied(),
         ..good()

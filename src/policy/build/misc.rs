@@ -1,11 +1,11 @@
-//! `[[unit]]`, `protected`, `[escalation]`, `[access]`.
+//! `[[unit]]`, `protected`, `[escalation]`, `[access]`, `[history]`.
 
 use crate::model::UnitPattern;
 use crate::policy::diagnostic::Report;
 use crate::policy::document::Document;
 use crate::policy::section::{Item, Section};
 use crate::policy::suggest::closest;
-use crate::policy::types::{Access, EscalationHooks, UnitTuning};
+use crate::policy::types::{Access, EscalationHooks, HistorySettings, UnitTuning};
 
 use super::rule::owner;
 use super::words::{MODES, command, path, pattern, patterns, units};
@@ -16,6 +16,9 @@ pub(in crate::policy) const ALWAYS_PROTECTED: &[&str] =
 
 /// Longest name of a group (`LOGIN_NAME_MAX` of Linux).
 const GROUP_BYTES_MAX: usize = 32;
+
+/// The least history that is one: some hours. More than the most is for a database.
+const HISTORY_MIB: std::ops::RangeInclusive<u32> = 4..=4096;
 
 /// What is said of some units; `None` when it is wrong, which was reported.
 pub(super) fn tuning(report: &mut Report<'_>, section: &Section<'_>) -> Option<UnitTuning> {
@@ -105,4 +108,20 @@ pub(super) fn access(report: &mut Report<'_>, document: &Document<'_>) -> Access
         }
     }
     access
+}
+
+/// How much history is kept.
+pub(super) fn history(report: &mut Report<'_>, document: &Document<'_>) -> HistorySettings {
+    let mut history = HistorySettings::default();
+    let Some(section) = document.table("history") else { return history };
+    section.only(report, &["mebibytes"]);
+    if let Some(mebibytes) = section.count(report, "mebibytes", &(0..=*HISTORY_MIB.end())) {
+        if mebibytes > 0 && !HISTORY_MIB.contains(&mebibytes) {
+            let what = format!("{mebibytes} MiB hold no history worth the name");
+            let help = format!("write at least {}, or 0 for none", HISTORY_MIB.start());
+            report.error(&section.place_of("mebibytes"), what, help);
+        }
+        history.bytes_max = u64::from(mebibytes) << 20;
+    }
+    history
 }

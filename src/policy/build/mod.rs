@@ -41,6 +41,7 @@ pub(super) fn build(report: &mut Report<'_>, document: &Document<'_>, digest: St
         tuning,
         escalation: misc::escalation(report, document),
         access: misc::access(report, document),
+        history: misc::history(report, document),
     };
     cross::check(report, document, &policy);
     policy

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use crate::model::{Absence, DeviceNumbers, DeviceRates, Reading};
+use crate::model::{Absence, DeviceNumbers, DeviceRates, Measured, Reading};
 use crate::sense::Malformed;
 use crate::sense::procfs::{DiskRow, disks};
 
-use super::gather::{Gather, NoPart, Source};
+use super::gather::{Gather, NoPart, Source, measured};
 use super::kept::{Kept, Scratch, Trouble};
-use super::rates::{self, DiskCounters, DiskParts};
+use super::rates::{self, DiskCounters, DiskParts, Part};
 use super::table::Table;
 
 /// `Documentation/admin-guide/devices.txt`. A RAM disk is memory. What a loop device does is done again by the disk
@@ -68,7 +68,47 @@ pub(super) struct Disks {
     file: Kept,
     blocks: PathBuf,
     table: Table<Held>,
+    /// Of the newest pass.
+    newest: Sum,
     trouble: Option<Trouble>,
+}
+
+/// What the whole disks did together in one pass.
+#[derive(Debug, Default)]
+struct Sum {
+    /// The one that was busy for most of it.
+    busiest: Part,
+    read: Part,
+    written: Part,
+    any: bool,
+    /// Why one of them gave no part.
+    missing: Option<NoPart>,
+}
+
+impl Sum {
+    fn add(&mut self, one: Result<DiskParts, NoPart>) {
+        let one = match one {
+            Ok(one) => one,
+            Err(why) => return self.missing = Some(why),
+        };
+        if one.busy.amount >= self.busiest.amount {
+            self.busiest = one.busy;
+        }
+        for (sum, one) in [(&mut self.read, one.read_bytes), (&mut self.written, one.written_bytes)] {
+            sum.amount += one.amount;
+            // All of one pass are over the same time.
+            sum.weight = one.weight;
+        }
+        self.any = true;
+    }
+
+    fn part(&self, trouble: Option<Trouble>, pick: fn(&Self) -> Part) -> Result<Part, NoPart> {
+        match (trouble, self.missing) {
+            (Some(trouble), _) => Err(trouble.into()),
+            (None, Some(why)) if !self.any => Err(why),
+            (None, _) => Ok(pick(self)),
+        }
+    }
 }
 
 impl Disks {
@@ -77,16 +117,22 @@ impl Disks {
             file: Kept::table(proc.join("diskstats")),
             blocks: sys.join("class/block"),
             table: Table::new(),
+            newest: Sum::default(),
             trouble: None,
         }
     }
 
     /// One pass; `span` are the seconds since the one before.
     pub(super) fn pass(&mut self, scratch: &mut Scratch, span: Result<f64, NoPart>) {
-        let Self { file, blocks, table, trouble } = self;
+        let Self { file, blocks, table, newest, trouble } = self;
         let taken = file.take(scratch, |bytes| {
             table.begin();
-            disks(bytes).for_each(|row| take(table, blocks, row, span));
+            *newest = Sum::default();
+            for row in disks(bytes) {
+                if let Some(parts) = take(table, blocks, row, span) {
+                    newest.add(parts);
+                }
+            }
             table.end();
             Ok(())
         });
@@ -95,6 +141,16 @@ impl Disks {
             // What was counted while nobody could look is of no known time.
             table.clear();
         }
+    }
+
+    /// What all did in the newest pass: the busiest in percent, bytes read and written a second.
+    pub(super) fn second(&self) -> [Measured; 3] {
+        let part = |pick| self.newest.part(self.trouble, pick);
+        [
+            measured(part(|sum| sum.busiest), 100.0),
+            measured(part(|sum| sum.read), 1.0),
+            measured(part(|sum| sum.written), 1.0),
+        ]
     }
 
     /// Ends the interval.
@@ -119,15 +175,19 @@ impl Disks {
     }
 }
 
+/// What a whole disk did.
 fn take(
     table: &mut Table<Held>,
     blocks: &Path,
     row: Result<DiskRow<'_>, Malformed>,
     span: Result<f64, NoPart>,
-) {
-    let Ok(row) = row else { return table.leave_out() };
+) -> Option<Result<DiskParts, NoPart>> {
+    let Ok(row) = row else {
+        table.leave_out();
+        return None;
+    };
     if matches!(row.device.major, RAM_DISKS | LOOP_DEVICES) {
-        return;
+        return None;
     }
     let now = DiskCounters {
         device: row.device,
@@ -138,7 +198,7 @@ fn take(
     };
     // The kernel lists a disk before its partitions.
     let make = || Held { partition: false, counters: now, in_flight: 0, source: Source::new() };
-    let Some((held, new)) = table.row(row.name, make) else { return };
+    let (held, new) = table.row(row.name, make)?;
     held.in_flight = row.in_flight;
     if new {
         let partition = is_partition(blocks, row.name);
@@ -146,11 +206,12 @@ fn take(
         if let Some(held) = table.newest() {
             held.partition = partition;
         }
-        return;
+        return (!partition).then_some(Err(NoPart::First));
     }
     let parts = span.and_then(|seconds| Ok(rates::disk(&held.counters, &now, seconds)?));
     held.source.add(parts, DiskGather::add);
     held.counters = now;
+    (!held.partition).then_some(parts)
 }
 
 /// As sysfs says; `None` where it does not show the device.

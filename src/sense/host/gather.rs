@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::model::{Absence, Interruption, MeanPeak, Reading};
+use crate::model::{Absence, Gap, Interruption, MeanPeak, Measured, Reading};
 
 use super::kept::Trouble;
 use super::rates::Part;
@@ -38,6 +38,22 @@ impl NoPart {
             Self::Trouble(trouble) => trouble.told(path),
         }
     }
+}
+
+impl From<NoPart> for Gap {
+    fn from(why: NoPart) -> Self {
+        match why {
+            NoPart::First => Self::TooEarly,
+            NoPart::Interrupted(why) => Self::Interrupted(why),
+            NoPart::Trouble(trouble) => trouble.into(),
+        }
+    }
+}
+
+/// What one pass gave, `scale` times. A part without weight says nothing.
+pub(super) fn measured(part: Result<Part, NoPart>, scale: f64) -> Measured {
+    let part = part?;
+    if part.weight > 0.0 { Ok(part.amount / part.weight * scale) } else { Err(Gap::NotApplicable) }
 }
 
 /// One quantity over the interval.

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use crate::model::{InterfaceKind, InterfaceNumbers, Reading, TrafficRates};
+use crate::model::{InterfaceKind, InterfaceNumbers, Measured, Reading, TrafficRates};
 use crate::sense::Malformed;
 use crate::sense::procfs::{InterfaceRow, interfaces, read_bounded, single};
 
-use super::gather::{Gather, NoPart, Source};
+use super::gather::{Gather, NoPart, Source, measured};
 use super::kept::{Kept, Scratch, Trouble};
 use super::rates::{self, TrafficCounters, TrafficParts};
 use super::table::Table;
@@ -93,6 +93,8 @@ pub(super) struct Interfaces {
     net: PathBuf,
     table: Table<Held>,
     total: Source<TrafficGather>,
+    /// Of the newest pass.
+    newest: Result<TrafficParts, NoPart>,
     trouble: Option<Trouble>,
 }
 
@@ -103,13 +105,14 @@ impl Interfaces {
             net: sys.join("class/net"),
             table: Table::new(),
             total: Source::new(),
+            newest: Err(NoPart::First),
             trouble: None,
         }
     }
 
     /// One pass; `span` are the seconds since the one before.
     pub(super) fn pass(&mut self, scratch: &mut Scratch, span: Result<f64, NoPart>) {
-        let Self { file, net, table, total, trouble } = self;
+        let Self { file, net, table, total, newest, trouble } = self;
         let (mut hardware, mut others) = (Sum::default(), Sum::default());
         let taken = file.take(scratch, |bytes| {
             table.begin();
@@ -135,7 +138,14 @@ impl Interfaces {
             // No interface but loopback: nothing went through nothing.
             (None, _) => Ok(sum.parts),
         };
+        *newest = part;
         total.add(part, TrafficGather::add);
+    }
+
+    /// What went through all cards in the newest pass, per second: bytes received and sent, errors, drops.
+    pub(super) fn second(&self) -> [Measured; 4] {
+        let part = |pick: fn(TrafficParts) -> rates::Part| measured(self.newest.map(pick), 1.0);
+        [part(|it| it.received), part(|it| it.sent), part(|it| it.errors), part(|it| it.drops)]
     }
 
     /// Ends the interval: all together, each, and how many are left out.

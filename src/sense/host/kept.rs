@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::model::{Absence, Reading};
+use crate::model::{Absence, Gap, Reading};
 use crate::sense::Malformed;
 
 /// The scratch buffer begins with this: everything of a small host fits.
@@ -65,6 +65,17 @@ impl From<Errno> for Trouble {
             // EOPNOTSUPP: PSI is compiled in and switched off (psi=0).
             Errno::NOENT | Errno::NOTDIR | Errno::OPNOTSUPP => Self::Missing,
             other => Self::Errno(other),
+        }
+    }
+}
+
+impl From<Trouble> for Gap {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Missing => Self::Unsupported,
+            Trouble::Errno(_) | Trouble::TooLong | Trouble::Malformed(_) | Trouble::UnknownForm => {
+                Self::Failed
+            }
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use crate::model::{Bytes, CpuUse, Fill, HostNumbers, MemoryUse, Percent, Reading, TaskRates};
+use crate::model::{
+    Bytes, CpuUse, Fill, Gap, HostNumbers, HostSecond, MemoryUse, Percent, Reading, TaskRates,
+};
 use crate::sense::procfs::{FileHandles, HostStat, MemInfo, OnlineCpus, TaskCounts, online_cpus, single};
 
 use super::Roots;
 use super::disks::Disks;
-use super::gather::{Gather, NoPart, Source};
+use super::gather::{Gather, NoPart, Source, measured};
 use super::interfaces::Interfaces;
 use super::kept::{Kept, Scratch, Trouble};
-use super::rates::{self, CpuShares, PassTime};
+use super::rates::{self, CpuShares, PassTime, TaskParts};
 use super::slow::Slow;
 use super::step::Levels;
 
@@ -94,6 +96,11 @@ impl Level {
 
 type Stat = (HostStat, OnlineCpus);
 
+#[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}
+
 /// The files of each second, and what they added up to since the last telling.
 #[derive(Debug)]
 pub(super) struct Pass {
@@ -105,6 +112,9 @@ pub(super) struct Pass {
     stat: Option<Stat>,
     cpu: Source<CpuGather>,
     tasks: Source<TaskGather>,
+    /// Of the newest pass.
+    newest_cpu: Result<CpuShares, NoPart>,
+    newest_tasks: Result<TaskParts, NoPart>,
     memory_file: Kept,
     memory: Result<MemInfo, Trouble>,
     available: Level,
@@ -131,6 +141,8 @@ impl Pass {
             stat: None,
             cpu: Source::new(),
             tasks: Source::new(),
+            newest_cpu: Err(NoPart::First),
+            newest_tasks: Err(NoPart::First),
             memory_file: proc("meminfo"),
             memory: Err(Trouble::Missing),
             available: Level::NEW,
@@ -181,6 +193,7 @@ impl Pass {
                 rates::tasks(before, now, seconds).map(|parts| (parts, *now)).map_err(NoPart::from),
             ),
         };
+        (self.newest_cpu, self.newest_tasks) = (cpu, tasks.map(|(parts, _)| parts));
         self.cpu.add(cpu, CpuGather::add);
         self.tasks.add(tasks, |gather, (parts, now)| {
             gather.forks.add(parts.forks);
@@ -205,6 +218,47 @@ impl Pass {
             open_files: share(self.open_files.now, self.handles.ok().map(|handles| handles.most)),
             conntrack: share(self.conntrack.now, self.slow.conntrack_most()),
             rates: self.stat.is_some() && self.at.is_some() && self.cpu.has_any(),
+        }
+    }
+
+    /// The newest pass alone. Asks for no memory.
+    pub(super) fn second(&self) -> HostSecond {
+        let cpu = |pick: fn(CpuShares) -> rates::Part| measured(self.newest_cpu.map(pick), 100.0);
+        let rate = |pick: fn(TaskParts) -> rates::Part| measured(self.newest_tasks.map(pick), 1.0);
+        let tasks = |pick: fn(&HostStat) -> u64| match &self.stat {
+            Some((stat, _)) => Ok(float(pick(stat))),
+            None => Err(self.newest_tasks.err().map_or(Gap::NotObserved, Gap::from)),
+        };
+        let memory = |pick: fn(&MemInfo) -> Bytes| {
+            self.memory.as_ref().map(|it| float(pick(it).0)).map_err(|it| (*it).into())
+        };
+        let level = |level: &Level| level.now.map(float).map_err(Gap::from);
+        let [busiest_disk, disks_read, disks_written] = self.disks.second();
+        let [received, sent, network_errors, network_drops] = self.interfaces.second();
+        HostSecond {
+            cpu: cpu(|it| rates::Part { amount: it.user.amount + it.system.amount, ..it.user }),
+            cpu_system: cpu(|it| it.system),
+            iowait: cpu(|it| it.iowait),
+            steal: cpu(|it| it.steal),
+            forks: rate(|it| it.forks),
+            context_switches: rate(|it| it.context_switches),
+            // The reader itself runs while it reads.
+            running: tasks(|it| it.running.saturating_sub(1)),
+            blocked: tasks(|it| it.blocked),
+            memory_available: memory(|it| it.available),
+            memory_total: memory(|it| it.total),
+            memory_dirty: memory(|it| it.dirty),
+            swap_free: memory(|it| it.swap_free),
+            pids: level(&self.pids),
+            open_files: level(&self.open_files),
+            conntrack: level(&self.conntrack),
+            received,
+            sent,
+            network_errors,
+            network_drops,
+            busiest_disk,
+            disks_read,
+            disks_written,
         }
     }
 

@@ -266,3 +266,46 @@ fn the_numbers_of_this_very_host() {
     assert!(numbers.pids.value().unwrap().share().is_some());
     assert!(numbers.inventory.value().unwrap().kernel.starts_with("Linux "));
 }
+
+/// A row for the history, pass by pass: a rate is there, or why there is none, and never a spike.
+#[test]
+fn each_second_alone_has_rates_or_reasons() {
+    use crate::model::{Gap, HostSecond};
+    let (dir, roots) = tree(GOOD);
+    let mut reader = HostReader::new(&roots).unwrap();
+    let mut pass = |time: PassTime, stat: &str, reads: u64| -> HostSecond {
+        write(&dir, "proc/stat", stat);
+        write(
+            &dir,
+            "proc/diskstats",
+            &(disk("8 0", "sda", reads, reads) + &disk("7 0", "loop0", reads, 900)),
+        );
+        reader.pass(time);
+        reader.second()
+    };
+    let rates = |it: &HostSecond| [it.cpu, it.forks, it.busiest_disk, it.disks_read, it.disks_written];
+    let none = |gap| [Err(gap); 5];
+    let first = pass(at(1), &stat(100, 100, 10), 10);
+    assert_eq!(rates(&first), none(Gap::TooEarly));
+    assert_eq!((first.running, first.blocked), (Ok(2.0), Ok(1.0)));
+    // The file has not all that the kernel writes.
+    assert_eq!((first.memory_available, first.memory_total), (Err(Gap::Failed), Err(Gap::Failed)));
+    assert_eq!((first.conntrack, first.received), (Err(Gap::Unsupported), Err(Gap::Unsupported)));
+    let second = pass(at(2), &stat(125, 175, 15), 110);
+    assert_eq!(rates(&second), [Ok(25.0), Ok(5.0), Ok(10.0), Ok(100.0 * 4096.0), Ok(0.0)]);
+    // It slept for an hour between two passes, in which everything went on.
+    let slept = PassTime { boot: Duration::from_secs(3603), awake: Duration::from_secs(3) };
+    let third = pass(slept, &stat(9000, 9000, 9000), 90_000);
+    assert_eq!(rates(&third), none(Gap::Interrupted(Interruption::Slept)));
+    assert_eq!(third.running, Ok(2.0));
+    // Every counter begins anew.
+    let next = PassTime { boot: Duration::from_secs(3604), awake: Duration::from_secs(4) };
+    let fourth = pass(next, &stat(1, 1, 1), 1);
+    assert_eq!(rates(&fourth), none(Gap::Interrupted(Interruption::CounterReset)));
+    let next = PassTime { boot: Duration::from_secs(3605), awake: Duration::from_secs(5) };
+    assert!(rates(&pass(next, &stat(2, 100, 3), 2)).iter().all(Result::is_ok));
+    let next = PassTime { boot: Duration::from_secs(3606), awake: Duration::from_secs(6) };
+    let garbage = pass(next, "garbage", 3);
+    assert_eq!((garbage.cpu, garbage.running), (Err(Gap::Failed), Err(Gap::Failed)));
+    assert!(garbage.disks_read.is_ok());
+}

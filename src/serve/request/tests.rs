@@ -36,6 +36,17 @@ fn what_there_is() {
     let look = |shares| Ok(Request::Process(ProcessQuery { pid: 412, shares }));
     assert_eq!(get("/v1/processes/412"), look(false));
     assert_eq!(get("/v1/processes/412?pss=true"), look(true));
+    assert_eq!(get("/v1/history"), Ok(Request::History(None)));
+    let ask = |field: &str, from, to, step| {
+        let ask = HistoryAsk { field: field.into(), from: Moment::Ago(from), to, step };
+        Ok(Request::History(Some(ask)))
+    };
+    assert_eq!(get("/v1/history?field=load_1m"), ask("load_1m", HISTORY_SINCE, None, None));
+    let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+    assert_eq!(
+        get("/v1/history?field=filesystem_used_percent@/my%20disk%26&from=1h&to=1m&step=60s"),
+        ask("filesystem_used_percent@/my disk&", hour, Some(Moment::Ago(minute)), Some(minute))
+    );
     assert_eq!(get("/v1/policy"), Ok(Request::Policy));
     assert_eq!(get("/metrics"), Ok(Request::Metrics));
     let page = |after, limit, wait| {
@@ -56,6 +67,26 @@ fn processes_that_can_not_be() {
         bad(&format!("/v1/processes/{pid}"), "its pid");
     }
     bad("/v1/processes/1?pss=yes", "true or false");
+}
+
+#[test]
+fn pasts_that_can_not_be() {
+    let bad = |path: &str, part: &str| check(&get(path), ErrorCode::BadRequest, part);
+    bad("/v1/history?from=1h", "needs a field");
+    bad("/v1/history?field=%2", "no text");
+    bad("/v1/history?field=%ff", "no text");
+    bad("/v1/history?field=x&from=once", "before now");
+    bad("/v1/history?field=x&step=fast", "numbers with units");
+    let now = crate::model::WallTime::from_unix_millis(1_790_000_000_000);
+    let resolved = |path: &str| match get(path) {
+        Ok(Request::History(Some(ask))) => ask.resolve(now),
+        other => panic!("{other:?}"),
+    };
+    let query = resolved("/v1/history?field=x&from=1h").unwrap();
+    assert_eq!((query.step.as_secs(), query.to, query.to.since(query.from).as_secs()), (15, now, 3600));
+    for path in ["from=1h&to=2h", "from=0s", "from=1h&step=0s", "from=14d&step=1s", "from=0&step=1m"] {
+        assert!(resolved(&format!("/v1/history?field=x&{path}")).is_err(), "{path}");
+    }
 }
 
 #[test]

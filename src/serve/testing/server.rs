@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::model::{Command, IncidentId, Peer, Record, Reply, Seq, Snapshot};
+use crate::model::{Command, HistoryStatus, IncidentId, Peer, Record, Reply, Seq, Snapshot};
 use crate::policy::Access;
 use crate::serve::run::{Timeouts, run_with};
 use crate::serve::{CommandRequest, Directory, Person, RecordSource, ReloadRequest, Shared, bind};
 
+use super::history::FixedHistory;
 use super::processes::FixedProcesses;
 use super::{agent, now, some_records};
 
@@ -99,6 +100,8 @@ impl TestServer {
                         reload: reload_sender,
                         records,
                         processes: Arc::new(FixedProcesses),
+                        history: Arc::new(FixedHistory),
+                        history_status: watch::channel(HistoryStatus::default()).1,
                         policy_text: watch::channel(Arc::new("{\"rules\":[]}".to_owned())).1,
                         access: watch::channel(Access::default()).1,
                         directory: Arc::new(users),

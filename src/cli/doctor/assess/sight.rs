@@ -1,8 +1,10 @@
-//! How far the agent sees: stalls and processes.
+//! How far the agent sees: stalls, processes, and the past.
 
 use std::collections::BTreeSet;
 
-use crate::model::{ProcessWay, Reading, RefusedWay, SenseNews, SenseState, StormEye, StormWay, UnitName};
+use crate::model::{
+    Bytes, ProcessWay, Reading, RefusedWay, SenseNews, SenseState, StormEye, StormWay, UnitName,
+};
 
 use super::{PRESSURES, check, unseen};
 use crate::cli::doctor::CheckState::{Limited, Ok as Fine, Unknown};
@@ -159,4 +161,35 @@ pub(super) fn broken_senses(facts: &Facts) -> Option<Check> {
     let consequence = "what they would tell counts as failed, and rules about it say nothing";
     let anew = "systemctl restart prunellad; and please tell those who make it";
     (!found.is_empty()).then(|| check("senses", Limited, found, consequence).remedy(anew))
+}
+
+/// Whether the past is kept.
+pub(super) fn history(facts: &Facts) -> Check {
+    let name = "history";
+    let Reading::Value(history) = &facts.history else {
+        return unseen(name, &facts.history, "whether the host's numbers are kept is not known");
+    };
+    let kept = format!("{} of at most {}", Bytes(history.bytes), Bytes(history.bytes_max));
+    match (&history.failing, history.bytes_max, history.left_out) {
+        (Some(why), _, _) => {
+            let lost = format!("{why}; {} rows lost so far", history.rows_lost);
+            check(name, Limited, lost, "the past is told up to that point, and no further")
+        }
+        (None, 0, _) => check(
+            name,
+            Limited,
+            "switched off",
+            "there is no past to look at: what led to a fault is not known",
+        )
+        .remedy("mebibytes under [history] in /etc/prunella/prunella.toml"),
+        (None, _, 0) => {
+            check(name, Fine, kept, "prunella history tells of hours in full, and of weeks by the minute")
+        }
+        (None, _, left_out) => check(
+            name,
+            Limited,
+            format!("{kept}; without {left_out} disks, interfaces or file systems beyond the bound"),
+            "of these only the present is known",
+        ),
+    }
 }
