@@ -14,12 +14,19 @@ const READINGS_KEPT: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct ForkFacts {
     readings: VecDeque<(BootTime, u64)>,
+    /// The newest reading, where it is none.
+    lacking: Option<Reading<u64>>,
 }
 
 impl ForkFacts {
     pub(super) fn take(&mut self, tasks: &Reading<TaskRates>, at: BootTime) {
-        // A pass without it leaves a gap, over which the counter counted on.
-        let Reading::Value(tasks) = tasks else { return };
+        let tasks = match tasks {
+            Reading::Value(tasks) => tasks,
+            // The counter counts on over the gap. What was read before says nothing of now.
+            Reading::Absent(reason) => return self.lacking = Some(Reading::Absent(reason.clone())),
+            Reading::Failed(error) => return self.lacking = Some(Reading::Failed(error.clone())),
+        };
+        self.lacking = None;
         if self.readings.back().is_some_and(|(_, before)| tasks.made < *before) {
             // It never goes back within a boot: this is another counter.
             self.readings.clear();
@@ -36,6 +43,9 @@ impl ForkFacts {
     /// no readings of a whole one.
     #[must_use]
     pub fn last_minute(&self) -> Reading<u64> {
+        if let Some(lacking) = &self.lacking {
+            return lacking.clone();
+        }
         match (self.readings.front(), self.readings.back()) {
             (Some((first, made)), Some((last, now))) if last > first => Reading::Value(now - made),
             _ => Reading::Absent(Absence::TooEarly),
@@ -81,6 +91,18 @@ mod tests {
         // Nobody looked for long, or it is another counter.
         check(&[(5, 1000), (300, 90_000)], &early);
         check(&[(5, 1000), (15, 7), (25, 9)], &Reading::Value(2));
+    }
+
+    #[test]
+    fn a_reading_that_is_none_is_told_as_such_and_the_count_goes_on_after_it() {
+        let mut facts = facts(&[(5, 1000), (15, 4400)]);
+        facts.take(&Reading::Failed("/proc/stat: input/output error".into()), BootTime::from_millis(25_000));
+        assert!(matches!(facts.last_minute(), Reading::Failed(_)), "{:?}", facts.last_minute());
+        let still = MeanPeak::default();
+        let tasks =
+            TaskRates { forks: still, context_switches: still, running: still, blocked: still, made: 9000 };
+        facts.take(&Reading::Value(tasks), BootTime::from_millis(35_000));
+        assert_eq!(facts.last_minute(), Reading::Value(8000));
     }
 
     #[test]

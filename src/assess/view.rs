@@ -232,6 +232,10 @@ impl View {
         let why = match &news.state {
             SenseState::Working => {
                 self.agent.senses.remove(&news.sense);
+                if news.sense == Sense::UnitPressure {
+                    // It tells anew whom it follows. Those that it no longer does would stay failed for ever.
+                    self.forget_unit_stalls(touched);
+                }
                 return;
             }
             SenseState::Broken { why } => format!("{} broke off: {why}", news.sense.as_str()),
@@ -260,6 +264,10 @@ impl View {
             Sense::Filesystems => self.take_filesystems(&FilesystemsUpdate::Failed { why }, at, touched),
             Sense::KernelLog => self.kernel.take(&KernelLogUpdate::Unreadable { why }),
         }
+    }
+
+    fn forget_unit_stalls(&mut self, touched: &mut BTreeSet<Subject>) {
+        touched.extend(std::mem::take(&mut self.unit_stalls).into_keys().map(Subject::Unit));
     }
 
     /// A wait ends by nobody telling of another: what rules say of the unit may change with time alone.

@@ -176,6 +176,13 @@ mod host_news {
         let _ =
             view.take(&Sample { host_news: told(Reading::Absent(Absence::NotObserved)), ..sample(73_000) });
         check(&view, false, None);
+        // Who is no longer followed when the sense works again is not failed for ever.
+        let _ = view.take(&Sample { host_news: told(Reading::Failed("gone".into())), ..sample(74_000) });
+        check(&view, true, None);
+        let working = HostNews::Sense(SenseNews { sense: Sense::UnitPressure, state: SenseState::Working });
+        let touched = view.take(&Sample { host_news: vec![working], ..sample(75_000) });
+        assert!(touched.contains(&web));
+        check(&view, false, None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
     reason = "the thread has nothing to wait for but the time of the next look"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,11 @@ const NEWS_MAX: usize = 64;
 /// A tree that can't be read is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
+/// Of one group it is told that it loses processes at most this often.
+const KILLS_AGAIN: Duration = Duration::from_secs(10);
+/// Groups of which this is remembered: as many as the kernel tells of by itself.
+const KILLS_KEPT: usize = 512;
+
 /// What is known before the first walk.
 pub(super) fn not_yet() -> Board {
     Err("they were not looked at yet".into())
@@ -60,11 +66,13 @@ pub(super) async fn watch_cgroups(hands: Hands, board: Arc<watch::Sender<Board>>
         Err(error) => {
             tracing::warn!(%error, "control groups are not watched: there is no thread for it");
             board.send_modify(|it| *it = Err(format!("there was no thread to look at them: {error}")));
-            return std::future::pending().await;
+            // Tried again by whoever keeps the senses at work.
+            return;
         }
     };
+    let mut kills = Kills::default();
     while let Some(news) = news.recv().await {
-        heed(&hands, news);
+        heed(&hands, &mut kills, news);
     }
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
@@ -74,10 +82,11 @@ pub(super) async fn watch_cgroups(hands: Hands, board: Arc<watch::Sender<Board>>
 }
 
 /// What befell a group. The service manager learns of it too, and not always at once.
-fn heed(hands: &Hands, news: GroupNews) {
+fn heed(hands: &Hands, kills: &mut Kills, news: GroupNews) {
     let GroupNews { path, unit, change } = news;
     match change {
         GroupChange::OomKilled(processes) => {
+            let Some(processes) = kills.take(&path, processes, clock::now().boot) else { return };
             tracing::warn!(%path, processes, "processes of a control group were killed for want of memory");
             if let Some(unit) = unit {
                 hands.look(Subject::Unit(unit));
@@ -88,6 +97,32 @@ fn heed(hands: &Hands, news: GroupNews) {
         }
         GroupChange::Frozen(frozen) => tracing::info!(%path, frozen, "a control group was frozen or thawed"),
         GroupChange::Emptied => tracing::debug!(%path, "the last process of a control group has ended"),
+    }
+}
+
+/// Kills as they were told, by group. A group at its limit may lose a process every moment: neither looks at its unit,
+/// which run its probe, nor lines in the journal are to be as many.
+#[derive(Debug, Default)]
+struct Kills(BTreeMap<String, (BootTime, u64)>);
+
+impl Kills {
+    /// How many to tell of now, with those that were kept back since it was last told; none when it was just told.
+    fn take(&mut self, path: &str, processes: u64, now: BootTime) -> Option<u64> {
+        if let Some((told, kept_back)) = self.0.get_mut(path) {
+            *kept_back = kept_back.saturating_add(processes);
+            if now.since(*told) < KILLS_AGAIN {
+                return None;
+            }
+            *told = now;
+            return Some(std::mem::take(kept_back));
+        }
+        if self.0.len() >= KILLS_KEPT {
+            self.0.retain(|_, (told, _)| now.since(*told) < KILLS_AGAIN);
+        }
+        if self.0.len() < KILLS_KEPT {
+            self.0.insert(path.to_owned(), (now, 0));
+        }
+        Some(processes)
     }
 }
 
@@ -222,4 +257,26 @@ fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_of_kills_is_told_now_and_then_and_none_is_lost() {
+        let mut kills = Kills::default();
+        let mut take = |path: &str, processes, second: i64| {
+            kills.take(path, processes, BootTime::from_millis(second * 1000))
+        };
+        assert_eq!(take("/a", 1, 100), Some(1));
+        assert_eq!(take("/b", 2, 100), Some(2), "another one's");
+        assert_eq!((take("/a", 3, 101), take("/a", 4, 109)), (None, None));
+        assert_eq!(take("/a", 5, 110), Some(12));
+        assert_eq!(take("/a", 6, 111), None);
+        for group in 0..2 * KILLS_KEPT {
+            assert_eq!(take(&format!("/many/{group}"), 1, 130), Some(1));
+        }
+        assert!(kills.0.len() <= KILLS_KEPT);
+    }
 }

@@ -20,7 +20,8 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
         Err(error) => {
             tracing::error!(%error, "what is mounted can't be found out");
             tell(&hands, FilesystemsUpdate::Failed { why: format!("the mount table: {error}") }).await;
-            return std::future::pending().await;
+            // Tried again by whoever keeps the senses at work.
+            return;
         }
     };
     if let MountsSeenFrom::Agent { why } = reader.seen_from() {
@@ -33,7 +34,7 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
             hands.history().filesystems(clock::now(), all);
         }
         tell(&hands, update).await;
-        let next = beats.after(ROOM_EVERY);
+        let next = beats.after(hands.pace().slow(ROOM_EVERY));
         tokio::select! {
             () = beats.reach(next) => {}
             () = reader.changed() => {}

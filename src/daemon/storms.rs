@@ -1,6 +1,7 @@
 //! A look at who makes short-lived processes: begun, waited for, ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
@@ -9,6 +10,9 @@ use crate::model::{Absence, Evidence, Reading, STORM_LOOK_FOR, StormLook};
 use crate::sense::storm::StormLooker;
 
 use super::clock;
+
+/// A look takes little more than [`STORM_LOOK_FOR`], unless the kernel does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks, one at a time: a second one would see the same.
 #[derive(Clone, Debug)]
@@ -26,7 +30,9 @@ impl Storms {
     }
 
     async fn look(&self) -> Reading<StormLook> {
-        let looker = self.0.lock().await;
+        let Ok(looker) = tokio::time::timeout(PATIENCE, self.0.lock()).await else {
+            return Reading::Failed(format!("a look before has not ended within {PATIENCE:?}"));
+        };
         let one = Arc::clone(&looker);
         let broke_off = |error| Reading::Failed(format!("the look broke off: {error}"));
         let begun = match spawn_blocking(move || one.begin(|| clock::now().boot)).await {

@@ -1,5 +1,5 @@
-//! Keeps the senses at work that the agent can be without for a while: one that breaks off is begun anew, so often and no
-//! more, and meanwhile what it told counts as failed.
+//! Keeps the senses at work that the agent can be without for a while: one that breaks off is begun anew, a few times at
+//! once and then now and then, and meanwhile what it told counts as failed.
 
 use std::any::Any;
 use std::time::Duration;
@@ -13,8 +13,13 @@ use crate::model::{BootTime, HostNews, Sample, Sense, SenseNews, SenseState};
 use super::clock;
 use super::effects::Hands;
 
-/// So often in a row a sense is begun anew. What breaks it is then no accident: it is on this host, and stays.
+/// So often in a row a sense is begun anew at once. What breaks it is then no accident: it is on this host, and is told.
 const RESTARTS_MAX: u32 = 5;
+/// It may pass all the same: a host that had no threads or files left has them again one day. So what stays off is tried
+/// again after this …
+const TRY_AGAIN: Duration = Duration::from_secs(1800);
+/// … and counts as working when it has for so long.
+const PROBATION: Duration = Duration::from_secs(60);
 /// Before the first of these; twice as long before each next.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// One that worked for so long had an accident.
@@ -30,9 +35,12 @@ impl Restarts {
         if worked >= STEADY {
             self.0 = 0;
         }
+        if self.0 >= RESTARTS_MAX {
+            return None;
+        }
         let pause = RESTART_AFTER * 2_u32.pow(self.0);
         self.0 += 1;
-        (self.0 <= RESTARTS_MAX).then_some(pause)
+        Some(pause)
     }
 }
 
@@ -51,7 +59,7 @@ pub(super) async fn supervise(
     keep(sense, || clock::now().boot, tell, begin).await;
 }
 
-/// Until it stays off.
+/// For ever.
 async fn keep(
     sense: Sense,
     now: impl Fn() -> BootTime,
@@ -59,18 +67,36 @@ async fn keep(
     mut begin: impl FnMut() -> BoxFuture<'static, ()>,
 ) {
     let mut restarts = Restarts::default();
+    let mut off = false;
     loop {
         let begun = now();
-        let why = match tokio::spawn(begin()).await {
+        let mut run = tokio::spawn(begin());
+        let ended = if off {
+            match tokio::time::timeout(PROBATION, &mut run).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    off = false;
+                    tell(SenseState::Working).await;
+                    run.await
+                }
+            }
+        } else {
+            run.await
+        };
+        let why = match ended {
             Ok(()) => "it ended by itself".to_owned(),
             Err(error) if error.is_panic() => words(&*error.into_panic()),
             // The runtime is ending.
             Err(_) => return,
         };
         let Some(pause) = restarts.after(now().since(begun)) else {
-            tracing::error!(sense = sense.as_str(), %why, "a sense broke off time and again: it stays off");
-            tell(SenseState::Off { why }).await;
-            return;
+            if !off {
+                tracing::error!(sense = sense.as_str(), %why, "a sense broke off time and again: it stays off");
+                tell(SenseState::Off { why }).await;
+            }
+            off = true;
+            tokio::time::sleep(TRY_AGAIN).await;
+            continue;
         };
         tracing::error!(sense = sense.as_str(), %why, ?pause, "a sense broke off: it is begun anew");
         tell(SenseState::Broken { why }).await;
@@ -134,10 +160,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_breaks_time_and_again_stays_off_and_is_told_once() {
         let (told, runs) = check(|run| panic!("the {run}th time")).await;
-        assert_eq!(runs, RUNS);
+        // It was tried again, and nobody told.
+        assert_eq!(runs, RUNS + 1);
         let off: Vec<_> = told.iter().filter(|it| matches!(it, SenseState::Off { .. })).collect();
         assert_eq!(off, [&SenseState::Off { why: format!("the {RUNS}th time") }]);
         assert!(matches!(told.last(), Some(SenseState::Off { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stayed_off_works_again_one_day() {
+        let (told, runs) = check(|run| assert!(run > RUNS, "no thread to be had")).await;
+        assert_eq!(runs, RUNS + 1);
+        let [.., off, last] = told.as_slice() else { panic!("{told:?}") };
+        assert!(matches!((off, last), (SenseState::Off { .. }, SenseState::Working)), "{told:?}");
     }
 
     #[test]

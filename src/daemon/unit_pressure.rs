@@ -27,9 +27,11 @@ const UNITS_MAX: usize = 32;
 /// What is followed. A wait for a processor is no news: that is what limits of CPU time do.
 const RESOURCES: [Resource; 2] = [Resource::Memory, Resource::Io];
 /// A group that is gone is looked for again after this, and then after twice as long each time, for 100 s in all. A restart
-/// takes no longer; for what does, the next walk over the groups tells.
+/// takes no longer; for what does, the next walk over the groups tells. What else stands in the way (the kernel has no
+/// memory or thread to spare, which is when it matters) is tried for ever.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_TIMES: u32 = 11;
+const AGAIN_MOST: Duration = Duration::from_secs(60);
 
 /// Follows for ever.
 pub(super) async fn follow_units(hands: Hands, root: &'static Path) {
@@ -40,7 +42,7 @@ pub(super) async fn follow_units(hands: Hands, root: &'static Path) {
         let (wanted, left_out) = choose(&groups.borrow_and_update());
         let gone: Vec<UnitName> = followed
             .iter()
-            .filter(|(unit, (group, _))| wanted.get(*unit) != Some(group))
+            .filter(|(unit, (group, task))| wanted.get(*unit).is_none_or(|it| is_another(group, it, task)))
             .map(|(unit, _)| unit.clone())
             .collect();
         for unit in gone {
@@ -78,6 +80,12 @@ pub(super) async fn follow_units(hands: Hands, root: &'static Path) {
     }
 }
 
+/// Whether it takes another follower. One at work has found the new group of a unit that was started anew by itself: its
+/// path is the same.
+fn is_another(followed: &UnitGroup, wanted: &UnitGroup, task: &AbortHandle) -> bool {
+    followed.path != wanted.path || followed.id != wanted.id && task.is_finished()
+}
+
 /// Whom to follow, and how many go without. Of several groups that bear the name of one unit the first counts.
 fn choose(groups: &[UnitGroup]) -> (BTreeMap<UnitName, UnitGroup>, usize) {
     let mut chosen = BTreeMap::new();
@@ -109,20 +117,23 @@ async fn follow_resource(hands: &Hands, unit: &UnitName, folder: &Path, resource
                 (told, again, tries, was_set) = (None, AGAIN_FIRST, 0, true);
                 follow_trigger(hands, unit, resource, &mut trigger).await
             }
-            // There was one: its group is gone.
-            Err(NoTrigger::Unsupported) if was_set => Reading::Absent(Absence::NotApplicable),
+            // The group is gone, and not the kernel's pressure.
+            Err(NoTrigger::Unsupported) if was_set || rustix::fs::stat(folder).is_err() => {
+                Reading::Absent(Absence::NotApplicable)
+            }
             Err(error) => error.reading(),
         };
+        let absent = matches!(why_not, Reading::Absent(_));
         if told.as_ref() != Some(&why_not) {
             tell(hands, unit, resource, why_not.clone()).await;
             told = Some(why_not);
         }
         tries += 1;
-        if tries > AGAIN_TIMES {
+        if absent && tries > AGAIN_TIMES {
             return;
         }
         tokio::time::sleep(again).await;
-        again *= 2;
+        again = (again * 2).min(AGAIN_MOST);
     }
 }
 

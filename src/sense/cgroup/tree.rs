@@ -86,7 +86,7 @@ pub struct TreeReader {
     left_out: u64,
     attended: Vec<Interest>,
     watching: Watching,
-    /// At least once.
+    /// The last walk left nothing out: a group that is not known is new.
     walked: bool,
     buffer: Vec<u8>,
 }
@@ -146,7 +146,7 @@ impl TreeReader {
         self.folder(&root, &mut path, 0, now)?;
         self.groups.retain(|_, known| known.seen);
         self.watching.end_walk(|id| self.groups.contains_key(&id));
-        self.walked = true;
+        self.walked = self.left_out == 0;
         self.attended.clear();
         self.attended.extend(self.groups.values().filter(|known| known.leaf).map(|known| known.interest));
         attention(&mut self.attended);
@@ -169,7 +169,10 @@ impl TreeReader {
         let mut any = false;
         for entry in Dir::read_from(folder)? {
             // Gone while it was listed.
-            let Ok(entry) = entry else { break };
+            let Ok(entry) = entry else {
+                self.left_out += 1;
+                break;
+            };
             let name = entry.file_name();
             if entry.file_type() != FileType::Directory || name == c"." || name == c".." {
                 continue;
@@ -193,7 +196,10 @@ impl TreeReader {
             path.extend_from_slice(name.to_bytes());
             self.seen += 1;
             self.first_look(id, group.as_fd(), path, now);
-            let inner = self.folder(&group, path, depth + 1, now).unwrap_or(false);
+            let inner = self.folder(&group, path, depth + 1, now).unwrap_or_else(|_| {
+                self.left_out += 1;
+                false
+            });
             if let Some(known) = self.groups.get_mut(&id) {
                 known.leaf = !inner;
             }

@@ -28,6 +28,12 @@ const TABLE_USUAL: usize = 32 * 1024;
 /// A host of containers mounts all the time: the table is read again at most this often.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// The kernel does not tell when it makes a file system read-only by itself, so the table is read without a word from it
+/// too: with each pass, as long as that takes no more than one part in this many of the time (0.02 %) …
+const TABLE_PARTS: u32 = 5000;
+/// … and at least this often.
+const TABLE_EVERY_MAX: Duration = Duration::from_secs(60);
+
 /// Whose mounts are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountsSeenFrom {
@@ -48,6 +54,8 @@ pub struct FilesystemReader {
     left_out: usize,
     /// When the table was read.
     read: Option<Instant>,
+    /// As it was read last, until it has to be read again.
+    known: Option<(MountTable, Instant)>,
 }
 
 impl FilesystemReader {
@@ -71,6 +79,7 @@ impl FilesystemReader {
             buffer: vec![0; TABLE_USUAL],
             left_out: 0,
             read: None,
+            known: None,
         })
     }
 
@@ -83,7 +92,10 @@ impl FilesystemReader {
     /// Waits until something was mounted or unmounted, and a moment more where that happens all the time.
     pub async fn changed(&mut self) {
         match self.table.ready(Interest::PRIORITY).await {
-            Ok(mut ready) => ready.clear_ready(),
+            Ok(mut ready) => {
+                ready.clear_ready();
+                self.known = None;
+            }
             // The driver is gone: the agent is ending.
             Err(_) => std::future::pending().await,
         }
@@ -95,15 +107,10 @@ impl FilesystemReader {
 
     /// One pass. Bounded in time: see [`RoomAsker::ask`].
     pub async fn read(&mut self, now: BootTime) -> FilesystemsUpdate {
-        let table = match self.read_table() {
+        let table = match self.table() {
             Ok(table) => table,
             Err(error) => return FilesystemsUpdate::Failed { why: format!("the mount table: {error}") },
         };
-        self.read = Some(Instant::now());
-        if table.left_out > self.left_out {
-            tracing::warn!(left_out = table.left_out, "some mounts could not be understood");
-        }
-        self.left_out = table.left_out;
         let questions: Vec<_> = table.filesystems.iter().map(|it| it.question.clone()).collect();
         let rooms = self.asker.ask(&questions, now).await;
         let told = table.filesystems.into_iter().zip(rooms).map(|(it, room)| FilesystemStatus {
@@ -117,6 +124,26 @@ impl FilesystemReader {
             room,
         });
         FilesystemsUpdate::Complete(told.collect())
+    }
+
+    /// What is mounted, read anew where that is due.
+    fn table(&mut self) -> io::Result<MountTable> {
+        let begun = Instant::now();
+        if let Some((table, due)) = &self.known
+            && begun < *due
+        {
+            return Ok(table.clone());
+        }
+        // Before it is read: one that can't be is not tried again at once either.
+        (self.read, self.known) = (Some(begun), None);
+        let table = self.read_table()?;
+        if table.left_out > self.left_out {
+            tracing::warn!(left_out = table.left_out, "some mounts could not be understood");
+        }
+        self.left_out = table.left_out;
+        let pause = begun.elapsed().saturating_mul(TABLE_PARTS).min(TABLE_EVERY_MAX);
+        self.known = Some((table.clone(), begun + pause));
+        Ok(table)
     }
 
     const fn flags(&self) -> MountFlags {

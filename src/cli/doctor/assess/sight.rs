@@ -133,6 +133,14 @@ pub(super) fn unit_triggers(facts: &Facts) -> Check {
             units.iter().filter(|it| it.watch.value().is_some() == wanted).map(|it| &it.unit).collect();
         units.len()
     };
+    if units.is_empty() && facts.stall_watches.is_empty() {
+        return check(
+            name,
+            Unknown,
+            "the agent does not tell",
+            "whether stalls of units are told at once is not known",
+        );
+    }
     let Some(lacking) = units.iter().find_map(|it| Some((&it.unit, it.resource, it.watch.why_not()?))) else {
         let found = format!("of {} units", of(true));
         return match units.len() {
