@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::catalogue::Group;
 use super::*;
 use crate::model::{
     BootId, BootTime, Gap, HistoryPoint, HistoryQuery, HistorySeries, HistoryTier, HostSecond, Id128,
@@ -279,6 +280,11 @@ fn a_newer_form_is_left_alone() {
     let all = files(dir.path());
     let mut bytes = std::fs::read(&all[1]).unwrap();
     bytes[8] = 99;
+    // A flipped bit is no newer version: the checksum tells.
+    std::fs::write(&all[1], &bytes).unwrap();
+    assert_eq!(Reader::new(dir.path()).list().unwrap().unreadable, 1);
+    let sum = frame::checksum(&bytes[..48]);
+    bytes[48..56].copy_from_slice(&sum);
     std::fs::write(&all[1], &bytes).unwrap();
     std::fs::write(&all[0], "damaged").unwrap();
     let why = Store::open(dir.path(), StoreLimits { bytes: 0, ..LIMITS }).unwrap_err().to_string();
@@ -313,6 +319,91 @@ fn a_full_disk_takes_the_rows_in_full_first() {
     life.passes(122..130);
     life.flush();
     assert_eq!(points(&asked(dir.path(), "cpu_percent", 0, 200, 1)).len(), 8);
+}
+
+#[test]
+fn a_disk_that_frees_late_does_not_cost_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut life = Life::begin(dir.path(), boot(1), LIMITS);
+    // A file each, for the clock is set.
+    (0..5).for_each(|n| life.pass(at(n, n * 100), Ok(1.0)));
+    life.flush();
+    life.store.set_limits(StoreLimits { room_least: 100_000, ..LIMITS }).unwrap();
+    let mut check = |left: u64, expected: [usize; 2]| {
+        let made = life.store.make_room_by(true, &|_| Ok(left));
+        assert_eq!(made.is_ok(), expected != [0, 0], "{left}");
+        let list = Reader::new(dir.path()).list().unwrap();
+        assert_eq!([list.extents[0].files, list.extents[1].files], expected, "{left}");
+    };
+    check(100_000, [5, 5]);
+    // What is removed is counted, whatever the disk says: a block each.
+    check(100_000 - 1, [4, 5]);
+    check(100_000 - 2 * 4096, [2, 5]);
+    check(100_000 - 3 * 4096, [0, 4]);
+    check(0, [0, 0]);
+}
+
+/// A host on which interfaces come and go: each is named once, and seen twice.
+#[test]
+fn more_names_than_a_batch_holds_cost_no_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut life = Life::begin(dir.path(), boot(1), LIMITS);
+    let mut refused = 0;
+    for n in 0..60 {
+        life.pass(at(n, 0), Ok(value(n)));
+        for of in 0..10 {
+            let name = format!("veth{}", n / 2 * 10 + of);
+            refused +=
+                u32::from(!life.recorder.row(at(n, 0), Group::Interface, &name, [Ok(7); 4].into_iter()));
+        }
+    }
+    assert!(refused > 0, "the bound was not reached");
+    life.flush();
+    let told = asked(dir.path(), "cpu_percent", 0, 60, 1);
+    assert_eq!((points(&told).len(), told.unreadable), (60, 0));
+    assert_eq!(points(&asked(dir.path(), "cpu_percent", 0, 120, 120)).len(), 1);
+    // In the next batch there is a place again.
+    assert!(life.recorder.row(at(61, 0), Group::Interface, "veth500", [Ok(7); 4].into_iter()));
+}
+
+#[test]
+fn names_that_were_not_seen_lately_are_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut life = Life::begin(dir.path(), boot(1), LIMITS);
+    for minute in 0..10 {
+        life.pass(at(minute * 60, 0), Ok(1.0));
+        for of in 0..40 {
+            let name = format!("veth{minute}-{of}");
+            life.recorder.row(at(minute * 60, 0), Group::Interface, &name, [Ok(7); 4].into_iter());
+        }
+        life.recorder.row(at(minute * 60, 0), Group::Disk, &format!("vd{minute}"), [Ok(7); 4].into_iter());
+    }
+    life.flush();
+    let list = Reader::new(dir.path()).list().unwrap();
+    let subjects = |prefix: &str| {
+        list.fields.iter().find(|field| field.name.starts_with(prefix)).unwrap().subjects.clone()
+    };
+    assert_eq!(subjects("disk_"), ["vd4", "vd5", "vd6", "vd7", "vd8", "vd9"]);
+    assert_eq!(subjects("interface_").len(), 128);
+}
+
+#[test]
+fn an_early_clock_does_not_hide_the_minutes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut life = Life::begin(dir.path(), boot(1), LIMITS);
+    life.passes(0..600);
+    life.flush();
+    drop(life);
+    // The rows in full are given up; the host boots in 1970, and hears the time after a minute.
+    std::fs::remove_file(&files(dir.path())[0]).unwrap();
+    let mut life = Life::begin(dir.path(), boot(2), LIMITS);
+    (0..60).for_each(|n| life.pass(at(n, -EPOCH / 1000), Ok(value(n))));
+    (60..120).for_each(|n| life.pass(at(n, 1000), Ok(value(n))));
+    life.flush();
+    let told = asked(dir.path(), "cpu_percent", 0, 1200, 60);
+    let of: Vec<_> = told.runs.iter().map(|run| (run.boot, run.points.len())).collect();
+    assert_eq!(of, [(boot(1), 10), (boot(2), 2)], "{told:?}");
+    assert_eq!(told.runs[1].points.iter().map(|point| point.values).sum::<u64>(), 60);
 }
 
 #[test]
