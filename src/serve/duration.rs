@@ -47,23 +47,12 @@ mod tests {
         check("2h", Some(7200));
         check("1h30m", Some(5400));
         check("1d2h3m4s", Some(93_784));
-        for bad in [
-            "",
-            "2",
-            "1500ms",
-            "h",
-            "2x",
-            "-2h",
-            "2h2h",
-            "30m1h",
-            "1.5h",
-            "2 h",
-            "99999999999999999999s",
-            "2µ",
-        ] {
+        for bad in ["", "2", "h", "2x", "-2h", "2h2h", "30m1h", "1.5h", "2 h", "99999999999999999999s", "2µ"]
+        {
             check(bad, None);
         }
         check("18446744073709551615d", None);
+        check("1500ms", None);
     }
 
     proptest! {
