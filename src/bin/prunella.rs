@@ -4,8 +4,8 @@ use std::io::{BufWriter, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use prunella::cli::{Checked, Offline, Proof, Terminal, run};
-use prunella::history::Reader;
+use prunella::cli::{Checked, NoPast, Offline, Proof, Terminal, run};
+use prunella::history::{NoHistory, Reader};
 use prunella::ledger;
 use prunella::model::{HistoryAsk, HistoryList, HistorySeries, WallTime};
 use prunella::policy::{self, Sources};
@@ -30,16 +30,29 @@ fn verify_ledger(path: &Path) -> Result<Proof, String> {
     Ok(Proof { sound: report.sound, text: report.to_string(), json })
 }
 
-fn history_list(folder: &Path) -> Result<HistoryList, String> {
-    Reader::new(folder).list().map_err(|error| error.to_string())
+fn history_list(folder: &Path) -> Result<HistoryList, NoPast> {
+    Reader::new(folder).list().map_err(|error| no_past(&error))
 }
 
-fn history(folder: &Path, ask: HistoryAsk) -> Result<HistorySeries, String> {
+fn no_past(error: &NoHistory) -> NoPast {
+    let why = error.to_string();
+    match error {
+        NoHistory::Missing(_) => NoPast::Missing(why),
+        NoHistory::NoField(_)
+        | NoHistory::NoSubject(_)
+        | NoHistory::OfTheHost(_)
+        | NoHistory::Newer { .. }
+        | NoHistory::File { .. } => NoPast::NoAnswer(why),
+    }
+}
+
+fn history(folder: &Path, ask: HistoryAsk) -> Result<HistorySeries, NoPast> {
     let reader = Reader::new(folder);
-    let newest = reader.newest().map_err(|error| error.to_string())?;
-    let newest = newest.ok_or_else(|| format!("the history in {} is empty", folder.display()))?;
+    let newest = reader.newest().map_err(|error| no_past(&error))?;
+    let empty = || NoPast::NoAnswer(format!("the history in {} is empty", folder.display()));
+    let newest = newest.ok_or_else(empty)?;
     // The newest row is in it.
     let end = WallTime::from_unix_millis(newest.unix_millis() + 1);
-    let query = ask.resolve(end).map_err(|error| error.to_string())?;
-    reader.series(&query).map_err(|error| error.to_string())
+    let query = ask.resolve(end).map_err(|error| NoPast::NoAnswer(error.to_string()))?;
+    reader.series(&query).map_err(|error| no_past(&error))
 }

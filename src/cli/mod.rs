@@ -50,7 +50,7 @@ use failure::Failure;
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
 pub use exit::Exit;
 pub use head::{Head, parse_head};
-pub use offline::{Checked, Offline, Proof};
+pub use offline::{Checked, NoPast, Offline, Proof};
 pub use page::Terminal;
 
 /// Between two pages of `top --watch`.
@@ -255,25 +255,35 @@ impl Session<'_> {
                     self.answer(&body, &history::series(&series, None, self.terminal))
                 }
                 Err(no_agent @ (Failure::NoSocket(_) | Failure::NobodyListens(_))) => {
-                    // Where there are no files either, that there is no agent is the news.
-                    self.history_of(ask, Path::new(args::STATE)).map_err(|_| no_agent)
+                    match self.history_of(ask, Path::new(args::STATE))? {
+                        Ok(exit) => Ok(exit),
+                        // Where there are no files either, that there is no agent is the news.
+                        Err(NoPast::Missing(_)) => Err(no_agent),
+                        Err(why @ NoPast::NoAnswer(_)) => Err(why.into()),
+                    }
                 }
                 Err(failure) => Err(failure),
             };
         };
-        self.history_of(ask, folder)
+        self.history_of(ask, folder)?.map_err(Failure::from)
     }
 
-    fn history_of(&mut self, ask: Option<HistoryAsk>, folder: &Path) -> Result<Exit, Failure> {
+    fn history_of(
+        &mut self,
+        ask: Option<HistoryAsk>,
+        folder: &Path,
+    ) -> Result<Result<Exit, NoPast>, Failure> {
         let from = folder.display().to_string();
-        let Some(ask) = ask else {
-            let list = (self.offline.history_list)(folder).map_err(Failure::History)?;
-            let page = history::list(&list, Some(&from), self.terminal);
-            return self.answer(json!(list).to_string().as_bytes(), &page);
+        let told = match ask {
+            None => (self.offline.history_list)(folder)
+                .map(|list| (json!(list), history::list(&list, Some(&from), self.terminal))),
+            Some(ask) => (self.offline.history)(folder, ask)
+                .map(|series| (json!(series), history::series(&series, Some(&from), self.terminal))),
         };
-        let series = (self.offline.history)(folder, ask).map_err(Failure::History)?;
-        let page = history::series(&series, Some(&from), self.terminal);
-        self.answer(json!(series).to_string().as_bytes(), &page)
+        match told {
+            Ok((json, page)) => self.answer(json.to_string().as_bytes(), &page).map(Ok),
+            Err(why) => Ok(Err(why)),
+        }
     }
 
     fn top(&mut self, sort: ProcessSort, limit: usize) -> Result<Exit, Failure> {

@@ -38,9 +38,26 @@ pub struct Offline {
     /// A state folder, or a ledger's file → what holds of it, or why nothing can be said.
     pub verify_ledger: fn(&Path) -> Result<Proof, String>,
     /// A state folder → the history in it.
-    pub history_list: fn(&Path) -> Result<HistoryList, String>,
+    pub history_list: fn(&Path) -> Result<HistoryList, NoPast>,
     /// A state folder → a number over time, where now is the end of what is kept.
-    pub history: fn(&Path, HistoryAsk) -> Result<HistorySeries, String>,
+    pub history: fn(&Path, HistoryAsk) -> Result<HistorySeries, NoPast>,
+}
+
+/// Why nothing is told of the past, a sentence each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPast {
+    /// There is no history.
+    Missing(String),
+    /// There is, and it has no answer.
+    NoAnswer(String),
+}
+
+impl From<NoPast> for Failure {
+    fn from(why: NoPast) -> Self {
+        match why {
+            NoPast::Missing(why) | NoPast::NoAnswer(why) => Self::History(why),
+        }
+    }
 }
 
 /// The files named, and the `*.toml` of the folders named (first of their `policy.d`), in the order of their names.

@@ -27,15 +27,16 @@ const OFFLINE: Offline = Offline {
         Ok(Proof { sound, text: text.into(), json: json!({ "sound": sound }) })
     },
     history_list: |folder| match folder.ends_with("past") {
-        true => FixedHistory.list().map_err(|error| format!("{error:?}")),
-        false => Err(format!("there is no history at {}", folder.display())),
+        true => FixedHistory.list().map_err(|error| NoPast::NoAnswer(format!("{error:?}"))),
+        false => Err(NoPast::Missing(format!("there is no history at {}", folder.display()))),
     },
     history: |folder, ask| match folder.ends_with("past") {
         true => {
-            let query = ask.resolve(now().wall).map_err(|error| error.to_string())?;
-            FixedHistory.series(&query).map_err(|error| format!("{error:?}"))
+            let query = ask.resolve(now().wall).map_err(|error| NoPast::NoAnswer(error.to_string()))?;
+            FixedHistory.series(&query).map_err(|error| NoPast::NoAnswer(format!("{error:?}")))
         }
-        false => Err(format!("there is no history at {}", folder.display())),
+        false if ask.field == "nonsense" => Err(NoPast::NoAnswer("there is no field nonsense".into())),
+        false => Err(NoPast::Missing(format!("there is no history at {}", folder.display()))),
     },
 };
 
@@ -309,6 +310,12 @@ fn offline_commands_need_no_agent() {
     assert_eq!(ran(&nobody, PLAIN, &["check", &path("no.toml")]).exit, Exit::Local);
     assert_eq!(ran(&nobody, PLAIN, &["verify-ledger", "/x/sound"]).exit, Exit::Ok);
     assert_eq!(ran(&nobody, PLAIN, &["verify-ledger", "/x/torn"]).exit, Exit::LedgerBroken);
+    // Without an agent and without files, that there is no agent is the news; else what the files say.
+    assert_eq!(ran(&nobody, PLAIN, &["history"]).exit, Exit::Unreachable);
+    assert_eq!(ran(&nobody, PLAIN, &["history", "cpu_percent"]).exit, Exit::Unreachable);
+    let mistyped = ran(&nobody, PLAIN, &["history", "nonsense"]);
+    assert_eq!(mistyped.exit, Exit::Local);
+    assert!(mistyped.err.contains("there is no field nonsense"), "{}", mistyped.err);
     let bash = ran(&nobody, PLAIN, &["completions", "bash"]);
     assert!(bash.exit == Exit::Ok && bash.out.contains("_prunella"));
     assert_eq!(ran(&nobody, PLAIN, &["version"]).exit, Exit::Ok);

@@ -1,14 +1,16 @@
 //! Brings what the senses read into the history: rows to memory at once, batches to the disk once a minute, on a thread
 //! that may block. Nothing here holds the loop up, and nothing here can end it.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::history::{Batch, HistoryError, NoHistory, Reader, Recorder, Store, StoreLimits};
+use crate::history::{Batch, Due, HistoryError, NoHistory, Reader, Recorder, Store, StoreLimits};
 use crate::ledger;
 use crate::model::{
     BootId, FilesystemStatus, HistoryList, HistoryQuery, HistorySeries, HistoryStatus, HostNumbers,
@@ -22,6 +24,10 @@ use super::clock;
 const ROOM_LEAST: u64 = 4 * ledger::RESERVE_BYTES;
 /// The last batch is waited for so long when the agent ends.
 const LAST_BATCH: Duration = Duration::from_secs(2);
+/// It is off from then on: what broke off once does so again.
+const TAKING_BROKE_OFF: &str =
+    "taking numbers in broke off, a defect of prunella: it is off until the agent starts anew";
+const WRITING_BROKE_OFF: &str = "writing broke off, a defect of prunella";
 
 /// The history in the making. Cheap to clone: every part is shared.
 #[derive(Clone, Debug)]
@@ -31,6 +37,11 @@ pub(super) struct History(Arc<Shared>);
 struct Shared {
     state_dir: PathBuf,
     bytes_max: AtomicU64,
+    room_least: u64,
+    /// All of it is to be given up until there is room; whoever has the store next does that.
+    everything: AtomicBool,
+    /// A thread waits for the store, to heed what is asked for.
+    somebody_waits: AtomicBool,
     memory: Mutex<Memory>,
     /// Held by threads that may block, and by nobody else. None before it could be opened.
     store: Mutex<Option<Store>>,
@@ -39,9 +50,14 @@ struct Shared {
 
 #[derive(Debug)]
 struct Memory {
+    boot: BootId,
     recorder: Recorder,
+    /// A defect ended it: nothing is taken in any more.
+    broken: bool,
     /// The buffers of the next batch; none while one is on its way to the disk.
     spare: Option<Batch>,
+    /// The writing of the newest batch.
+    on_its_way: Option<JoinHandle<()>>,
     /// Rows that reached the disk's thread, and not the disk.
     lost: u64,
 }
@@ -53,16 +69,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl History {
     /// Looks at what is there, on a thread of its own. Must be called in a runtime.
     pub(super) fn start(state_dir: PathBuf, boot: BootId, bytes_max: u64) -> Self {
-        let memory =
-            Memory { recorder: Recorder::new(boot), spare: Some(Batch::empty(boot, clock::now())), lost: 0 };
+        Self::start_with(state_dir, boot, bytes_max, ROOM_LEAST)
+    }
+
+    fn start_with(state_dir: PathBuf, boot: BootId, bytes_max: u64, room_least: u64) -> Self {
+        let memory = Memory {
+            boot,
+            recorder: Recorder::new(boot),
+            broken: false,
+            spare: Some(Batch::empty(boot, clock::now())),
+            on_its_way: None,
+            lost: 0,
+        };
         let this = Self(Arc::new(Shared {
             state_dir,
             bytes_max: AtomicU64::new(bytes_max),
+            room_least,
+            everything: AtomicBool::new(false),
+            somebody_waits: AtomicBool::new(false),
             memory: Mutex::new(memory),
             store: Mutex::new(None),
             status: watch::Sender::new(HistoryStatus { bytes_max, ..HistoryStatus::default() }),
         }));
-        this.work(|_| Ok(()));
+        this.heed();
         this
     }
 
@@ -70,17 +99,20 @@ impl History {
         self.0.status.subscribe()
     }
 
-    /// A new policy. What is beyond its bound goes at once, or with the next batch where one is on its way.
+    /// A new policy. What is beyond its bound goes at once, or when the batch that is on its way is written.
     pub(super) fn set_bytes_max(&self, bytes_max: u64) {
         if self.0.bytes_max.swap(bytes_max, Ordering::Relaxed) != bytes_max {
-            self.work(|_| Ok(()));
+            self.heed();
         }
     }
 
     /// The ledger has no room on its disk: the history is given up first, in full, and `everything` of it where the
     /// ledger can't even live on its reserve.
     pub(super) fn give_up(&self, everything: bool) {
-        self.work(move |store| store.make_room(everything));
+        if everything {
+            self.0.everything.store(true, Ordering::Release);
+        }
+        self.heed();
     }
 
     /// A pass of the host. The batch before it goes to the disk when it is due.
@@ -103,86 +135,174 @@ impl History {
             return;
         }
         let mut memory = lock(&self.0.memory);
-        let due = memory.recorder.is_due(at);
-        let batch = if due { memory.take_batch() } else { None };
-        if due && batch.is_none() {
-            // The disk has not taken the one before: memory is not for waiting in.
-            memory.recorder.drop_batch();
+        if memory.broken {
+            return;
         }
-        take(&mut memory.recorder);
-        let lost = memory.lost + memory.recorder.rows_lost();
-        drop(memory);
-        match batch {
-            Some(batch) => {
+        // Who calls reads the host, without which the agent is none: no defect in here may end that.
+        let taken = panic::catch_unwind(AssertUnwindSafe(|| memory.take_in(at, take)));
+        let why = match taken {
+            Ok(Taken::Kept) => return,
+            Ok(Taken::Due(batch)) => {
                 let shared = Arc::clone(&self.0);
-                tokio::task::spawn_blocking(move || shared.write(batch));
+                memory.on_its_way = Some(tokio::task::spawn_blocking(move || shared.write(batch)));
+                return;
             }
-            None if due => self.0.status.send_modify(|status| {
-                status.failing = Some("its disk has not answered for a minute".into());
-                status.rows_lost = lost;
-            }),
-            None => {}
-        }
+            Ok(Taken::Dropped(why)) => why,
+            Err(_) => {
+                tracing::error!("taking numbers into the history broke off: a defect of prunella");
+                memory.break_off();
+                TAKING_BROKE_OFF
+            }
+        };
+        let lost = memory.rows_lost();
+        drop(memory);
+        self.0.status.send_modify(|status| {
+            status.failing = Some(why.into());
+            status.rows_lost = lost;
+        });
     }
 
-    /// Work for the store, unless it is busy: then the next batch brings the same about.
-    fn work(&self, work: impl FnOnce(&mut Store) -> Result<(), HistoryError> + Send + 'static) {
+    /// Brings about what is asked for, on a thread that waits for the store. Who waits already does it for all.
+    fn heed(&self) {
+        if self.0.somebody_waits.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let shared = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
-            let Ok(mut store) = shared.store.try_lock() else { return };
-            let outcome = shared.opened(&mut store).and_then(work);
-            shared.tell(&store, outcome, 0);
+            let mut store = lock(&shared.store);
+            // From here on, what is asked for may come too late for this one.
+            shared.somebody_waits.swap(false, Ordering::AcqRel);
+            shared.with_store(&mut store, 0, |_| Ok(()));
         });
     }
 
     /// Writes what there is: the agent ends.
     pub(super) async fn finish(self) {
-        let batch = lock(&self.0.memory).take_batch();
-        let Some(batch) = batch else { return };
-        let last = tokio::task::spawn_blocking(move || self.0.write(batch));
+        let last = async {
+            let on_its_way = lock(&self.0.memory).on_its_way.take();
+            if let Some(batch) = on_its_way {
+                // It gives the buffers back. That it broke off was told.
+                let _ = batch.await;
+            }
+            let Some(batch) = lock(&self.0.memory).take_batch() else { return };
+            let shared = Arc::clone(&self.0);
+            let _ = tokio::task::spawn_blocking(move || shared.write(batch)).await;
+        };
         if tokio::time::timeout(LAST_BATCH, last).await.is_err() {
-            tracing::warn!("the newest minute of the history is lost: its disk does not answer");
+            tracing::warn!("the newest minutes of the history are lost: its disk does not answer");
         }
     }
+}
+
+/// What became of a row.
+enum Taken {
+    Kept,
+    /// The batch before it is to be written.
+    Due(Batch),
+    /// The batch before it is lost, for this reason.
+    Dropped(&'static str),
 }
 
 impl Memory {
     fn take_batch(&mut self) -> Option<Batch> {
-        let spare = self.spare.take()?;
-        self.recorder.take(spare)
+        if !self.recorder.has_rows() {
+            return None;
+        }
+        self.recorder.take(self.spare.take()?)
+    }
+
+    fn take_in(&mut self, at: Timestamp, take: impl FnOnce(&mut Recorder)) -> Taken {
+        let taken = match self.recorder.due(at) {
+            None => Taken::Kept,
+            Some(due) => match (self.take_batch(), due) {
+                (Some(batch), _) => Taken::Due(batch),
+                // The disk has not taken the one before: memory is not for waiting in.
+                (None, Due::Old) => self.dropped("its disk has not answered for a minute"),
+                (None, Due::ClockSet) => {
+                    self.dropped("a batch was still being written when the clock was set")
+                }
+                (None, Due::Long) => Taken::Kept,
+            },
+        };
+        take(&mut self.recorder);
+        taken
+    }
+
+    fn dropped(&mut self, why: &'static str) -> Taken {
+        self.recorder.drop_batch();
+        Taken::Dropped(why)
+    }
+
+    fn rows_lost(&self) -> u64 {
+        self.lost + self.recorder.rows_lost()
+    }
+
+    /// What is in the recorder can't be relied on any more.
+    fn break_off(&mut self) {
+        self.broken = true;
+        self.lost = self.rows_lost() + self.recorder.rows();
+        self.recorder = Recorder::new(self.boot);
     }
 }
 
 impl Shared {
-    /// The store with the limits in force.
-    fn opened<'a>(&self, store: &'a mut Option<Store>) -> Result<&'a mut Store, HistoryError> {
-        let limits = StoreLimits { bytes: self.bytes_max.load(Ordering::Relaxed), room_least: ROOM_LEAST };
+    /// The store, heeding what is asked for: the limits in force, and what is to be given up.
+    fn heeded<'a>(&self, store: &'a mut Option<Store>) -> Result<&'a mut Store, HistoryError> {
+        let limits =
+            StoreLimits { bytes: self.bytes_max.load(Ordering::Relaxed), room_least: self.room_least };
         match store {
             Some(store) => store.set_limits(limits)?,
             None => *store = Some(Store::open(&self.state_dir, limits)?),
         }
-        Ok(store.as_mut().expect("it was open, or has just been opened"))
+        let store = store.as_mut().expect("it was open, or has just been opened");
+        if limits.bytes > 0 {
+            let everything = self.everything.swap(false, Ordering::AcqRel);
+            let room = store.make_room(everything);
+            if everything && room.is_err() {
+                // Until there is room.
+                self.everything.store(true, Ordering::Release);
+            }
+            room?;
+        }
+        Ok(store)
     }
 
     /// Blocks on the disk.
     fn write(&self, batch: Batch) {
         let mut store = lock(&self.store);
-        let outcome = self.opened(&mut store).and_then(|store| store.write(&batch));
-        // Other limits may have come meanwhile, and nobody else could heed them.
-        let outcome = outcome.and_then(|()| self.opened(&mut store).map(|_| ()));
-        let lost = if outcome.is_err() { batch.rows() } else { 0 };
+        self.with_store(&mut store, batch.rows(), |store| store.write(&batch));
         lock(&self.memory).spare = Some(batch);
-        self.tell(&store, outcome, lost);
     }
 
-    fn tell(&self, store: &Option<Store>, outcome: Result<(), HistoryError>, lost: u64) {
+    /// Does this with the store, and tells what came of it: whether rows are lost. That it broke off is told, too.
+    fn with_store(
+        &self,
+        store: &mut Option<Store>,
+        rows: u64,
+        work: impl FnOnce(&mut Store) -> Result<(), HistoryError>,
+    ) {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            self.heeded(store).and_then(work).map_err(|error| error.to_string())
+        }));
+        let outcome = outcome.unwrap_or_else(|_| {
+            tracing::error!("writing the history broke off: a defect of prunella");
+            // What it holds can't be relied on: the next one looks at the folder anew.
+            *store = None;
+            Err(WRITING_BROKE_OFF.into())
+        });
+        let lost = if outcome.is_err() { rows } else { 0 };
+        self.tell(store.as_ref(), outcome, lost);
+    }
+
+    fn tell(&self, store: Option<&Store>, outcome: Result<(), String>, lost: u64) {
         let mut memory = lock(&self.memory);
         memory.lost += lost;
+        let failing = if memory.broken { Some(TAKING_BROKE_OFF.into()) } else { outcome.err() };
         let status = HistoryStatus {
             bytes_max: self.bytes_max.load(Ordering::Relaxed),
-            bytes: store.as_ref().map_or(0, Store::bytes),
-            failing: outcome.err().map(|error| error.to_string()),
-            rows_lost: memory.lost + memory.recorder.rows_lost(),
+            bytes: store.map_or(0, Store::bytes),
+            failing,
+            rows_lost: memory.rows_lost(),
             left_out: memory.recorder.left_out(),
         };
         drop(memory);
@@ -225,104 +345,4 @@ fn no_answer(error: &NoHistory) -> NoAnswer {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-    use crate::model::{BootTime, Gap, Id128, WallTime};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::new(
-            BootTime::from_millis(second * 1000),
-            WallTime::from_unix_millis(1_790_000_000_000 + second * 1000),
-        )
-    }
-
-    const NONE: Result<f64, Gap> = Err(Gap::Unsupported);
-    const SECOND: HostSecond = HostSecond {
-        cpu: Ok(1.0),
-        cpu_system: NONE,
-        iowait: NONE,
-        steal: NONE,
-        forks: NONE,
-        context_switches: NONE,
-        running: NONE,
-        blocked: NONE,
-        memory_available: NONE,
-        memory_total: NONE,
-        memory_dirty: NONE,
-        swap_free: NONE,
-        pids: NONE,
-        open_files: NONE,
-        conntrack: NONE,
-        received: NONE,
-        sent: NONE,
-        network_errors: NONE,
-        network_drops: NONE,
-        busiest_disk: NONE,
-        disks_read: NONE,
-        disks_written: NONE,
-    };
-
-    /// With its folder open, whether its own thread was there first or not.
-    fn start(dir: &tempfile::TempDir) -> History {
-        let history = History::start(dir.path().to_owned(), BootId(Id128::from_bytes([1; 16])), 64 << 20);
-        history.0.opened(&mut lock(&history.0.store)).unwrap();
-        history
-    }
-
-    fn values(dir: &tempfile::TempDir) -> u64 {
-        let query = HistoryQuery {
-            field: "cpu_percent".into(),
-            from: at(0).wall,
-            to: at(1000).wall,
-            step: Duration::from_secs(1),
-        };
-        let series = Reader::new(dir.path()).series(&query).unwrap();
-        series.runs.iter().flat_map(|run| &run.points).map(|point| point.values).sum()
-    }
-
-    #[tokio::test]
-    async fn what_was_read_is_on_the_disk_when_the_agent_ends() {
-        let dir = tempfile::tempdir().unwrap();
-        let history = start(&dir);
-        let mut status = history.status();
-        (0..30).for_each(|second| history.host(at(second), &SECOND));
-        history.clone().finish().await;
-        assert_eq!(values(&dir), 30);
-        assert_eq!(HistoryFiles::new(dir.path()).list().unwrap().extents.len(), 2);
-        // Switched off: what is there goes, and nothing comes.
-        history.set_bytes_max(0);
-        status.wait_for(|status| status.bytes_max == 0).await.unwrap();
-        history.host(at(31), &SECOND);
-        history.finish().await;
-        assert_eq!(values(&dir), 0);
-    }
-
-    #[tokio::test]
-    async fn a_disk_that_does_not_answer_costs_no_memory_and_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let history = start(&dir);
-        let mut status = history.status();
-        let stuck = history.0.store.lock().unwrap();
-        // The first batch waits for the disk, the next two have no place to wait in.
-        (0..200).for_each(|second| history.host(at(second), &SECOND));
-        assert_eq!(status.borrow().rows_lost, 120);
-        assert!(status.borrow().failing.as_ref().unwrap().contains("not answered"));
-        drop(stuck);
-        // There are bytes when the first batch was written.
-        status.wait_for(|status| status.failing.is_none() && status.bytes > 0).await.unwrap();
-        history.finish().await;
-        assert_eq!(values(&dir), 80);
-    }
-
-    #[tokio::test]
-    async fn what_can_not_be_written_is_told_and_lost() {
-        let dir = tempfile::tempdir().unwrap();
-        let history = start(&dir);
-        let mut status = history.status();
-        dir.close().unwrap();
-        (0..=60).for_each(|second| history.host(at(second), &SECOND));
-        let told = status.wait_for(|status| status.failing.is_some()).await.unwrap();
-        assert_eq!(told.rows_lost, 60);
-    }
-}
+mod tests;

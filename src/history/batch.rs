@@ -12,7 +12,7 @@ use crate::model::{
 use super::catalogue::{self, Group, cells};
 use super::frame::FRAME_BYTES_MAX;
 use super::reduce::Sum;
-use super::rows::{Content, FIELDS_MAX, Last, NAME_BYTES_MAX};
+use super::rows::{Content, FIELDS_MAX, Last, NAME_BYTES_MAX, SUBJECTS_MAX};
 
 /// As long as a batch grows, and a row of the reduced tier tells of. Rows come a moment early or late: the sixtieth
 /// second is the sixtieth row.
@@ -90,6 +90,17 @@ impl Subject {
     }
 }
 
+/// Why a batch should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// The clock was set: no batch reaches over that.
+    ClockSet,
+    /// It is a minute old.
+    Old,
+    /// It is long; for a while, more rows fit into it.
+    Long,
+}
+
 /// Takes rows, and gives batches.
 #[derive(Debug)]
 pub struct Recorder {
@@ -124,11 +135,21 @@ impl Recorder {
     /// Whether the batch should go before a row of this time is added.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        let Some(begin) = self.begin else { return false };
+        self.due(now).is_some()
+    }
+
+    /// Why the batch should go before a row of this time is added; nothing when it should not.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<Due> {
+        let begin = self.begin?;
         let offset = |at: Timestamp| at.wall.unix_millis().saturating_sub(at.boot.millis());
-        now.boot.since(begin.boot) >= BATCH
-            || self.full.bytes.len() >= EARLY
-            || offset(now).abs_diff(offset(begin)) >= CLOCK_STEP_MS
+        if offset(now).abs_diff(offset(begin)) >= CLOCK_STEP_MS {
+            Some(Due::ClockSet)
+        } else if now.boot.since(begin.boot) >= BATCH {
+            Some(Due::Old)
+        } else {
+            (self.full.bytes.len() >= EARLY).then_some(Due::Long)
+        }
     }
 
     /// The batch, in the buffers of an earlier one; nothing when there is no row.
@@ -175,6 +196,18 @@ impl Recorder {
         }
     }
 
+    /// Whether a batch would hold anything.
+    #[must_use]
+    pub const fn has_rows(&self) -> bool {
+        self.begin.is_some()
+    }
+
+    /// Rows of the batch so far.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Rows that were not kept for want of room in memory.
     #[must_use]
     pub const fn rows_lost(&self) -> u64 {
@@ -197,20 +230,23 @@ impl Recorder {
         self.row(at, Group::Vitals, "", cells(&catalogue::VITALS, vitals));
         self.row(at, Group::Slow, "", cells(&catalogue::SLOW, numbers));
         if let Reading::Value(devices) = &numbers.devices {
-            let kept = devices.iter().take(DEVICES_MAX);
-            kept.for_each(|device: &DeviceNumbers| {
-                self.row(at, Group::Disk, &device.name, cells(&catalogue::DISK, device));
+            let mut kept = 0;
+            devices.iter().take(DEVICES_MAX).for_each(|device: &DeviceNumbers| {
+                let row = cells(&catalogue::DISK, device);
+                kept += usize::from(self.row(at, Group::Disk, &device.name, row));
             });
-            self.left_out[0] = devices.len().saturating_sub(DEVICES_MAX) + numbers.devices_left_out;
+            self.left_out[0] = devices.len() - kept + numbers.devices_left_out;
         }
         if let Reading::Value(interfaces) = &numbers.interfaces {
             // Cards first: containers come with an interface each.
             let of = |kind| interfaces.iter().filter(move |it| it.kind == kind);
-            let kept = of(InterfaceKind::Hardware).chain(of(InterfaceKind::Virtual));
-            kept.clone().take(DEVICES_MAX).for_each(|interface: &InterfaceNumbers| {
-                self.row(at, Group::Interface, &interface.name, cells(&catalogue::INTERFACE, interface));
+            let all = of(InterfaceKind::Hardware).chain(of(InterfaceKind::Virtual));
+            let mut kept = 0;
+            all.clone().take(DEVICES_MAX).for_each(|interface: &InterfaceNumbers| {
+                let row = cells(&catalogue::INTERFACE, interface);
+                kept += usize::from(self.row(at, Group::Interface, &interface.name, row));
             });
-            self.left_out[1] = kept.skip(DEVICES_MAX).count() + numbers.interfaces_left_out;
+            self.left_out[1] = all.count() - kept + numbers.interfaces_left_out;
         }
     }
 
@@ -220,33 +256,35 @@ impl Recorder {
             return;
         }
         let fits = |it: &&FilesystemStatus| it.mount_point.as_str().len() <= NAME_BYTES_MAX;
+        let mut kept = 0;
         for status in all.iter().filter(fits).take(FILESYSTEMS_MAX) {
-            self.row(
-                at,
-                Group::Filesystem,
-                status.mount_point.as_str(),
-                cells(&catalogue::FILESYSTEM, status),
-            );
+            let row = cells(&catalogue::FILESYSTEM, status);
+            kept += usize::from(self.row(at, Group::Filesystem, status.mount_point.as_str(), row));
         }
-        self.left_out[2] = all.len() - all.iter().filter(fits).take(FILESYSTEMS_MAX).count();
+        self.left_out[2] = all.len() - kept;
     }
 
-    fn row(
+    /// False where the subject is left out: a batch names no more than are read back, however short their lives are.
+    pub(super) fn row(
         &mut self,
         at: Timestamp,
         group: Group,
         name: &str,
         cells: impl ExactSizeIterator<Item = Result<i64, Gap>>,
-    ) {
+    ) -> bool {
         if self.full.bytes.len() + ROW_BYTES_MAX > FRAME_BYTES_MAX {
             self.rows_lost += 1;
-            return;
+            return true;
         }
         let mut row = [Ok(0); FIELDS_MAX];
         let count = cells.len().min(FIELDS_MAX);
         row.iter_mut().zip(cells).for_each(|(place, cell)| *place = cell);
         let row = &row[..count];
         let known = self.subjects.iter().position(|it| it.group == group && *it.name == *name);
+        let named = known.is_some_and(|index| self.subjects[index].number.is_some());
+        if !named && self.full.named() >= SUBJECTS_MAX {
+            return false;
+        }
         let index = known.unwrap_or_else(|| {
             self.subjects.push(Subject::new(group, name, count));
             self.subjects.len() - 1
@@ -258,5 +296,6 @@ impl Recorder {
         subject.rows += 1;
         self.rows += 1;
         self.begin.get_or_insert(at);
+        true
     }
 }

@@ -31,7 +31,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, Recorder};
+pub use batch::{Batch, Due, Recorder};
 pub use folder::HISTORY_FOLDER;
 pub use read::{NoHistory, Reader};
 pub use segment::{HISTORY_FORMAT, scan_segment, sealed_segment};

@@ -1,6 +1,6 @@
 //! Files → answers: beside the agent that writes, or without it.
 //!
-//! One file at a time is in memory. A file that is dropped meanwhile is missed, and counted.
+//! One file at a time is in memory. A file that is dropped meanwhile was the oldest, and is missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,6 +22,11 @@ use super::segment::{HEADER_BYTES, Header, NoHeader};
 const REDUCED_STEP_SECS: u64 = 120;
 /// A clock may have been slewed within a file, and a batch is a minute long.
 const SLACK_MS: i64 = 3_600_000;
+/// A disk, interface or file system is listed when it had a row so shortly before the last one of all: each has one a
+/// minute, or every ten seconds.
+const LISTED_MS: i64 = 5 * 60_000;
+/// Names of one group that are listed.
+const LISTED_MAX: usize = 128;
 
 /// Milliseconds since boot from the first batch of a file to the last: what cannot concern a question is not read.
 pub(super) const fn span(tier: HistoryTier) -> i64 {
@@ -84,9 +89,11 @@ impl Reader {
                 }
                 Ok(Ok(_) | Err(NoHeader::Damaged)) => unreadable += 1,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => {
+                Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
                     return Err(NoHistory::File { path: self.folder.file(entry.tier, entry.number), source });
                 }
+                // A bad place of the disk is no reason to tell nothing of the rest.
+                Err(_) => unreadable += 1,
             }
         }
         Ok((parts, unreadable))
@@ -94,7 +101,10 @@ impl Reader {
 
     /// The rows of a file, in order; returns how much of it could not be read.
     fn rows(&self, part: &Part, each: &mut dyn FnMut(Row<'_>)) -> u64 {
-        let Ok(bytes) = self.folder.whole(part.entry.tier, part.entry.number) else { return 1 };
+        let bytes = match self.folder.whole(part.entry.tier, part.entry.number) {
+            Ok(bytes) => bytes,
+            Err(error) => return u64::from(error.kind() != io::ErrorKind::NotFound),
+        };
         let mut frames = Frames::new(&bytes, HEADER_BYTES);
         let mut unreadable = 0;
         for frame in frames.by_ref() {
@@ -168,15 +178,23 @@ impl Reader {
             let of = || parts.iter().filter(move |part| part.entry.tier == tier);
             let mut to = None;
             if let Some(newest) = of().next_back() {
+                let mut seen: BTreeMap<u8, BTreeMap<String, i64>> = BTreeMap::new();
+                let mut last_ms = i64::MIN;
                 unreadable += self.rows(newest, &mut |row| {
                     to = Some(WallTime::from_unix_millis(row.wall_ms));
+                    last_ms = row.boot_ms;
                     if let Some(group) = row.group.filter(|group| group.has_subjects()) {
-                        let seen = subjects.entry(group.code()).or_default();
-                        if !seen.contains(row.name) {
-                            seen.insert(row.name.to_owned());
+                        let names = seen.entry(group.code()).or_default();
+                        match names.get_mut(row.name) {
+                            Some(at) => *at = row.boot_ms,
+                            None => drop(names.insert(row.name.to_owned(), row.boot_ms)),
                         }
                     }
                 });
+                for (group, names) in seen {
+                    let lately = names.into_iter().filter(|(_, at)| last_ms.saturating_sub(*at) <= LISTED_MS);
+                    subjects.entry(group).or_default().extend(lately.map(|(name, _)| name));
+                }
             }
             extents.push(HistoryExtent {
                 tier,
@@ -191,7 +209,7 @@ impl Reader {
             unit: spec.unit,
             meaning: spec.meaning.to_owned(),
             of_subject: group.has_subjects(),
-            subjects: subjects.get(&group.code()).into_iter().flatten().cloned().collect(),
+            subjects: subjects.get(&group.code()).into_iter().flatten().take(LISTED_MAX).cloned().collect(),
         };
         let fields = Group::ALL
             .into_iter()
@@ -219,16 +237,47 @@ impl Reader {
     }
 }
 
+/// The time that the files in full cover, in parts that may overlap. A little more is no harm: behind the last row in
+/// full there is none by the minute either.
+fn in_full(parts: &[Part]) -> impl Iterator<Item = (i64, i64)> + '_ {
+    let full =
+        move || parts.iter().filter(|part| part.entry.tier == HistoryTier::Full).map(|part| part.header);
+    let next = full().skip(1).map(Some).chain([None]);
+    full().zip(next).map(|(header, next)| {
+        // Since boot, for a clock that is set between two files says nothing of how long the first one is.
+        let next = next.filter(|next| next.boot == header.boot);
+        let length = next.map(|next| next.begin.boot.millis().saturating_sub(header.begin.boot.millis()));
+        let most = span(HistoryTier::Full);
+        let begin = header.begin.wall.unix_millis();
+        (begin, begin.saturating_add(length.unwrap_or(most).clamp(0, most) + SLACK_MS))
+    })
+}
+
 /// Which tier answers for which time, oldest first: what is not in full any more is told by the minute.
 fn ranges(parts: &[Part], query: &HistoryQuery, step_secs: u64) -> Vec<(HistoryTier, i64, i64)> {
     let (from, to) = (query.from.unix_millis(), query.to.unix_millis());
-    let full = parts.iter().filter(|part| part.entry.tier == HistoryTier::Full);
-    let begin = full.map(|part| part.header.begin.wall.unix_millis()).min();
-    match begin {
-        Some(begin) if step_secs < REDUCED_STEP_SECS => {
-            let between = begin.clamp(from, to);
-            vec![(HistoryTier::Reduced, from, between), (HistoryTier::Full, between, to)]
-        }
-        Some(_) | None => vec![(HistoryTier::Reduced, from, to)],
+    if step_secs >= REDUCED_STEP_SECS {
+        return vec![(HistoryTier::Reduced, from, to)];
     }
+    let mut in_full: Vec<(i64, i64)> = in_full(parts).collect();
+    in_full.sort_unstable();
+    let mut ranges: Vec<(HistoryTier, i64, i64)> = Vec::new();
+    let mut at = from;
+    for (begin, end) in in_full.into_iter().map(|(begin, end)| (begin.max(from), end.min(to))) {
+        if end <= at.max(begin) {
+            continue;
+        }
+        if begin > at {
+            ranges.push((HistoryTier::Reduced, at, begin));
+        }
+        match ranges.last_mut() {
+            Some((HistoryTier::Full, _, so_far)) => *so_far = end,
+            Some(_) | None => ranges.push((HistoryTier::Full, begin.max(at), end)),
+        }
+        at = end;
+    }
+    if at < to {
+        ranges.push((HistoryTier::Reduced, at, to));
+    }
+    ranges
 }

@@ -14,7 +14,7 @@ use super::reduce::{Sum, Summary};
 
 /// Fields of one group at the most: a bit each.
 pub(super) const FIELDS_MAX: usize = 32;
-/// Subjects of a frame at the most: above what is ever kept.
+/// Subjects of a frame at the most: above what is told at once. Who writes holds to it, and who reads insists on it.
 pub(super) const SUBJECTS_MAX: usize = 256;
 /// The longest name: its length is one byte. A mount point that is longer is not kept.
 pub(super) const NAME_BYTES_MAX: usize = 255;
@@ -51,6 +51,11 @@ impl Content {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
+    }
+
+    /// Subjects that were named so far.
+    pub(super) const fn named(&self) -> usize {
+        self.named as usize
     }
 
     /// Begins a row. `number` is the subject's in this frame, once it was named.

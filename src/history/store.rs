@@ -107,8 +107,16 @@ impl Store {
         };
         let mut damaged = Vec::new();
         for Entry { tier, number, bytes } in files {
-            let head = store.folder.head(tier, number);
-            let head = head.map_err(|source| store.failed_file("read", tier, number, source))?;
+            let head = match store.folder.head(tier, number) {
+                Ok(head) => head,
+                Err(source) => {
+                    // Nothing is known of it but its size: it stays, and goes when it is the oldest.
+                    let why = store.failed_file("read", tier, number, source);
+                    tracing::warn!(%why, "a file of the history is passed over");
+                    store.tier(tier).files.push_back((number, bytes));
+                    continue;
+                }
+            };
             match Header::parse(&head) {
                 Ok(header) if header.tier == tier => store.tier(tier).files.push_back((number, bytes)),
                 Err(NoHeader::Newer(found)) => {
@@ -187,7 +195,16 @@ impl Store {
     /// # Errors
     /// When it was not enough.
     pub fn make_room(&mut self, everything: bool) -> Result<(), HistoryError> {
-        let room = |store: &Self| match store.folder.room() {
+        self.make_room_by(everything, &Folder::room)
+    }
+
+    /// With the disk's room as somebody measures it.
+    pub(super) fn make_room_by(
+        &mut self,
+        everything: bool,
+        measure: &dyn Fn(&Folder) -> io::Result<u64>,
+    ) -> Result<(), HistoryError> {
+        let room = |store: &Self| match measure(&store.folder) {
             // Nothing was kept so far, and nothing can be given up.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(u64::MAX),
             room => room.map_err(|source| store.failed("measure the disk of", source)),
@@ -195,8 +212,12 @@ impl Store {
         let mut left = room(self)?;
         for tier in HistoryTier::ALL {
             let gives = tier == HistoryTier::Full || everything;
-            while gives && left < self.limits.room_least && self.drop_oldest(tier)? {
-                left = room(self)?;
+            while gives
+                && left < self.limits.room_least
+                && let Some(dropped) = self.drop_oldest(tier)?
+            {
+                // Some disks free what is removed a while later, and all of them when the last reader has closed it.
+                left = room(self)?.max(left.saturating_add(dropped));
             }
         }
         if left < self.limits.room_least { Err(HistoryError::NoRoom { left }) } else { Ok(()) }
@@ -210,21 +231,21 @@ impl Store {
             if of.bytes().saturating_add(more) <= most && of.files.len() <= FILES_MAX {
                 return Ok(());
             }
-            if !self.drop_oldest(tier)? {
+            if self.drop_oldest(tier)?.is_none() {
                 return Ok(());
             }
         }
     }
 
-    /// False when there is none.
-    fn drop_oldest(&mut self, tier: HistoryTier) -> Result<bool, HistoryError> {
-        let Some((number, _)) = self.tier(tier).files.front().copied() else { return Ok(false) };
+    /// What it took on the disk; nothing when there is none.
+    fn drop_oldest(&mut self, tier: HistoryTier) -> Result<Option<u64>, HistoryError> {
+        let Some((number, bytes)) = self.tier(tier).files.front().copied() else { return Ok(None) };
         let removed = self.folder.remove(tier, number);
         removed.map_err(|source| self.failed_file("remove", tier, number, source))?;
         let of = self.tier(tier);
         of.files.pop_front();
         of.open.take_if(|open| open.number == number);
-        Ok(true)
+        Ok(Some(blocks(bytes)))
     }
 
     fn write_tier(&mut self, tier: HistoryTier, batch: &Batch) -> Result<(), HistoryError> {

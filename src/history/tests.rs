@@ -13,6 +13,8 @@ use crate::model::{
     Interruption, Measured, Timestamp, WallTime,
 };
 
+mod names;
+
 /// A Sunday in March of 2026, at a whole hour.
 const EPOCH: i64 = 1_773_446_400_000;
 const LIMITS: StoreLimits = StoreLimits { bytes: 64 << 20, room_least: 0 };
@@ -279,6 +281,11 @@ fn a_newer_form_is_left_alone() {
     let all = files(dir.path());
     let mut bytes = std::fs::read(&all[1]).unwrap();
     bytes[8] = 99;
+    // A flipped bit is no newer version: the checksum tells.
+    std::fs::write(&all[1], &bytes).unwrap();
+    assert_eq!(Reader::new(dir.path()).list().unwrap().unreadable, 1);
+    let sum = frame::checksum(&bytes[..48]);
+    bytes[48..56].copy_from_slice(&sum);
     std::fs::write(&all[1], &bytes).unwrap();
     std::fs::write(&all[0], "damaged").unwrap();
     let why = Store::open(dir.path(), StoreLimits { bytes: 0, ..LIMITS }).unwrap_err().to_string();
@@ -313,6 +320,47 @@ fn a_full_disk_takes_the_rows_in_full_first() {
     life.passes(122..130);
     life.flush();
     assert_eq!(points(&asked(dir.path(), "cpu_percent", 0, 200, 1)).len(), 8);
+}
+
+#[test]
+fn a_disk_that_frees_late_does_not_cost_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut life = Life::begin(dir.path(), boot(1), LIMITS);
+    // A file each, for the clock is set.
+    (0..5).for_each(|n| life.pass(at(n, n * 100), Ok(1.0)));
+    life.flush();
+    life.store.set_limits(StoreLimits { room_least: 100_000, ..LIMITS }).unwrap();
+    let mut check = |left: u64, expected: [usize; 2]| {
+        let made = life.store.make_room_by(true, &|_| Ok(left));
+        assert_eq!(made.is_ok(), expected != [0, 0], "{left}");
+        let list = Reader::new(dir.path()).list().unwrap();
+        assert_eq!([list.extents[0].files, list.extents[1].files], expected, "{left}");
+    };
+    check(100_000, [5, 5]);
+    // What is removed is counted, whatever the disk says: a block each.
+    check(100_000 - 1, [4, 5]);
+    check(100_000 - 2 * 4096, [2, 5]);
+    check(100_000 - 3 * 4096, [0, 4]);
+    check(0, [0, 0]);
+}
+
+#[test]
+fn an_early_clock_does_not_hide_the_minutes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut life = Life::begin(dir.path(), boot(1), LIMITS);
+    life.passes(0..600);
+    life.flush();
+    drop(life);
+    // The rows in full are given up; the host boots in 1970, and hears the time after a minute.
+    std::fs::remove_file(&files(dir.path())[0]).unwrap();
+    let mut life = Life::begin(dir.path(), boot(2), LIMITS);
+    (0..60).for_each(|n| life.pass(at(n, -EPOCH / 1000), Ok(value(n))));
+    (60..120).for_each(|n| life.pass(at(n, 1000), Ok(value(n))));
+    life.flush();
+    let told = asked(dir.path(), "cpu_percent", 0, 1200, 60);
+    let of: Vec<_> = told.runs.iter().map(|run| (run.boot, run.points.len())).collect();
+    assert_eq!(of, [(boot(1), 10), (boot(2), 2)], "{told:?}");
+    assert_eq!(told.runs[1].points.iter().map(|point| point.values).sum::<u64>(), 60);
 }
 
 #[test]

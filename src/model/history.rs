@@ -261,7 +261,7 @@ pub struct HistorySeries {
     pub step_seconds: u64,
     /// In the order in which they were written.
     pub runs: Vec<HistoryRun>,
-    /// Parts that could not be read: damaged, or dropped meanwhile.
+    /// Parts that could not be read: damaged, most likely.
     pub unreadable: u64,
     /// There were more points than fit: a clock that was set over and over.
     pub cut: bool,
@@ -286,7 +286,7 @@ pub struct HistoryFieldInfo {
     pub meaning: String,
     /// It is of a disk, an interface or a file system: asked for with `@` and its name.
     pub of_subject: bool,
-    /// The subjects that were seen last.
+    /// The subjects that were seen last, so many that a list of them is of use.
     pub subjects: Vec<String>,
 }
 

@@ -52,6 +52,7 @@ mod tests {
             check(bad, None);
         }
         check("18446744073709551615d", None);
+        check("1500ms", None);
     }
 
     proptest! {
