@@ -46,18 +46,21 @@ fn impairments(status: &Status) -> Vec<String> {
         };
         found.push(format!("the sense of {} {how}: {}", sense.as_str(), safe(why)));
     }
-    if let Some(slow) = status.own.value().filter(|own| own.slowdown > Slowdown::NONE) {
-        let memory = slow.memory.value().map(|memory| format!(" and {memory} of memory")).unwrap_or_default();
-        found.push(format!(
-            "the agent takes too much of this host, so it looks {} times less often: {} of a processor{memory} in the \
-             last minute, where it may take {} and {}",
-            slow.slowdown, slow.cpu, slow.budget.cpu, slow.budget.memory
-        ));
-    }
     if status.policy_error.is_some() {
         found.push("the newest policy files were refused; the policy before stays in force:".into());
     }
     found
+}
+
+/// That the agent looks less often. Nothing is broken by that: people are told when it lasts.
+fn slowed(status: &Status) -> Option<String> {
+    let own = status.own.value().filter(|own| own.slowdown > Slowdown::NONE)?;
+    let memory = own.memory.value().map(|memory| format!(" and {memory} of memory")).unwrap_or_default();
+    Some(format!(
+        "the agent takes too much of this host, so it looks {} times less often: {} of a processor{memory} in the \
+         last minute, where it may take {} and {}",
+        own.slowdown, own.cpu, own.budget.cpu, own.budget.memory
+    ))
 }
 
 /// The page.
@@ -183,6 +186,10 @@ fn impaired(page: &mut Page, status: &Status) {
         let lines: Vec<String> = error.lines().map(|line| format!("  {}", safe(line))).collect();
         page.block(&lines.join("\n"));
         page.next("prunella check /etc/prunella");
+    }
+    if let Some(slowed) = slowed(status) {
+        page.blank();
+        page.labelled(Tone::Busy, "SLOWED", &slowed);
     }
     if let Some(held) = held_now(status) {
         page.blank();

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::engine::Input;
 use crate::model::{HostNews, Pressure, Reading, Resource, Sample, StallWatch};
+use crate::sense::beat::Alarm;
 use crate::sense::pressure::{LOOK_LATEST, MemoryReader, Patience, PressureTrigger, Tripwire};
 
+use super::beats::BEAT;
 use super::clock;
 use super::effects::Hands;
 
@@ -85,6 +87,10 @@ async fn tell(
 pub(super) async fn watch_memory(hands: Hands, proc: &'static Path) {
     let mut reader = MemoryReader::new(proc);
     let mut tripwire = Tripwire::default();
+    let mut alarm = match Alarm::new() {
+        Ok(alarm) => alarm,
+        Err(error) => return tracing::error!(%error, "there is no timer to look at memory by"),
+    };
     let mut beats = hands.beats().listen();
     loop {
         let now = clock::now();
@@ -102,7 +108,11 @@ pub(super) async fn watch_memory(hands: Hands, proc: &'static Path) {
             }
             Reading::Absent(_) | Reading::Failed(_) => LOOK_LATEST,
         };
-        // At rest it looks when the agent is awake anyway.
-        beats.pause(next).await;
+        if next >= BEAT {
+            // At rest it looks when the agent is awake anyway.
+            beats.pause(next).await;
+        } else if let Err(error) = alarm.after(next).await {
+            return tracing::error!(%error, "the timer that memory is looked at by is gone");
+        }
     }
 }
