@@ -9,10 +9,10 @@
 //!                                          Reader ◄──────────  agent's socket, or CLI without the agent
 //! ```
 //!
-//! A file is a header ([`segment`]) and frames ([`frame`]), each with a checksum and readable by itself: what a crash
+//! A file is a header (`segment`) and frames (`frame`), each with a checksum and readable by itself: what a crash
 //! tears is the last frame, and what is damaged is passed over. Files are only added to and removed whole, the oldest
 //! first, so that the bound holds before each write. Numbers are kept as integers of a fixed fraction of their unit,
-//! as differences from the row before ([`rows`]): most differences are zero, and cost one bit.
+//! as differences from the row before (`rows`): most differences are zero, and cost one bit.
 //!
 //! Rows are in the order in which they were written. Each has the time since boot; a file has its boot, a frame the
 //! wall clock of its first row. A clock that is set begins a new file: no step reorders anything.
