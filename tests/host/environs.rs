@@ -185,9 +185,10 @@ fn hung_mounts(agent: &Agent) -> i64 {
 }
 
 fn mounts_recover(agent: &Agent, hung: i64) {
-    let now = json(agent, "filesystems");
-    let so_far = now["now"]["boot_ms"].as_i64().expect("a time") - hung;
-    assert!(u128::try_from(so_far).is_ok_and(|it| it > WATCHDOG.as_millis()), "hung for {so_far} ms only");
+    agent.until("the watchdog to have had its time", || {
+        let now = json(agent, "filesystems")["now"]["boot_ms"].as_i64().expect("a time");
+        u128::try_from(now - hung).is_ok_and(|it| it > WATCHDOG.as_millis())
+    });
     assert_eq!(asking(agent), 2, "after many passes");
     let room = |point: &str| filesystem(agent, point)["room"].clone();
     agent.ok("systemctl kill -s CONT fuse-a");
@@ -210,7 +211,8 @@ fn suspended_device(agent: &Agent) {
     agent.until("the disk to be seen", || !filesystem(agent, "/mnt/slow").is_null());
     agent.ok("dmsetup suspend slow; systemd-run -q --unit=writer sh -c 'echo x > /mnt/slow/x'");
     let blocked = || json(agent, "top")["counts"]["value"]["blocked"].as_u64();
-    agent.until("its writer to be stuck", || blocked() == Some(1));
+    // Threads of the kernel may wait with it.
+    agent.until("its writer to be stuck", || blocked() > Some(0));
     let pid = agent.ok("systemctl show -P MainPID writer");
     let look = agent.exec_within(ANSWER, &["prunella", "process", "--pss", "--json", &pid]);
     assert!(look.code == 0 && look.stdout.contains(r#""state":"D""#), "{look}");
