@@ -7,9 +7,10 @@ use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    Absence, ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState,
-    Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution,
-    STORM_FIELDS, STORM_LOOK_WITHIN, StormLook, Subject, UnitName, Verification,
+    Absence, ActiveState, Evidence, Expectation, FilesystemClass, GuardName, Hold, Incident, IncidentId,
+    Intent, LoadState, Mode, MountPoint, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal,
+    Remedy, Resolution, RoomAnswer, SPACE_FIELDS, SPACE_LOOK_WITHIN, STORM_FIELDS, STORM_LOOK_WITHIN,
+    StormLook, Subject, UnitName, Verification,
 };
 use crate::policy::Rule;
 
@@ -106,7 +107,7 @@ impl Engine {
                 self.look(Subject::Host);
                 self.effects.push(Effect::TakeEvidence { incident, subject });
             }
-            Subject::Host if self.is_about_storms(incident) => {
+            Subject::Host if self.names(incident, &STORM_FIELDS) => {
                 let until = self.now.boot + STORM_LOOK_WITHIN;
                 self.evidence.insert(incident, until);
                 self.effects.push(Effect::TakeEvidence { incident, subject });
@@ -114,6 +115,10 @@ impl Engine {
             Subject::Host => {
                 let evidence = self.evidence_of_host(Reading::Absent(Absence::NotApplicable));
                 self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+            }
+            Subject::Filesystem(point) if self.is_worth_a_walk(incident, point) => {
+                self.evidence.insert(incident, self.now.boot + SPACE_LOOK_WITHIN);
+                self.effects.push(Effect::TakeEvidence { incident, subject });
             }
             Subject::Agent | Subject::Filesystem(_) => {
                 // Their finding says what there is to say.
@@ -123,11 +128,20 @@ impl Engine {
         }
     }
 
-    /// Its rule names a field that tells of new processes.
-    fn is_about_storms(&self, incident: IncidentId) -> bool {
+    /// Its rule names one of these fields.
+    fn names(&self, incident: IncidentId, fields: &[&str]) -> bool {
         let rule = self.memory.incidents.get(&incident).map(|it| &it.rule);
         rule.and_then(|name| Self::rule_of(&self.setup.policy, name))
-            .is_some_and(|rule| rule.when.fields().iter().any(|field| STORM_FIELDS.contains(field)))
+            .is_some_and(|rule| rule.when.fields().iter().any(|field| fields.contains(field)))
+    }
+
+    /// It is about its room, and lies where looking for who takes it neither hangs nor burdens a server.
+    fn is_worth_a_walk(&self, incident: IncidentId, point: &MountPoint) -> bool {
+        let is_near = self.view.filesystems.one(point).value().is_some_and(|status| {
+            let answers = matches!(status.room, RoomAnswer::Usage(_));
+            answers && matches!(status.class, FilesystemClass::Disk | FilesystemClass::Memory)
+        });
+        is_near && self.names(incident, &SPACE_FIELDS)
     }
 
     fn evidence_of_host(&self, storm: Reading<StormLook>) -> Evidence {

@@ -14,12 +14,12 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
-use crate::model::{BootTime, FilesystemStatus, FilesystemsUpdate};
+use crate::model::{BootTime, FilesystemStatus, FilesystemsUpdate, MountPoint};
 
 use crate::sense::watch::watch;
 
 use super::room::RoomAsker;
-use super::table::{MountFlags, MountTable, read_table};
+use super::table::{MountFlags, MountTable, Mounted, read_table};
 
 /// Longest mount table that is read: ten thousand mounts with long paths.
 const TABLE_MAX: usize = 4 * 1024 * 1024;
@@ -89,6 +89,12 @@ impl FilesystemReader {
         &self.seen_from
     }
 
+    /// Something was mounted or unmounted since they were listed, or they could not be.
+    #[must_use]
+    pub const fn must_list(&self) -> bool {
+        self.known.is_none()
+    }
+
     /// Waits until something was mounted or unmounted, and a moment more where that happens all the time.
     pub async fn changed(&mut self) {
         match self.table.ready(Interest::PRIORITY).await {
@@ -111,9 +117,21 @@ impl FilesystemReader {
             Ok(table) => table,
             Err(error) => return FilesystemsUpdate::Failed { why: format!("the mount table: {error}") },
         };
-        let questions: Vec<_> = table.filesystems.iter().map(|it| it.question.clone()).collect();
+        FilesystemsUpdate::Complete(self.ask(table.filesystems, now).await)
+    }
+
+    /// Asks some of them out of turn. Those that may have been unmounted since they were listed are left to the next
+    /// pass.
+    pub async fn read_again(&mut self, points: &[MountPoint], now: BootTime) -> FilesystemsUpdate {
+        let known = self.known.iter().flat_map(|(table, _)| &table.filesystems);
+        let wanted = known.filter(|it| points.contains(&it.mount_point)).cloned().collect();
+        FilesystemsUpdate::Again(self.ask(wanted, now).await)
+    }
+
+    async fn ask(&mut self, filesystems: Vec<Mounted>, now: BootTime) -> Vec<FilesystemStatus> {
+        let questions: Vec<_> = filesystems.iter().map(|it| it.question.clone()).collect();
         let rooms = self.asker.ask(&questions, now).await;
-        let told = table.filesystems.into_iter().zip(rooms).map(|(it, room)| FilesystemStatus {
+        let told = filesystems.into_iter().zip(rooms).map(|(it, room)| FilesystemStatus {
             mount_point: it.mount_point,
             device: it.device,
             fs_type: it.fs_type,
@@ -123,7 +141,7 @@ impl FilesystemReader {
             forced_read_only: it.forced_read_only,
             room,
         });
-        FilesystemsUpdate::Complete(told.collect())
+        told.collect()
     }
 
     /// What is mounted, read anew where that is due.
