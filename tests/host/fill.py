@@ -2,12 +2,13 @@
 
 fill.py FOLDER MIB_PER_SECOND PERCENT RESULT
 """
-import json
 import os
 import sys
 import time
 
 TICK = 0.02
+# Between two looks at how full it is: a host that can't write so fast must not run over the end.
+MOST = 4 << 20
 
 folder, rate, percent, result = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 
@@ -25,7 +26,7 @@ def used():
 log = os.open(folder + "/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 begun, written, why = now(), 0, "enough"
 while used() < percent:
-    due = int((now() - begun) / 1000 * rate * (1 << 20)) - written
+    due = min(MOST, int((now() - begun) / 1000 * rate * (1 << 20)) - written)
     try:
         while due > 0:
             due -= (some := os.write(log, b"x" * min(due, 1 << 20)))
@@ -35,5 +36,5 @@ while used() < percent:
         break
     time.sleep(TICK)
 with open(result + ".new", "w") as out:
-    json.dump({"begun": begun, "ended": now(), "written": written, "why": why}, out)
+    out.write('{"begun": %f, "ended": %f, "written": %d, "why": "%s"}' % (begun, now(), written, why))
 os.rename(result + ".new", result)

@@ -15,7 +15,7 @@ const RULE: &str = "filesystem-filling-fast";
 const PERCENT: u32 = 97;
 
 /// Size of the disk and speed of the writer, MiB.
-const DISKS: [(u32, u32); 3] = [(64, 1), (256, 20), (1024, 100)];
+const DISKS: [(u32, u32); 3] = [(64, 1), (256, 20), (512, 100)];
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
 pub(crate) fn add(suite: &mut Suite) {
