@@ -41,6 +41,9 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
         },
         Subject::Filesystem(point) => match view.filesystems.one(point) {
             Reading::Value(_) if name == "full_in" => full_in(&view.filesystems.outlook(point)),
+            Reading::Value(_) if name == "watched_for" => {
+                Reading::Value(FieldValue::Duration(view.filesystems.watched(point)))
+            }
             Reading::Value(status) => filesystem_field(status, name),
             Reading::Absent(reason) => Reading::Absent(reason),
             Reading::Failed(error) => Reading::Failed(error),
@@ -81,6 +84,7 @@ const SELECTORS: &[&str] = &[
     "source",
     "class",
     "fs_type",
+    "watched_for",
 ];
 
 /// What a rule saw, for people: the fields that it names, with how the last run of a failed unit ended.
@@ -301,6 +305,7 @@ fn full_in(outlook: &Outlook) -> Reading<FieldValue> {
         Outlook::TooEarly => Reading::Absent(Absence::TooEarly),
         Outlook::Steady => Reading::Value(FieldValue::Duration(FAR)),
         Outlook::Filling(filling) => Reading::Value(FieldValue::Duration(filling.full_in)),
+        Outlook::Full(_) => Reading::Value(FieldValue::Duration(Duration::ZERO)),
     }
 }
 

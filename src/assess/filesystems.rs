@@ -1,6 +1,7 @@
 //! What is known of file systems, folded from what the senses tell. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::model::{
     Absence, BootTime, FilesystemStatus, FilesystemView, FilesystemsUpdate, MountPoint, Outlook, Reading,
@@ -105,6 +106,15 @@ impl FilesystemFacts {
         self.rooms.get(point).map_or(Outlook::TooEarly, |room| *room.outlook())
     }
 
+    /// For how long its room was watched, by the last look at all of them.
+    #[must_use]
+    pub fn watched(&self, point: &MountPoint) -> Duration {
+        match (&self.seen, self.rooms.get(point)) {
+            (Ok(now), Some(room)) => room.watched(*now),
+            (Err(_), _) | (_, None) => Duration::ZERO,
+        }
+    }
+
     /// Every mount point; why there are none, when they could not be listed.
     ///
     /// # Errors
@@ -121,7 +131,7 @@ impl FilesystemFacts {
         let points = self.points().into_iter().flatten();
         let view = |point: &MountPoint| {
             let status = self.statuses.get(point)?.clone();
-            Some(FilesystemView { status, outlook: self.outlook(point) })
+            Some(FilesystemView { status, outlook: self.outlook(point), watched: self.watched(point) })
         };
         points.filter_map(view).collect()
     }

@@ -1,7 +1,7 @@
 //! Where the room on file systems is going: when each will be full, and how far that can be believed.
 //!
 //! Pure. An estimate is a rate, seen on one scale of time, carried on. What fools a plain slope is met on purpose:
-//! - one large step, a copy or a file that is made in advance: the largest step up and the largest down do not count;
+//! - one large step, such as a file that is made in advance: the largest step up and the largest down do not count;
 //! - what has ended: it must have grown in the newest quarter of the time, and since the step before;
 //! - a burst now and then: it must have grown in most parts of the time;
 //! - looking too far ahead: no further than ten times as long as it was watched;
@@ -21,13 +21,17 @@ use scale::Scale;
 
 /// Time from mark to mark on each scale. The finest sees a disk that fills in seconds, the coarsest one that fills in days.
 const SPACINGS: [Duration; 6] = [
-    Duration::from_millis(100),
+    Duration::from_millis(250),
     Duration::from_secs(1),
     Duration::from_secs(10),
     Duration::from_mins(1),
     Duration::from_mins(10),
     Duration::from_hours(1),
 ];
+/// A trend that was seen counts for so long after it was seen last: a writer that waits for a moment goes on.
+const HOLD: Duration = Duration::from_secs(10);
+/// A size that changes by less, in percent, is that of a file system which shares its room with others (ZFS).
+const RESIZED_PERCENT: u64 = 5;
 /// A trend that was watched for so long is believed for ten times as long.
 const REACH: u32 = 10;
 
@@ -76,7 +80,7 @@ impl Trend {
         let still = self.newest.at.since(self.grew);
         let estimates = self.scales.iter().filter_map(|scale| {
             let slope = scale.slope(still)?;
-            let full_in = time_to(left, slope.rate)?;
+            let full_in = time_to(left, slope.rate).filter(|_| slope.watched >= scale::WATCHED_LEAST)?;
             let filling =
                 Filling { what, full_in, rate: slope.rate, watched: slope.watched, steady: slope.steady };
             (full_in <= slope.watched.saturating_mul(REACH)).then_some(filling)
@@ -101,6 +105,8 @@ pub struct RoomFacts {
     /// None where inodes are made as needed.
     inodes: Option<Trend>,
     outlook: Outlook,
+    /// When it was last seen to fill.
+    filled: Option<BootTime>,
 }
 
 impl RoomFacts {
@@ -115,6 +121,7 @@ impl RoomFacts {
             space: Trend::new(room.space),
             inodes: room.inodes.map(|(level, ..)| Trend::new(level)),
             outlook: Outlook::TooEarly,
+            filled: None,
         })
     }
 
@@ -124,28 +131,42 @@ impl RoomFacts {
             self.outlook = Outlook::TooEarly;
             return;
         };
-        if (status.device, room.size) != (self.device, self.size)
-            || self.inodes.is_some() != room.inodes.is_some()
-        {
+        let resized = room.size.0.abs_diff(self.size.0) > self.size.0 / 100 * RESIZED_PERCENT;
+        if status.device != self.device || resized || self.inodes.is_some() != room.inodes.is_some() {
             // Another file system at the same place, or this one was made larger: what was seen says nothing of it.
             if let Some(anew) = Self::new(status, at) {
                 *self = anew;
             }
             return;
         }
+        self.size = room.size;
         self.space.take(room.space, room.size.0);
+        let mut full = (room.left.0 == 0).then_some(Resort::Space);
         let mut fillings = vec![self.space.filling(Resort::Space, room.left.0)];
         if let (Some(trend), Some((level, total, free))) = (&mut self.inodes, room.inodes) {
             trend.take(level, total);
             fillings.push(trend.filling(Resort::Inodes, free));
+            full = full.or((free == 0).then_some(Resort::Inodes));
         }
         let first = fillings.into_iter().flatten().min_by_key(|it| it.full_in);
-        self.outlook = match first {
+        if first.is_some() {
+            self.filled = Some(at);
+        }
+        let lately = self.filled.is_some_and(|filled| at.since(filled) < HOLD);
+        self.outlook = match (first, full) {
             _ if status.read_only => Outlook::Steady,
-            Some(filling) => Outlook::Filling(filling),
-            None if at.since(self.first) >= scale::WATCHED_LEAST => Outlook::Steady,
-            None => Outlook::TooEarly,
+            (_, Some(what)) => Outlook::Full(what),
+            (Some(filling), None) => Outlook::Filling(filling),
+            (None, None) if lately && self.outlook.filling().is_some() => self.outlook,
+            (None, None) if self.watched(at) >= scale::WATCHED_LEAST => Outlook::Steady,
+            (None, None) => Outlook::TooEarly,
         };
+    }
+
+    /// For how long it was watched by then.
+    #[must_use]
+    pub const fn watched(&self, now: BootTime) -> Duration {
+        now.since(self.first)
     }
 
     /// As of the last reading.

@@ -25,10 +25,14 @@ pub(super) fn page(filesystems: &Filesystems, terminal: Terminal) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for FilesystemView { status, outlook } in &filesystems.filesystems {
+    for FilesystemView { status, outlook, .. } in &filesystems.filesystems {
         let [size, free, used, inodes] = room(status);
         let point = safe(status.mount_point.as_str());
-        let full_in = outlook.filling().map_or_else(|| "-".to_owned(), |filling| lasting(filling.full_in));
+        let full_in = match outlook {
+            Outlook::TooEarly | Outlook::Steady => "-".to_owned(),
+            Outlook::Filling(filling) => lasting(filling.full_in),
+            Outlook::Full(_) => "full".to_owned(),
+        };
         let kind = safe(&status.fs_type);
         table.add_row([point, kind, size, free, used, inodes, full_in, state(status, filesystems)]);
     }
@@ -49,7 +53,7 @@ pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: T
             page.line(Tone::Plain, "No file system is known by this mount point.");
             page.next("prunella filesystems");
         }
-        (Some(FilesystemView { status, outlook }), None) => {
+        (Some(FilesystemView { status, outlook, .. }), None) => {
             let what =
                 format!("{} on {} ({})", safe(&status.fs_type), safe(&status.source), status.class.as_str());
             page.labelled(Tone::Faint, "what", &what);
@@ -72,6 +76,7 @@ fn prospect(outlook: &Outlook) -> String {
     match outlook {
         Outlook::TooEarly => "too little was seen yet to tell".into(),
         Outlook::Steady => "no end is in sight".into(),
+        Outlook::Full(what) => format!("no {} left", what.as_str()),
         Outlook::Filling(Filling { what, full_in, rate, watched, steady }) => {
             let rate = match what {
                 Resort::Space => format!("{}/s", Bytes(whole(*rate))),

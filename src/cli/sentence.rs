@@ -126,6 +126,9 @@ fn amount(evidence: &Evidence) -> String {
             format!("the largest file is {} with {bytes}", safe(&path.to_string()))
         });
     }
+    if let Reading::Failed(why) = &evidence.space {
+        return format!("and none of who fills it: {}", safe(why));
+    }
     let lines = |reading: &Reading<Vec<String>>| match reading {
         Reading::Value(lines) => lines.len().to_string(),
         Reading::Absent(_) | Reading::Failed(_) => "no".into(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::act;
-use crate::engine::Input;
+use crate::engine::{EvidenceOf, Input};
 use crate::guard::Permit;
 use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
@@ -207,24 +207,20 @@ impl Hands {
         });
     }
 
-    pub(super) fn take_evidence(&self, incident: IncidentId, subject: Subject) {
+    pub(super) fn take_evidence(&self, incident: IncidentId, of: EvidenceOf) {
         let hands = self.clone();
         tokio::spawn(async move {
-            let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
-            if subject == Subject::Host {
-                let evidence = hands.storms.evidence().await;
-                return hands.tell(Input::EvidenceTaken { incident, evidence }).await;
-            }
-            if let Subject::Filesystem(point) = subject {
-                let evidence = hands.spaces.evidence(&hands.proc, point).await;
-                return hands.tell(Input::EvidenceTaken { incident, evidence }).await;
-            }
-            let evidence = match (&subject, hands.evidence.acquire().await) {
-                (Subject::Unit(unit), Ok(_slot)) => {
-                    evidence::take(&*hands.manager, &hands.proc, unit, deadline).await
+            let evidence = match of {
+                EvidenceOf::Storm => hands.storms.evidence().await,
+                EvidenceOf::Space { point, device } => {
+                    hands.spaces.evidence(&hands.proc, point, device).await
                 }
-                (Subject::Host | Subject::Agent | Subject::Filesystem(_), _) | (_, Err(_)) => {
-                    Evidence::missing("taken for units only")
+                EvidenceOf::Unit(unit) => {
+                    let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
+                    match hands.evidence.acquire().await {
+                        Ok(_slot) => evidence::take(&*hands.manager, &hands.proc, &unit, deadline).await,
+                        Err(_) => Evidence::missing("the agent is ending"),
+                    }
                 }
             };
             hands.tell(Input::EvidenceTaken { incident, evidence }).await;

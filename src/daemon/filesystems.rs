@@ -50,7 +50,7 @@ async fn watch_closely(
 ) {
     while !beats.has_come(until) {
         tokio::select! {
-            () = beats.pause(pace.next().min(BEAT)) => {}
+            () = beats.pause(hands.pace().slow(pace.next()).min(BEAT)) => {}
             () = reader.changed() => return,
         }
         if reader.must_list() {

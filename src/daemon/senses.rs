@@ -85,15 +85,18 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
     let mut beats = 1;
     let mut passed_over = 0;
     let mut gauge = WriteGauge::default();
+    let mut before = clock::pass_time();
     loop {
         passed_over += 1;
         // An agent that takes too much reads the host less often; those who hear the beats have a pace of their own.
         let read = passed_over >= hands.pace().times();
         if read {
             passed_over = 0;
-            reader.pass(clock::pass_time());
+            let now = clock::pass_time();
+            reader.pass(now);
             let second = reader.second();
-            hands.set_written(gauge.take(&second, BEAT * hands.pace().times()));
+            hands.set_written(gauge.take(&second, now.boot.saturating_sub(before.boot)));
+            before = now;
             hands.history().host(clock::now(), &second);
         }
         if read && reader.is_due() {

@@ -289,6 +289,7 @@ pub const FILESYSTEM_FIELDS: &[FieldSpec] = &[
         FieldType::Duration,
         "until space or inodes run out as it fills at present; a hundred years where no end is in sight",
     ),
+    field("watched_for", FieldType::Duration, "for how long its room was watched: what `full_in` rests on"),
 ];
 
 /// Fields of the agent itself.

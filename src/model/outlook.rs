@@ -49,6 +49,8 @@ pub enum Outlook {
     /// It gets no less, or not for long, or only as it has come and gone before.
     Steady,
     Filling(Filling),
+    /// Nothing of it is left.
+    Full(Resort),
 }
 
 impl Outlook {
@@ -57,7 +59,7 @@ impl Outlook {
     pub const fn filling(&self) -> Option<&Filling> {
         match self {
             Self::Filling(filling) => Some(filling),
-            Self::TooEarly | Self::Steady => None,
+            Self::TooEarly | Self::Steady | Self::Full(_) => None,
         }
     }
 }
@@ -69,6 +71,9 @@ pub struct FilesystemView {
     pub status: FilesystemStatus,
     #[serde(default = "too_early")]
     pub outlook: Outlook,
+    /// For how long its room was watched: since the agent began, or since it was mounted or made larger.
+    #[serde(default)]
+    pub watched: Duration,
 }
 
 const fn too_early() -> Outlook {

@@ -11,7 +11,7 @@ use super::{Bytes, Human, Reading, WallTime};
 pub const SPACE_NAMES_MAX: usize = 6;
 /// Longest path that is told, bytes of its text.
 pub const PATH_TEXT_MAX: usize = 512;
-/// For how long it looks; what it has seen by then is told. A million files take about so long.
+/// For how long it looks; what it has seen by then is told. Half of it is spent resting.
 pub const SPACE_LOOK_FOR: Duration = Duration::from_secs(3);
 /// When it is given up.
 pub const SPACE_LOOK_WITHIN: Duration = Duration::from_secs(10);
@@ -86,6 +86,8 @@ pub struct DeletedFiles {
     pub largest: Vec<DeletedFile>,
     /// Processes whose open files could not be read.
     pub hidden: u64,
+    /// Every process was looked at in time.
+    pub complete: bool,
 }
 
 /// One look at who fills a file system.
@@ -101,6 +103,9 @@ pub struct SpaceLook {
     pub unreadable: u64,
     /// Of all files that were passed.
     pub bytes: Bytes,
+    /// Of the file system in use, as it says itself. What is not in `bytes` was not reached, lies under mounts or in
+    /// other subvolumes, or is deleted and open.
+    pub used: Bytes,
     /// Each largest first.
     pub files: Vec<LargeFile>,
     pub folders: Vec<LargeFolder>,
@@ -115,8 +120,10 @@ impl SpaceLook {
     pub fn lines(&self) -> Vec<String> {
         let seconds = self.over.as_secs_f64();
         let extent = if self.complete { "all of it" } else { "as far as it came" };
-        let mut lines =
-            vec![format!("{} files and folders in {seconds:.1} s, {extent}: {}", self.entries, self.bytes)];
+        let mut lines = vec![format!(
+            "{} files and folders in {seconds:.1} s, {extent}: {} of {} in use",
+            self.entries, self.bytes, self.used
+        )];
         match &self.deleted {
             Reading::Value(deleted) if deleted.count > 0 => {
                 lines.push(format!(
@@ -128,8 +135,12 @@ impl SpaceLook {
             Reading::Value(_) | Reading::Absent(_) => {}
             Reading::Failed(why) => lines.push(format!("deleted files that are open are not known: {why}")),
         }
-        if let Reading::Value(DeletedFiles { hidden: 1.., .. }) = &self.deleted {
-            lines.push("there may be more deleted files: the agent may not see every process's".to_owned());
+        if let Reading::Value(deleted) = &self.deleted
+            && (deleted.hidden > 0 || !deleted.complete)
+        {
+            lines.push(
+                "there may be more deleted files: not every process could be looked at in time".to_owned(),
+            );
         }
         lines.extend(self.files.iter().map(|file| {
             let age = Duration::from_secs(self.at.since(file.modified).as_secs());
@@ -182,6 +193,7 @@ mod tests {
             complete: false,
             unreadable: 1,
             bytes: Bytes(20 << 30),
+            used: Bytes(31 << 30),
             files: vec![LargeFile {
                 path: path("/var/log/app\n.log"),
                 bytes: Bytes(9 << 30),
@@ -194,10 +206,11 @@ mod tests {
                 count: 1,
                 largest: vec![deleted],
                 hidden: 0,
+                complete: true,
             }),
         };
         let told = [
-            "80000 files and folders in 3.0 s, as far as it came: 20.0 GiB",
+            "80000 files and folders in 3.0 s, as far as it came: 20.0 GiB of 31.0 GiB in use",
             "3.0 GiB in 1 deleted files that are still open",
             "3.0 GiB deleted /var/log/app.log.1, open as 7 by 812 app (app.service)",
             "9.0 GiB /var/log/app\\012.log, written 4s before",

@@ -31,19 +31,23 @@ pub(crate) fn add(suite: &mut Suite) {
     });
 }
 
-/// When it was found that this one fills.
-fn found(ledger: &Ledger, point: &str) -> Option<(BootTime, IncidentId)> {
-    ledger.records().find_map(|record| {
+/// The incident of this one, and when people were to be told of it.
+fn told(ledger: &Ledger, point: &str) -> Option<(BootTime, IncidentId)> {
+    let opened = ledger.records().find_map(|record| {
         if let RecordBody::IncidentOpened { incident, rule, subject: Subject::Filesystem(at), .. } =
             &record.entry.body
             && rule.as_str() == RULE
             && at.as_str() == point
         {
-            Some((record.entry.at.boot, *incident))
+            Some(*incident)
         } else {
             None
         }
-    })
+    })?;
+    let escalated =
+        |body: &RecordBody| matches!(body, RecordBody::Escalated { incident, .. } if *incident == opened);
+    let record = ledger.records().find(|record| escalated(&record.entry.body))?;
+    Some((record.entry.at.boot, opened))
 }
 
 /// It was told no more by itself.
@@ -84,8 +88,8 @@ fn fill(agent: &Agent, size: u32, speed: u32) {
     let end: Value = serde_json::from_str(&agent.ok(&format!("cat {result}"))).expect("it says how it ended");
     assert_eq!(end["why"], "enough", "{end}");
     let (begun, ended) = (millis(&end["begun"]), millis(&end["ended"]));
-    let ledger = agent.until_recorded("its filling to be found", |it| found(it, &point).is_some());
-    let (at, incident) = found(&ledger, &point).expect("it was just there");
+    let ledger = agent.until_recorded("its filling to be found", |it| told(it, &point).is_some());
+    let (at, incident) = told(&ledger, &point).expect("it was just there");
     let what = format!("a disk of {size} MiB, written to with {speed} MiB/s");
     let took = ended - begun;
     let at = boot_millis(at) - begun;

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::model::BootTime;
+
 use super::Level;
 
 /// A fall by so much of the size, in percent, is a turn. Smaller ones are the to and fro of any busy disk.
@@ -14,50 +16,68 @@ const KEPT: usize = 6;
 /// A turn that is longer ago says nothing of today.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
+/// It rose to here, and fell by itself.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    at: BootTime,
+    crest: u64,
+    /// The lowest since.
+    low: u64,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Crests {
-    /// Where it turned, oldest first.
-    turned: VecDeque<Level>,
+    /// Oldest first.
+    turns: VecDeque<Turn>,
     /// Highest since the last turn.
     high: u64,
-    /// It has fallen from there: the next crest begins when it rises again.
-    low: Option<u64>,
+    /// It falls since the last turn: the next crest begins when it rises again.
+    falls: bool,
 }
 
 impl Crests {
     pub(super) const fn new(used: u64) -> Self {
-        Self { turned: VecDeque::new(), high: used, low: None }
+        Self { turns: VecDeque::new(), high: used, falls: false }
     }
 
     pub(super) fn take(&mut self, level: Level, size: u64) {
         let fall = size / 100 * FALL_PERCENT;
-        match self.low {
-            None if level.used >= self.high => self.high = level.used,
-            None if self.high - level.used > fall => {
-                if self.turned.len() == KEPT {
-                    self.turned.pop_front();
-                }
-                self.turned.push_back(Level { at: level.at, used: self.high });
-                self.low = Some(level.used);
-            }
-            None => {}
+        match self.turns.back_mut() {
             // It goes on falling, or rises: a crest of its own once that is more than the to and fro.
-            Some(low) if level.used.saturating_sub(low) > fall => (self.high, self.low) = (level.used, None),
-            Some(low) => self.low = Some(low.min(level.used)),
+            Some(turn) if self.falls => {
+                turn.low = turn.low.min(level.used);
+                if level.used - turn.low > fall {
+                    (self.high, self.falls) = (level.used, false);
+                }
+            }
+            _ if level.used >= self.high => self.high = level.used,
+            _ if self.high - level.used > fall => {
+                if self.turns.len() == KEPT {
+                    self.turns.pop_front();
+                }
+                self.turns.push_back(Turn { at: level.at, crest: self.high, low: level.used });
+                self.falls = true;
+            }
+            _ => {}
         }
     }
 
-    /// It has turned so often above this level that it may be expected to again.
+    /// It has turned so often above this level that it may be expected to again. Where it falls less far each time,
+    /// something else fills it beneath.
     pub(super) fn is_usual(&self, now: Level) -> bool {
-        let recent = |it: &&Level| now.at.since(it.at) < REMEMBERED && it.used >= now.used;
-        self.turned.iter().filter(recent).count() >= HABIT
+        let recent = |it: &&Turn| now.at.since(it.at) < REMEMBERED && it.crest >= now.used;
+        let above = self.turns.iter().filter(recent).count();
+        let lows: Vec<u64> = self.turns.iter().rev().take(HABIT).map(|turn| turn.low).collect();
+        // Newest first.
+        let rise = lows.windows(2).all(|pair| pair[0] > pair[1]);
+        above >= HABIT && !rise
     }
 }
 
 /// A moment, for those that only compare.
 #[cfg(test)]
 pub(super) const fn at(millis: i64, used: u64) -> Level {
-    Level { at: crate::model::BootTime::from_millis(millis), used }
+    Level { at: BootTime::from_millis(millis), used }
 }
 
 #[cfg(test)]
@@ -83,6 +103,8 @@ mod tests {
         check(&[10, 50, 10, 50, 10, 50, 10, 51], false);
         // Too little to be turns.
         check(&[50, 52, 50, 52, 50, 52, 50, 51], false);
+        // It falls less far each time: something fills it beneath.
+        check(&[10, 50, 10, 52, 12, 54, 14, 40], false);
         // One long fall is one turn.
         check(&[90, 80, 70, 60, 50, 40, 39], false);
     }
@@ -94,7 +116,7 @@ mod tests {
             crests.take(at(hour * 3_600_000, 50), 100);
             crests.take(at(hour * 3_600_000 + 60_000, 10), 100);
         }
-        assert_eq!(crests.turned.len(), KEPT);
+        assert_eq!(crests.turns.len(), KEPT);
         assert!(crests.is_usual(at(20 * 3_600_000, 40)));
         assert!(!crests.is_usual(at(44 * 3_600_000, 40)));
     }

@@ -11,8 +11,11 @@ use super::Level;
 const MARKS: usize = 13;
 /// Fewer steps make no trend: two do not count, and two that agree may be chance.
 const STEPS_LEAST: usize = 4;
-/// Time watched before anything is said: four of the finest steps.
-pub(super) const WATCHED_LEAST: Duration = Duration::from_millis(400);
+/// Time watched before anything is said: a copy that is over in a moment is none of anybody's business.
+pub(super) const WATCHED_LEAST: Duration = Duration::from_secs(2);
+/// Nobody looked for so long, and for so many times the spacing: the host slept. A scale begins anew then.
+const GAP: Duration = Duration::from_mins(5);
+const GAP_SPACINGS: u32 = 3;
 /// It must have grown in so many of a hundred parts of the time.
 const STEADY_LEAST: f64 = 60.0;
 /// It stands still for longer than between two marks only when it is over.
@@ -58,8 +61,12 @@ impl Scale {
 
     /// Makes a mark when it is time for one.
     pub(super) fn take(&mut self, level: Level) {
-        if self.marks.back().is_some_and(|last| level.at.since(last.at) < self.spacing) {
+        let since = self.marks.back().map_or(Duration::MAX, |last| level.at.since(last.at));
+        if since < self.spacing {
             return;
+        }
+        if since > GAP.max(self.spacing * GAP_SPACINGS) {
+            self.marks.clear();
         }
         if self.marks.len() == MARKS {
             self.marks.pop_front();

@@ -56,8 +56,11 @@ fn check_steady(facts: &RoomFacts) {
 fn a_writer_is_told_with_its_end() {
     // 1 MiB/s since two minutes, 500 MiB left.
     check_full_in(&watch(10.0, 13, |n| 380.0 + 10.0 * f64::from(n)), 500.0);
-    // 100 MiB/s, looked at ten times a second for one second.
-    check_full_in(&watch(0.1, 11, |n| 500.0 + 10.0 * f64::from(n)), 4.0);
+    // 100 MiB/s, looked at four times a second for three seconds.
+    check_full_in(&watch(0.25, 12, |n| 200.0 + 25.0 * f64::from(n)), 5.25);
+    // A copy of a moment is none.
+    let short = watch(0.25, 8, |n| 200.0 + 25.0 * f64::from(n));
+    assert_eq!(*short.outlook(), Outlook::TooEarly);
     // 10 MiB an hour for two days.
     check_full_in(&watch(600.0, 289, |n| 100.0 + f64::from(n) * 10.0 / 6.0), 42.0 * 3600.0);
 }
@@ -119,7 +122,7 @@ fn what_has_ended_is_told_no_more() {
     let used = |n: u32| 300.0 + 20.0 * f64::from(n.min(20));
     assert!(watch(10.0, 21, used).outlook().filling().is_some());
     // Bursts once a minute look the same for as long.
-    check_steady(&watch(10.0, 31, used));
+    check_steady(&watch(10.0, 33, used));
 }
 
 #[test]
@@ -130,6 +133,38 @@ fn a_log_that_is_rotated_again_and_again_is_no_filling_until_it_outgrows_itself(
     check_steady(&watch(60.0, 190, tooth));
     let outgrown = |n: u32| if n < 200 { tooth(n) } else { 200.0 + 10.0 * f64::from(n - 200) };
     check_full_in(&watch(60.0, 260, outgrown), 210.0 / 10.0 * 60.0);
+}
+
+#[test]
+fn a_full_one_is_full_and_not_steady() {
+    let facts = watch(1.0, 40, |n| (500.0 + 50.0 * f64::from(n)).min(1000.0));
+    assert_eq!(*facts.outlook(), Outlook::Full(Resort::Space));
+}
+
+#[test]
+fn a_writer_that_waits_for_a_moment_goes_on() {
+    let used = |n: u32| 100.0 + 10.0 * f64::from(n.min(20));
+    assert!(watch(1.0, 25, used).outlook().filling().is_some());
+    check_steady(&watch(1.0, 60, used));
+}
+
+#[test]
+fn a_leak_beneath_what_comes_and_goes_is_told() {
+    // 5 MiB an hour, and 100 MiB each hour for half of it.
+    let used = |n: u32| 500.0 + f64::from(n) * 5.0 / 6.0 + if n % 6 < 3 { 0.0 } else { 100.0 };
+    let facts = watch(600.0, 150, used);
+    assert!(facts.outlook().filling().is_some(), "{:?}", facts.space);
+}
+
+#[test]
+fn a_night_asleep_is_no_part_of_the_trend() {
+    let mut facts = watch(10.0, 13, |n| 380.0 + 10.0 * f64::from(n));
+    let woke = 8 * 3_600_000;
+    for n in 0..10_u64 {
+        let at = BootTime::from_millis(woke + (n * 10_000).cast_signed());
+        facts.take(&status((500 + 10 * n) * MIB, 1000), at);
+    }
+    check_full_in(&facts, 410.0);
 }
 
 #[test]

@@ -6,12 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{BootTime, Bytes, FilesystemClass, FilesystemStatus, MountPoint, RoomAnswer};
+use crate::model::{BootTime, Bytes, FilesystemClass, FilesystemStatus, MountPoint, RoomAnswer, Usage};
 
 /// At rest: a share of two percent of a disk that fills in ten minutes passes between two looks.
 pub const LOOK_LATEST: Duration = Duration::from_secs(10);
 /// More often would tell nothing more that could be acted on, and a look is a thread and a few system calls.
-const LOOK_SOONEST: Duration = Duration::from_millis(100);
+const LOOK_SOONEST: Duration = Duration::from_millis(250);
+/// One that is full but for a thousandth is no longer watched running full.
+const LOOK_FULL: Duration = Duration::from_secs(1);
+const FULL_PART: u64 = 1000;
 /// Looks before it is full at the fastest rate that was seen: a trend takes four, and what is done about it some time.
 const LOOKS_LEFT: u64 = 16;
 /// A rate that was seen is forgotten in about so long: whoever writes in bursts may do so again soon.
@@ -31,26 +34,47 @@ pub struct Moment {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     moment: Moment,
+    size: Bytes,
     available: Bytes,
+    /// Whether what is written to the disks may be written to it.
+    on_disk: bool,
     /// Bytes a second.
     fastest: u64,
 }
 
 impl Seen {
-    fn learn(self, available: Bytes, moment: Moment) -> Self {
-        let millis = u64::try_from(moment.at.since(self.moment.at).as_millis()).unwrap_or(u64::MAX).max(1);
+    /// What is left where programs of this host can fill it up, and asking costs next to nothing.
+    fn of(status: &FilesystemStatus, moment: Moment) -> Option<Self> {
+        let on_disk = match status.class {
+            FilesystemClass::Disk => true,
+            FilesystemClass::Memory => false,
+            FilesystemClass::Network | FilesystemClass::Fuse | FilesystemClass::Unknown => return None,
+        };
+        match &status.room {
+            RoomAnswer::Usage(Usage { total, available, .. }) if !status.read_only && total.0 > 0 => {
+                Some(Self { moment, size: *total, available: *available, on_disk, fastest: 0 })
+            }
+            RoomAnswer::Usage(_) | RoomAnswer::Hangs { .. } | RoomAnswer::Failed(_) => None,
+        }
+    }
+
+    /// With what is seen now.
+    fn then(self, now: Self) -> Self {
+        let since = now.moment.at.since(self.moment.at);
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1);
         let forget = u64::try_from(FORGET.as_millis()).unwrap_or(u64::MAX);
         let kept = u128::from(self.fastest) * u128::from(forget - millis.min(forget)) / u128::from(forget);
-        let gone = self.available.0.saturating_sub(available.0);
+        let gone = self.available.0.saturating_sub(now.available.0);
         let seen = gone.saturating_mul(1000) / millis;
-        Self { moment, available, fastest: u64::try_from(kept).unwrap_or(u64::MAX).max(seen) }
+        Self { fastest: u64::try_from(kept).unwrap_or(u64::MAX).max(seen), ..now }
     }
 
     fn next(self) -> Duration {
         let millis = (u128::from(self.available.0) * 1000)
             .checked_div(u128::from(self.fastest) * u128::from(LOOKS_LEFT));
         let wait = millis.and_then(|it| u64::try_from(it).ok()).map_or(LOOK_LATEST, Duration::from_millis);
-        wait.clamp(LOOK_SOONEST, LOOK_LATEST)
+        let soonest = if self.available.0 < self.size.0 / FULL_PART { LOOK_FULL } else { LOOK_SOONEST };
+        wait.clamp(soonest, LOOK_LATEST)
     }
 }
 
@@ -65,10 +89,8 @@ impl RoomPace {
     pub fn take_all(&mut self, all: &[FilesystemStatus], moment: Moment) {
         let mut before = std::mem::take(&mut self.seen);
         for status in all {
-            if let Some(available) = fillable(status) {
-                let fresh = Seen { moment, available, fastest: 0 };
-                let seen =
-                    before.remove(&status.mount_point).map_or(fresh, |seen| seen.learn(available, moment));
+            if let Some(now) = Seen::of(status, moment) {
+                let seen = before.remove(&status.mount_point).map_or(now, |seen| seen.then(now));
                 self.seen.insert(status.mount_point.clone(), seen);
             }
         }
@@ -77,11 +99,9 @@ impl RoomPace {
     /// Takes in what came of asking some of them.
     pub fn take_some(&mut self, some: &[FilesystemStatus], moment: Moment) {
         for status in some {
-            match (fillable(status), self.seen.get_mut(&status.mount_point)) {
-                (Some(available), Some(seen)) => *seen = seen.learn(available, moment),
-                (None, Some(_)) => {
-                    self.seen.remove(&status.mount_point);
-                }
+            match (Seen::of(status, moment), self.seen.get_mut(&status.mount_point)) {
+                (Some(now), Some(seen)) => *seen = seen.then(now),
+                (None, Some(_)) => drop(self.seen.remove(&status.mount_point)),
                 (_, None) => {}
             }
         }
@@ -101,21 +121,9 @@ impl RoomPace {
             let next = seen.next();
             let written = now.written.0.saturating_sub(seen.moment.written.0);
             let in_time = next < LOOK_LATEST && now.at.since(seen.moment.at) >= next;
-            in_time || written > seen.available.0 / NUDGE_PART
+            in_time || (seen.on_disk && written > seen.available.0 / NUDGE_PART)
         };
         self.seen.iter().filter(|(_, seen)| due(seen)).map(|(point, _)| point.clone()).collect()
-    }
-}
-
-/// What is left where programs of this host can fill it up, and asking costs next to nothing.
-fn fillable(status: &FilesystemStatus) -> Option<Bytes> {
-    let local = match status.class {
-        FilesystemClass::Disk | FilesystemClass::Memory => true,
-        FilesystemClass::Network | FilesystemClass::Fuse | FilesystemClass::Unknown => false,
-    };
-    match &status.room {
-        RoomAnswer::Usage(usage) if local && !status.read_only && usage.total.0 > 0 => Some(usage.available),
-        RoomAnswer::Usage(_) | RoomAnswer::Hangs { .. } | RoomAnswer::Failed(_) => None,
     }
 }
 
@@ -124,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Absence, DeviceNumber, Reading, Usage};
+    use crate::model::{Absence, DeviceNumber, Reading};
 
     const MIB: u64 = 1 << 20;
 
@@ -139,7 +147,7 @@ mod tests {
             class,
             read_only: false,
             forced_read_only: Reading::Value(false),
-            room: RoomAnswer::Usage(Usage { total: Bytes(1 << 40), free: available, available, inodes }),
+            room: RoomAnswer::Usage(Usage { total: Bytes(8000 * MIB), free: available, available, inodes }),
         }
     }
 
@@ -162,8 +170,9 @@ mod tests {
         check(&[1000, 1000], 10_000);
         check(&[1000, 999], 10_000);
         check(&[1000, 900], 562);
-        check(&[1000, 500], 100);
-        check(&[1000, 0], 100);
+        check(&[1000, 500], 250);
+        // Full: a block more or less is nothing that could be acted on.
+        check(&[1000, 0], 1000);
         // It pauses: thirty seconds are remembered.
         check(&[1000, 900, 900], 581);
         check(&[900, 1000], 10_000);
@@ -206,7 +215,10 @@ mod tests {
                     // At the rate of this step it is looked at several times before it is full.
                     let rate = u128::from(gone) * 1000 / u128::try_from(pause.max(1)).unwrap_or(1);
                     let filled = rate * next.as_millis() / 1000 * u128::from(LOOKS_LEFT);
-                    prop_assert!(next == LOOK_SOONEST || filled <= u128::from(left) + rate, "{next:?}");
+                    prop_assert!(
+                        [LOOK_SOONEST, LOOK_FULL].contains(&next) || filled <= u128::from(left) + rate,
+                        "{next:?}"
+                    );
                 }
             }
         }

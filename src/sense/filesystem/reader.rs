@@ -56,6 +56,8 @@ pub struct FilesystemReader {
     read: Option<Instant>,
     /// As it was read last, until it has to be read again.
     known: Option<(MountTable, Instant)>,
+    /// Something was mounted or unmounted since.
+    changed: bool,
 }
 
 impl FilesystemReader {
@@ -80,6 +82,7 @@ impl FilesystemReader {
             left_out: 0,
             read: None,
             known: None,
+            changed: false,
         })
     }
 
@@ -89,10 +92,10 @@ impl FilesystemReader {
         &self.seen_from
     }
 
-    /// Something was mounted or unmounted since they were listed, or they could not be.
+    /// Something was mounted or unmounted since they were listed, and they may be listed again.
     #[must_use]
-    pub const fn must_list(&self) -> bool {
-        self.known.is_none()
+    pub fn must_list(&self) -> bool {
+        self.changed && self.read.is_none_or(|read| read.elapsed() >= READ_AGAIN)
     }
 
     /// Waits until something was mounted or unmounted, and a moment more where that happens all the time.
@@ -100,7 +103,7 @@ impl FilesystemReader {
         match self.table.ready(Interest::PRIORITY).await {
             Ok(mut ready) => {
                 ready.clear_ready();
-                self.known = None;
+                self.changed = true;
             }
             // The driver is gone: the agent is ending.
             Err(_) => std::future::pending().await,
@@ -120,11 +123,11 @@ impl FilesystemReader {
         FilesystemsUpdate::Complete(self.ask(table.filesystems, now).await)
     }
 
-    /// Asks some of them out of turn. Those that may have been unmounted since they were listed are left to the next
+    /// Asks some of them, in their order, out of turn. Those that may have been unmounted since they were listed are left to the next
     /// pass.
     pub async fn read_again(&mut self, points: &[MountPoint], now: BootTime) -> FilesystemsUpdate {
         let known = self.known.iter().flat_map(|(table, _)| &table.filesystems);
-        let wanted = known.filter(|it| points.contains(&it.mount_point)).cloned().collect();
+        let wanted = known.filter(|it| points.binary_search(&it.mount_point).is_ok()).cloned().collect();
         FilesystemsUpdate::Again(self.ask(wanted, now).await)
     }
 
@@ -149,11 +152,12 @@ impl FilesystemReader {
         let begun = Instant::now();
         if let Some((table, due)) = &self.known
             && begun < *due
+            && !self.changed
         {
             return Ok(table.clone());
         }
         // Before it is read: one that can't be is not tried again at once either.
-        (self.read, self.known) = (Some(begun), None);
+        (self.read, self.known, self.changed) = (Some(begun), None, false);
         let table = self.read_table()?;
         if table.left_out > self.left_out {
             tracing::warn!(left_out = table.left_out, "some mounts could not be understood");

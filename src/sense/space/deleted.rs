@@ -18,6 +18,8 @@ use super::walk::Place;
 const DELETED: &[u8] = b" (deleted)";
 /// Files that are told apart; more of them are counted as often as they are open.
 const FILES_MAX: usize = 65_536;
+/// Open files between two looks at the clock.
+const SLICE: u64 = 64;
 /// A name of the kernel's is 16 bytes.
 const NAME_MAX: usize = 64;
 /// The unit of `stx_blocks`.
@@ -39,18 +41,21 @@ pub fn deleted_files(proc: &Path, place: Place, stop: &dyn Fn() -> bool) -> Read
     };
     let mut known = BTreeSet::new();
     let mut top = Top::new(SPACE_NAMES_MAX);
-    let (mut bytes, mut count, mut hidden) = (0_u64, 0_u64, 0_u64);
-    for entry in entries.flatten() {
+    let (mut bytes, mut count, mut hidden, mut passed) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let mut complete = true;
+    'processes: for entry in entries.flatten() {
         let Some(pid) = number(&entry.file_name()) else { continue };
-        if stop() {
-            return Reading::Failed("there was no time to look at all processes".into());
-        }
         let Ok(open) = std::fs::read_dir(entry.path().join("fd")) else {
             // It has ended, or hides its files.
             hidden += u64::from(entry.path().exists());
             continue;
         };
         for file in open.flatten() {
+            passed += 1;
+            if passed % SLICE == 0 && stop() {
+                complete = false;
+                break 'processes;
+            }
             let Some(fd) = number(&file.file_name()) else { continue };
             let Ok(path) = std::fs::read_link(file.path()) else { continue };
             let Some(path) = path.as_os_str().as_bytes().strip_suffix(DELETED) else { continue };
@@ -65,15 +70,15 @@ pub fn deleted_files(proc: &Path, place: Place, stop: &dyn Fn() -> bool) -> Read
             if known.len() < FILES_MAX && !known.insert(about.stx_ino) {
                 continue;
             }
-            let size = about.stx_blocks * BLOCK;
-            (bytes, count) = (bytes + size, count + 1);
+            let size = about.stx_blocks.saturating_mul(BLOCK);
+            (bytes, count) = (bytes.saturating_add(size), count + 1);
             if top.takes(size) {
                 top.add(size, Found { path: path.to_vec(), bytes: size, pid, fd });
             }
         }
     }
     let largest = top.all().map(|found| told(proc, found)).collect();
-    Reading::Value(DeletedFiles { bytes: Bytes(bytes), count, largest, hidden })
+    Reading::Value(DeletedFiles { bytes: Bytes(bytes), count, largest, hidden, complete })
 }
 
 fn told(proc: &Path, found: &Found) -> DeletedFile {

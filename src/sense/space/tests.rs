@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::*;
+use crate::model::Reading;
 
 fn open(path: &Path) -> OwnedFd {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("a folder")
@@ -130,5 +131,35 @@ fn a_deleted_file_is_found_by_who_has_it_open() {
     let mine = found.largest.iter().find(|it| it.pid == own).unwrap_or_else(|| panic!("{found:?}"));
     assert_eq!((mine.path.to_string(), mine.bytes.0 >> 10), (path.display().to_string(), 300));
     assert!(found.count >= 1 && found.bytes >= mine.bytes);
-    assert!(matches!(deleted_files(Path::new("/proc"), place, &|| true), Reading::Failed(_)));
+    assert!(matches!(deleted_files(Path::new("/nowhere"), place, &|| true), Reading::Failed(_)));
+}
+
+#[test]
+fn a_look_is_bounded_and_of_the_file_system_that_is_meant() {
+    use std::cell::Cell;
+    let tree = tempfile::tempdir().expect("a folder");
+    file(tree.path().join("a/file"), 40);
+    let point = MountPoint::from_bytes(tree.path().as_os_str().as_bytes()).expect("a path");
+    let about = walk::place_of(open(tree.path()).as_fd()).expect("it is there");
+    let device = DeviceNumber { major: about.major, minor: about.minor };
+    let (now, rested) = (Cell::new(0), Cell::new(0));
+    // Each look at the clock takes ten milliseconds.
+    let since = || {
+        now.set(now.get() + 10);
+        Duration::from_millis(now.get())
+    };
+    let rest = |_| rested.set(rested.get() + 1);
+    let clock = Clock { since: &since, rest: &rest };
+    let at = WallTime::from_unix_millis(0);
+    let proc = tempfile::tempdir().expect("a folder");
+    let whole =
+        look(proc.path(), (&point, device), at, Duration::from_secs(60), &clock).expect("it can be read");
+    assert!(whole.complete && whole.files[0].bytes == Bytes(40 << 10), "{whole:?}");
+    let none =
+        look(proc.path(), (&point, device), at, Duration::from_millis(1), &clock).expect("it can be read");
+    assert!(!none.complete && none.entries == 0, "{none:?}");
+    assert!(rested.get() <= 1);
+    let other = DeviceNumber { major: 4095, minor: 1 };
+    let gone = look(proc.path(), (&point, other), at, Duration::from_secs(60), &clock);
+    assert!(matches!(gone, Err(NoLook::Gone)), "{gone:?}");
 }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
-use crate::model::{Bytes, LargeFile, LargeFolder, PathText, SPACE_NAMES_MAX, WallTime};
+use crate::model::{Bytes, DeviceNumber, LargeFile, LargeFolder, PathText, SPACE_NAMES_MAX, WallTime};
 
 use super::top::Top;
 
@@ -34,6 +34,11 @@ impl Place {
         let told = about.stx_mask & StatxFlags::MNT_ID.bits() != 0;
         let mount = told.then_some(about.stx_mnt_id);
         Self { major: about.stx_dev_major, minor: about.stx_dev_minor, mount }
+    }
+
+    /// Whether it is on this device.
+    pub(super) const fn is_on(self, device: DeviceNumber) -> bool {
+        self.major == device.major && self.minor == device.minor
     }
 
     /// A subvolume of btrfs has a device of its own, and is on the same mount.
@@ -144,6 +149,12 @@ impl Walk {
         self.way.is_empty()
     }
 
+    /// Passed so far.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// Up to now, those that are under way included.
     #[must_use]
     pub fn seen(&self) -> Seen {
@@ -183,13 +194,16 @@ impl Walk {
             return self.enter(name);
         }
         // Each of its names has its part in it.
-        let bytes = about.stx_blocks * BLOCK / u64::from(about.stx_nlink.max(1));
-        level.bytes += bytes;
-        self.bytes += bytes;
+        let bytes = about.stx_blocks.saturating_mul(BLOCK) / u64::from(about.stx_nlink.max(1));
+        level.bytes = level.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
         if self.files.takes(bytes) {
             let path = PathText::of(&[&self.path[..], b"/", name.to_bytes()].concat());
-            let millis =
-                about.stx_mtime.tv_sec.saturating_mul(1000) + i64::from(about.stx_mtime.tv_nsec / 1_000_000);
+            let millis = about
+                .stx_mtime
+                .tv_sec
+                .saturating_mul(1000)
+                .saturating_add(i64::from(about.stx_mtime.tv_nsec / 1_000_000));
             let modified = WallTime::from_unix_millis(millis);
             self.files.add(bytes, LargeFile { path, bytes: Bytes(bytes), modified });
         }

@@ -46,9 +46,10 @@ pub(super) fn filesystems() -> Vec<FilesystemView> {
         watched: Duration::from_secs(720),
         steady: Percent(92.0),
     };
+    let watched = Duration::from_secs(9000);
     vec![
-        FilesystemView { status: disk, outlook: Outlook::Filling(filling) },
-        FilesystemView { status: server, outlook: Outlook::TooEarly },
-        FilesystemView { status: damaged, outlook: Outlook::Steady },
+        FilesystemView { status: disk, outlook: Outlook::Filling(filling), watched },
+        FilesystemView { status: server, outlook: Outlook::TooEarly, watched },
+        FilesystemView { status: damaged, outlook: Outlook::Steady, watched },
     ]
 }
