@@ -1,9 +1,11 @@
 //! Readings by the names that the rule language uses. The list of names is `model::field`.
 
+use std::time::Duration;
+
 use crate::model::{
-    Absence, ActiveState, FieldValue, FilesystemStatus, HostVitals, KernelTrouble, LoadAverage, MainExit,
-    Memory, Owed, OwnUse, Pressure, PressureAverages, ProcessCounts, Reading, Resource, RestartSetting,
-    RoomAnswer, ServiceDetails, Subject, Usage,
+    Absence, ActiveState, FAR, FieldValue, FilesystemStatus, HostVitals, Human, KernelTrouble, LoadAverage,
+    MainExit, Memory, Outlook, Owed, OwnUse, Pressure, PressureAverages, ProcessCounts, Reading, Resource,
+    RestartSetting, RoomAnswer, ServiceDetails, Subject, Usage,
 };
 
 use super::host_fields;
@@ -37,7 +39,11 @@ pub fn read_field(view: &View, subject: &Subject, name: &str) -> Reading<FieldVa
                 Reading::Failed(error) => Reading::Failed(error.clone()),
             },
         },
-        Subject::Filesystem(point) => match view.filesystem(point) {
+        Subject::Filesystem(point) => match view.filesystems.one(point) {
+            Reading::Value(_) if name == "full_in" => full_in(&view.filesystems.outlook(point)),
+            Reading::Value(_) if name == "watched_for" => {
+                Reading::Value(FieldValue::Duration(view.filesystems.watched(point)))
+            }
             Reading::Value(status) => filesystem_field(status, name),
             Reading::Absent(reason) => Reading::Absent(reason),
             Reading::Failed(error) => Reading::Failed(error),
@@ -78,6 +84,7 @@ const SELECTORS: &[&str] = &[
     "source",
     "class",
     "fs_type",
+    "watched_for",
 ];
 
 /// What a rule saw, for people: the fields that it names, with how the last run of a failed unit ended.
@@ -97,6 +104,12 @@ pub fn describe(view: &View, subject: &Subject, names: &[&'static str]) -> Strin
         Reading::Value(FieldValue::Int(number)) => Some(format!("{name} {number}")),
         Reading::Value(FieldValue::Float(number)) => Some(format!("{name} {number:.1}")),
         Reading::Value(FieldValue::Text(text)) => Some(format!("{name} {text}")),
+        // So does an end that is not in sight.
+        Reading::Value(FieldValue::Duration(time)) if time >= FAR => None,
+        Reading::Value(FieldValue::Duration(time)) => {
+            let seconds = Duration::from_secs(time.as_secs());
+            Some(format!("{name} {}", Human(seconds)))
+        }
     });
     let mut parts: Vec<String> = parts.collect();
     parts.extend(gave_up(view, subject).map(str::to_owned));
@@ -284,6 +297,15 @@ fn filesystem_field(status: &FilesystemStatus, name: &str) -> Reading<FieldValue
             RoomAnswer::Hangs { .. } => Reading::Failed("it does not answer".into()),
             RoomAnswer::Failed(error) => Reading::Failed(error.clone()),
         },
+    }
+}
+
+fn full_in(outlook: &Outlook) -> Reading<FieldValue> {
+    match outlook {
+        Outlook::TooEarly => Reading::Absent(Absence::TooEarly),
+        Outlook::Steady => Reading::Value(FieldValue::Duration(FAR)),
+        Outlook::Filling(filling) => Reading::Value(FieldValue::Duration(filling.full_in)),
+        Outlook::Full(_) => Reading::Value(FieldValue::Duration(Duration::ZERO)),
     }
 }
 

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::filesystems::FilesystemFacts;
 use super::forks::ForkFacts;
 use super::kernel_log::KernelLogFacts;
 use super::stalls::StallFacts;
 use super::unit_facts::{ProbeLimits, UnitFacts};
 use crate::model::{
-    Absence, ActiveState, BootTime, FilesystemStatus, FilesystemsUpdate, HostActivity, HostNews, HostNumbers,
-    HostVitals, KernelLogUpdate, MountPoint, Owed, OwnUse, ProbeResult, ProcessCounts, Reading, Resource,
-    Sample, Sense, SenseNews, SenseState, Subject, UnitName, UnitStall, UnitStatus, UnitsUpdate,
+    Absence, ActiveState, BootTime, FilesystemsUpdate, HostActivity, HostNews, HostNumbers, HostVitals,
+    KernelLogUpdate, Owed, OwnUse, ProbeResult, ProcessCounts, Reading, Resource, Sample, Sense, SenseNews,
+    SenseState, Subject, UnitName, UnitStall, UnitStatus, UnitsUpdate,
 };
 
 /// What the agent knows of itself.
@@ -67,9 +68,7 @@ pub struct View {
     pub numbers: Reading<Arc<HostNumbers>>,
     pub kernel: KernelLogFacts,
     pub forks: ForkFacts,
-    filesystems: BTreeMap<MountPoint, FilesystemStatus>,
-    /// When they were last listed, or why what is known of them can't be relied on.
-    filesystems_seen: Result<BootTime, String>,
+    pub filesystems: FilesystemFacts,
     pub activity: Reading<HostActivity>,
     /// When the activity was read.
     pub activity_at: Option<BootTime>,
@@ -93,8 +92,7 @@ impl Default for View {
             numbers: Reading::Absent(Absence::NotObserved),
             kernel: KernelLogFacts::default(),
             forks: ForkFacts::default(),
-            filesystems: BTreeMap::new(),
-            filesystems_seen: Err("they were not looked at yet".into()),
+            filesystems: FilesystemFacts::default(),
             activity: Reading::Absent(Absence::NotObserved),
             activity_at: None,
             agent: AgentFacts::default(),
@@ -181,7 +179,7 @@ impl View {
             touched.insert(Subject::Host);
         }
         if let Some(update) = &sample.filesystems {
-            self.take_filesystems(update, at, &mut touched);
+            self.filesystems.take(update, at, &mut touched);
         }
         if let Some(activity) = &sample.activity
             && self.activity_at.is_none_or(|before| before <= at)
@@ -261,7 +259,7 @@ impl View {
             }
             // The pass over the host reads it too. Groups are on a board of the shell's own.
             Sense::Memory | Sense::ControlGroups => {}
-            Sense::Filesystems => self.take_filesystems(&FilesystemsUpdate::Failed { why }, at, touched),
+            Sense::Filesystems => self.filesystems.take(&FilesystemsUpdate::Failed { why }, at, touched),
             Sense::KernelLog => self.kernel.take(&KernelLogUpdate::Unreadable { why }),
         }
     }
@@ -300,57 +298,6 @@ impl View {
         self.unit_stalls.iter().flat_map(|(unit, stalls)| {
             stalls.watches().map(|(resource, watch)| UnitStall { unit: unit.clone(), resource, watch })
         })
-    }
-
-    fn take_filesystems(
-        &mut self,
-        update: &FilesystemsUpdate,
-        at: BootTime,
-        touched: &mut BTreeSet<Subject>,
-    ) {
-        let subject = |point: &MountPoint| Subject::Filesystem(point.clone());
-        match update {
-            FilesystemsUpdate::Complete(statuses) => {
-                let before = std::mem::take(&mut self.filesystems);
-                for status in statuses {
-                    if before.get(&status.mount_point) != Some(status) {
-                        touched.insert(subject(&status.mount_point));
-                    }
-                    self.filesystems.insert(status.mount_point.clone(), status.clone());
-                }
-                touched
-                    .extend(before.keys().filter(|point| !self.filesystems.contains_key(point)).map(subject));
-                if self.filesystems_seen.is_err() {
-                    touched.extend(self.filesystems.keys().map(subject));
-                }
-                self.filesystems_seen = Ok(at);
-            }
-            FilesystemsUpdate::Failed { why } => {
-                touched.extend(self.filesystems.keys().map(subject));
-                self.filesystems_seen = Err(why.clone());
-            }
-        }
-    }
-
-    /// One file system: failed when what is mounted can't be found out, absent when it is not mounted.
-    #[must_use]
-    pub fn filesystem(&self, point: &MountPoint) -> Reading<&FilesystemStatus> {
-        match (&self.filesystems_seen, self.filesystems.get(point)) {
-            (Err(why), _) => Reading::Failed(why.clone()),
-            (Ok(_), Some(status)) => Reading::Value(status),
-            (Ok(_), None) => Reading::Absent(Absence::NotObserved),
-        }
-    }
-
-    /// Every file system, by mount point; why there are none, when they could not be listed.
-    ///
-    /// # Errors
-    /// The sentence for people.
-    pub fn filesystems(&self) -> Result<impl Iterator<Item = &FilesystemStatus>, &str> {
-        match &self.filesystems_seen {
-            Ok(_) => Ok(self.filesystems.values()),
-            Err(why) => Err(why),
-        }
     }
 
     /// News after a silence do not tell what was missed: only a full reconciliation ends a loss.

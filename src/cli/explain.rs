@@ -2,7 +2,7 @@
 
 use crate::model::{
     Absence, Condition, Evidence, Incident, IncidentState, MainExit, Mode, PauseScope, Reading, Remedy,
-    Severity, StormLook, Subject, UnitName,
+    Severity, SpaceLook, StormLook, Subject, UnitName,
 };
 use crate::serve::{IncidentDetail, IncidentSummary, Status, Units, is_open};
 
@@ -169,6 +169,9 @@ fn show(page: &mut Page, evidence: &Evidence) {
             page.labelled(Tone::Faint, "unit", &text);
         }
         Reading::Absent(_) | Reading::Failed(_) => missing(page, "unit", &evidence.unit),
+    }
+    if evidence.space != Reading::Absent(Absence::NotApplicable) {
+        return lines(page, "taken by", &evidence.space.as_ref().map(SpaceLook::lines));
     }
     lines(page, "log", &evidence.log);
     lines(page, "processes", &evidence.processes);

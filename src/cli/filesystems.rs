@@ -2,7 +2,10 @@
 
 use comfy_table::CellAlignment;
 
-use crate::model::{Bytes, FilesystemStatus, MountPoint, Percent, Reading, RoomAnswer};
+use crate::model::{
+    Bytes, FilesystemStatus, FilesystemView, Filling, MountPoint, Outlook, Percent, Reading, Resort,
+    RoomAnswer,
+};
 use crate::serve::Filesystems;
 
 use super::listing::table;
@@ -15,16 +18,23 @@ pub(super) fn page(filesystems: &Filesystems, terminal: Terminal) -> String {
         page.labelled(Tone::Bad, "IMPAIRED", &format!("nothing is known of file systems: {}", safe(why)));
         return page.finish();
     }
-    let mut table = table(&page, &["MOUNTED ON", "TYPE", "SIZE", "FREE", "USED", "INODES", "STATE"]);
-    for column in 2..=5 {
+    let mut table =
+        table(&page, &["MOUNTED ON", "TYPE", "SIZE", "FREE", "USED", "INODES", "FULL IN", "STATE"]);
+    for column in 2..=6 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for status in &filesystems.filesystems {
+    for FilesystemView { status, outlook, .. } in &filesystems.filesystems {
         let [size, free, used, inodes] = room(status);
         let point = safe(status.mount_point.as_str());
-        table.add_row([point, safe(&status.fs_type), size, free, used, inodes, state(status, filesystems)]);
+        let full_in = match outlook {
+            Outlook::TooEarly | Outlook::Steady => "-".to_owned(),
+            Outlook::Filling(filling) => lasting(filling.full_in),
+            Outlook::Full(_) => "full".to_owned(),
+        };
+        let kind = safe(&status.fs_type);
+        table.add_row([point, kind, size, free, used, inodes, full_in, state(status, filesystems)]);
     }
     page.block(&table.to_string());
     page.blank();
@@ -36,14 +46,14 @@ pub(super) fn page(filesystems: &Filesystems, terminal: Terminal) -> String {
 pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: Terminal) -> String {
     let mut page = Page::new(terminal);
     page.line(Tone::Strong, &safe(point.as_str()));
-    let status = filesystems.filesystems.iter().find(|status| status.mount_point == *point);
-    match (status, &filesystems.filesystems_lost) {
+    let known = filesystems.filesystems.iter().find(|it| it.status.mount_point == *point);
+    match (known, &filesystems.filesystems_lost) {
         (_, Some(why)) => page.labelled(Tone::Bad, "IMPAIRED", &safe(why)),
         (None, None) => {
             page.line(Tone::Plain, "No file system is known by this mount point.");
             page.next("prunella filesystems");
         }
-        (Some(status), None) => {
+        (Some(FilesystemView { status, outlook, .. }), None) => {
             let what =
                 format!("{} on {} ({})", safe(&status.fs_type), safe(&status.source), status.class.as_str());
             page.labelled(Tone::Faint, "what", &what);
@@ -54,10 +64,36 @@ pub(super) fn explain(point: &MountPoint, filesystems: &Filesystems, terminal: T
                 &format!("{free} of {size} free, {used} used, inodes {inodes}"),
             );
             page.labelled(Tone::Faint, "state", &state(status, filesystems));
+            page.labelled(Tone::Faint, "outlook", &prospect(outlook));
             page.labelled(Tone::Faint, "incidents", "none, open or recent");
         }
     }
     page.finish()
+}
+
+/// Where it is going, in a sentence.
+fn prospect(outlook: &Outlook) -> String {
+    match outlook {
+        Outlook::TooEarly => "too little was seen yet to tell".into(),
+        Outlook::Steady => "no end is in sight".into(),
+        Outlook::Full(what) => format!("no {} left", what.as_str()),
+        Outlook::Filling(Filling { what, full_in, rate, watched, steady }) => {
+            let rate = match what {
+                Resort::Space => format!("{}/s", Bytes(whole(*rate))),
+                Resort::Inodes => format!("{rate:.1}/s"),
+            };
+            let (what, full_in, watched) = (what.as_str(), lasting(*full_in), lasting(*watched));
+            format!(
+                "no {what} left in {full_in}, at {rate}; watched for {watched}, in {:.0} % of it grown",
+                steady.0
+            )
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes a second, saturating")]
+fn whole(rate: f64) -> u64 {
+    rate as u64
 }
 
 /// Size, free, used, inodes used.

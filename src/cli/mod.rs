@@ -336,7 +336,7 @@ impl Session<'_> {
         }
         let body = self.client.get("/v1/filesystems")?;
         let filesystems: Filesystems = self.client.understand(&body)?;
-        let status = filesystems.filesystems.iter().find(|status| status.mount_point == *point);
+        let status = filesystems.filesystems.iter().find(|it| it.status.mount_point == *point);
         let json = json!({ "filesystem": point, "incident": null, "status": status }).to_string();
         self.answer(json.as_bytes(), &filesystems::explain(point, &filesystems, self.terminal))
     }

@@ -118,6 +118,17 @@ fn who(peer: &Peer) -> String {
 }
 
 fn amount(evidence: &Evidence) -> String {
+    if let Reading::Value(look) = &evidence.space {
+        let files = look.files.iter().map(|file| (file.bytes, &file.path));
+        let deleted =
+            look.deleted.value().into_iter().flat_map(|it| &it.largest).map(|file| (file.bytes, &file.path));
+        return files.chain(deleted).max().map_or("no file".into(), |(bytes, path)| {
+            format!("the largest file is {} with {bytes}", safe(&path.to_string()))
+        });
+    }
+    if let Reading::Failed(why) = &evidence.space {
+        return format!("and none of who fills it: {}", safe(why));
+    }
     let lines = |reading: &Reading<Vec<String>>| match reading {
         Reading::Value(lines) => lines.len().to_string(),
         Reading::Absent(_) | Reading::Failed(_) => "no".into(),

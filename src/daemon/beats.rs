@@ -35,6 +35,11 @@ impl Beats {
         *self.0.borrow() + time.as_secs() / BEAT.as_secs()
     }
 
+    /// Whether this beat was given.
+    pub(super) fn has_come(&self, beat: u64) -> bool {
+        *self.0.borrow() >= beat
+    }
+
     /// Waits for this beat.
     pub(super) async fn reach(&mut self, beat: u64) {
         if self.0.wait_for(|count| *count >= beat).await.is_err() {

@@ -295,7 +295,7 @@ impl Core {
                     }
                 }
                 Effect::Act(permit) => self.hands.act(permit),
-                Effect::TakeEvidence { incident, subject } => self.hands.take_evidence(incident, subject),
+                Effect::TakeEvidence { incident, of } => self.hands.take_evidence(incident, of),
                 Effect::Look(subject) => self.hands.look(subject),
                 Effect::Tell { notice, channels } => self.hands.tell_people(notice, channels),
             }

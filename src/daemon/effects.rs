@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::act;
-use crate::engine::Input;
+use crate::engine::{EvidenceOf, Input};
 use crate::guard::Permit;
 use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
 use crate::model::{
-    Applied, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject, UnitName,
+    Applied, Bytes, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject, UnitName,
     UnitPattern, UnitsUpdate,
 };
 use crate::policy::{EscalationHooks, Policy};
@@ -29,6 +29,7 @@ use super::core::Event;
 use super::history::History;
 use super::hooks;
 use super::own::Pace;
+use super::spaces::Spaces;
 use super::storms::Storms;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
@@ -51,6 +52,7 @@ pub(super) struct Hands {
     activity: Arc<ActivityReader>,
     probes: Arc<ProbeRunner>,
     storms: Storms,
+    spaces: Spaces,
     /// The manager is reloading its units, as its signals say.
     reloading: Arc<AtomicBool>,
     /// Units that the policy has a special eye on.
@@ -67,6 +69,8 @@ pub(super) struct Hands {
     proc: PathBuf,
     beats: BeatGiver,
     pace: Pace,
+    /// What may have been written to file systems so far, bytes.
+    written: Arc<AtomicU64>,
     /// Percent of one processor that the agent may take.
     cpu_budget: watch::Sender<f64>,
     history: History,
@@ -89,6 +93,7 @@ impl Hands {
             activity: Arc::new(ActivityReader::default()),
             probes: Arc::new(probes),
             storms: Storms::new(storms),
+            spaces: Spaces::default(),
             reloading: Arc::new(AtomicBool::new(false)),
             attention: watch::Sender::new(attention(policy)),
             protected: watch::Sender::new(policy.protected.clone()),
@@ -101,6 +106,7 @@ impl Hands {
             proc: PathBuf::from("/proc"),
             beats: BeatGiver::new(),
             pace: Pace::new(),
+            written: Arc::new(AtomicU64::new(0)),
             cpu_budget: watch::Sender::new(policy.limits.agent_cpu_percent),
             history,
         }
@@ -134,6 +140,14 @@ impl Hands {
 
     pub(super) const fn pace(&self) -> &Pace {
         &self.pace
+    }
+
+    pub(super) fn written(&self) -> Bytes {
+        Bytes(self.written.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_written(&self, written: Bytes) {
+        self.written.store(written.0, Ordering::Relaxed);
     }
 
     pub(super) fn cpu_budget(&self) -> f64 {
@@ -193,20 +207,20 @@ impl Hands {
         });
     }
 
-    pub(super) fn take_evidence(&self, incident: IncidentId, subject: Subject) {
+    pub(super) fn take_evidence(&self, incident: IncidentId, of: EvidenceOf) {
         let hands = self.clone();
         tokio::spawn(async move {
-            let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
-            if subject == Subject::Host {
-                let evidence = hands.storms.evidence().await;
-                return hands.tell(Input::EvidenceTaken { incident, evidence }).await;
-            }
-            let evidence = match (&subject, hands.evidence.acquire().await) {
-                (Subject::Unit(unit), Ok(_slot)) => {
-                    evidence::take(&*hands.manager, &hands.proc, unit, deadline).await
+            let evidence = match of {
+                EvidenceOf::Storm => hands.storms.evidence().await,
+                EvidenceOf::Space { point, device } => {
+                    hands.spaces.evidence(&hands.proc, point, device).await
                 }
-                (Subject::Host | Subject::Agent | Subject::Filesystem(_), _) | (_, Err(_)) => {
-                    Evidence::missing("taken for units only")
+                EvidenceOf::Unit(unit) => {
+                    let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
+                    match hands.evidence.acquire().await {
+                        Ok(_slot) => evidence::take(&*hands.manager, &hands.proc, &unit, deadline).await,
+                        Err(_) => Evidence::missing("the agent is ending"),
+                    }
                 }
             };
             hands.tell(Input::EvidenceTaken { incident, evidence }).await;

@@ -1,19 +1,17 @@
 //! The task that watches what is mounted, and how full it is.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::engine::Input;
 use crate::model::{FilesystemsUpdate, Sample};
-use crate::sense::filesystem::{FilesystemReader, MountsSeenFrom};
+use crate::sense::filesystem::{FilesystemReader, LOOK_LATEST, Moment, MountsSeenFrom, RoomPace};
 
+use super::beats::{BEAT, Beats};
 use super::clock;
 use super::effects::Hands;
 
-/// How often each is asked for its room; what is mounted is known at once.
-const ROOM_EVERY: Duration = Duration::from_secs(10);
-
-/// Watches for ever.
+/// Watches for ever. All are asked at intervals; what is mounted is known at once; one that fills fast is asked more
+/// often.
 pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
     let mut reader = match FilesystemReader::new(proc) {
         Ok(reader) => reader,
@@ -28,18 +26,51 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
         tracing::warn!(%why, "the mounts of PID 1 can't be read; the agent sees its own, and its sandbox hides some");
     }
     let mut beats = hands.beats().listen();
+    let mut pace = RoomPace::default();
     loop {
-        let update = reader.read(clock::now().boot).await;
+        let now = moment(&hands);
+        let update = reader.read(now.at).await;
         if let FilesystemsUpdate::Complete(all) = &update {
+            pace.take_all(all, now);
             hands.history().filesystems(clock::now(), all);
         }
         tell(&hands, update).await;
-        let next = beats.after(hands.pace().slow(ROOM_EVERY));
+        let next = beats.after(hands.pace().slow(LOOK_LATEST));
+        watch_closely(&hands, &mut reader, &mut pace, &mut beats, next).await;
+    }
+}
+
+/// Until all are to be asked, or something was mounted.
+async fn watch_closely(
+    hands: &Hands,
+    reader: &mut FilesystemReader,
+    pace: &mut RoomPace,
+    beats: &mut Beats,
+    until: u64,
+) {
+    while !beats.has_come(until) {
         tokio::select! {
-            () = beats.reach(next) => {}
-            () = reader.changed() => {}
+            () = beats.pause(hands.pace().slow(pace.next()).min(BEAT)) => {}
+            () = reader.changed() => return,
+        }
+        if reader.must_list() {
+            // A wait that was given up above had heard of a change.
+            return;
+        }
+        let now = moment(hands);
+        let due = pace.due(now);
+        if !due.is_empty() {
+            let again = reader.read_again(&due, now.at).await;
+            if let FilesystemsUpdate::Again(some) = &again {
+                pace.take_some(some, now);
+            }
+            tell(hands, again).await;
         }
     }
+}
+
+fn moment(hands: &Hands) -> Moment {
+    Moment { at: clock::now().boot, written: hands.written() }
 }
 
 async fn tell(hands: &Hands, update: FilesystemsUpdate) {

@@ -19,6 +19,7 @@ mod pressure;
 mod processes;
 mod record_source;
 mod senses;
+mod spaces;
 mod start;
 mod storms;
 mod supervise;

@@ -9,6 +9,7 @@ use crate::engine::Input;
 use crate::manager::News;
 use crate::model::{ProbeResult, Sample, UnitsUpdate};
 use crate::sense::beat::Beat;
+use crate::sense::filesystem::WriteGauge;
 use crate::sense::host::HostReader;
 
 use super::beats::BEAT;
@@ -83,14 +84,20 @@ pub(super) async fn read_host(hands: Hands, mut reader: HostReader) {
     };
     let mut beats = 1;
     let mut passed_over = 0;
+    let mut gauge = WriteGauge::default();
+    let mut before = clock::pass_time();
     loop {
         passed_over += 1;
         // An agent that takes too much reads the host less often; those who hear the beats have a pace of their own.
         let read = passed_over >= hands.pace().times();
         if read {
             passed_over = 0;
-            reader.pass(clock::pass_time());
-            hands.history().host(clock::now(), &reader.second());
+            let now = clock::pass_time();
+            reader.pass(now);
+            let second = reader.second();
+            hands.set_written(gauge.take(&second, now.boot.saturating_sub(before.boot)));
+            before = now;
+            hands.history().host(clock::now(), &second);
         }
         if read && reader.is_due() {
             let mut sample = Sample::empty(clock::now());

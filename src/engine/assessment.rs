@@ -63,7 +63,7 @@ impl Engine {
             }
             Subject::Unit(unit) => self.note_operator_start(&unit.clone()),
             Subject::Filesystem(point) => {
-                if let Reading::Absent(_) = self.view.filesystem(point) {
+                if let Reading::Absent(_) = self.view.filesystems.one(point) {
                     self.subject_gone(subject, &format!("nothing is mounted at {point} any more"));
                     return;
                 }
@@ -214,8 +214,8 @@ impl Engine {
 
     fn touch_everything(&mut self) {
         self.touched.extend(self.view.units().map(|facts| Subject::Unit(facts.status.name.clone())));
-        let filesystems = self.view.filesystems().into_iter().flatten();
-        self.touched.extend(filesystems.map(|it| Subject::Filesystem(it.mount_point.clone())));
+        let filesystems = self.view.filesystems.points().into_iter().flatten();
+        self.touched.extend(filesystems.map(|point| Subject::Filesystem(point.clone())));
         self.touched.extend([Subject::Host, Subject::Agent]);
     }
 
@@ -237,7 +237,7 @@ impl Engine {
         !troubled
             && match subject {
                 Subject::Unit(unit) => self.view.heard().is_ok() && self.view.is_up(unit),
-                Subject::Filesystem(point) => self.view.filesystem(point).value().is_some(),
+                Subject::Filesystem(point) => self.view.filesystems.one(point).value().is_some(),
                 Subject::Host | Subject::Agent => true,
             }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, Channel, Command, Durability, Entry, Evidence, IncidentId, Notice, NoticeId, OwnUse,
-    Peer, Reply, Sample, Subject,
+    ActionId, Applied, Channel, Command, DeviceNumber, Durability, Entry, Evidence, IncidentId, MountPoint,
+    Notice, NoticeId, OwnUse, Peer, Reply, Sample, Subject, UnitName,
 };
 use crate::policy::Policy;
 
@@ -51,6 +51,19 @@ pub enum Input {
     Tick,
 }
 
+/// What evidence is about, and so how it is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EvidenceOf {
+    Unit(UnitName),
+    /// Who makes processes on the host.
+    Storm,
+    /// Who fills this file system.
+    Space {
+        point: MountPoint,
+        device: DeviceNumber,
+    },
+}
+
 /// What the shell is to do, in this order.
 #[derive(Debug)]
 pub enum Effect {
@@ -59,7 +72,7 @@ pub enum Effect {
     /// Carry out, once; answer [`Input::Acted`]. Its intent is durable.
     Act(Permit),
     /// Take evidence before anything is touched; answer [`Input::EvidenceTaken`], within the policy's deadline.
-    TakeEvidence { incident: IncidentId, subject: Subject },
+    TakeEvidence { incident: IncidentId, of: EvidenceOf },
     /// Read this subject again now and send it as a sample: a decision waits for it.
     Look(Subject),
     /// Tell people through these channels; answer [`Input::Told`], always. Its record is durable.

@@ -1,23 +1,25 @@
 //! Moves every open incident one step: ends it, tells a person, or asks the guards for the next rung.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decide::{Reaction, Step, next_step, on_refusal};
 use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    Absence, ActiveState, Evidence, Expectation, GuardName, Hold, Incident, IncidentId, Intent, LoadState,
-    Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution,
-    STORM_FIELDS, STORM_LOOK_WITHIN, StormLook, Subject, UnitName, Verification,
+    Absence, ActiveState, DeviceNumber, Evidence, Expectation, FilesystemClass, GuardName, Hold, Incident,
+    IncidentId, Intent, LoadState, Mode, MountPoint, NoticeId, Pause, Proposal, ProposalId, Reading,
+    RecordBody, Refusal, Remedy, Resolution, RoomAnswer, SPACE_FIELDS, SPACE_LOOK_WITHIN, STORM_FIELDS,
+    STORM_LOOK_WITHIN, StormLook, Subject, SubjectKind, UnitName, Verification,
 };
 use crate::policy::Rule;
 
 use super::memory::{Answer, CAME_BACK, OpenFaults};
-use super::{Effect, Engine};
+use super::{Effect, Engine, EvidenceOf};
 
 /// A unit that can't be found for so long, in several looks, is gone.
-const SEEK_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+const SEEK_FOR: Duration = Duration::from_secs(10);
 
 /// A person is told once about an incident, also when it comes back: the first is the last.
 const ESCALATIONS_PER_INCIDENT: u32 = 1;
@@ -99,35 +101,56 @@ impl Engine {
     pub(super) fn ask_for_evidence(&mut self, incident: IncidentId) {
         let Some(subject) = self.memory.incidents.get(&incident).map(|it| it.subject.clone()) else { return };
         match &subject {
-            Subject::Unit(_) => {
-                let until = self.now.boot + self.setup.policy.limits.evidence_deadline;
-                self.evidence.insert(incident, until);
+            Subject::Unit(unit) => {
+                let deadline = self.setup.policy.limits.evidence_deadline;
                 // The guards will want to know what others are doing.
                 self.look(Subject::Host);
-                self.effects.push(Effect::TakeEvidence { incident, subject });
+                self.await_evidence(incident, EvidenceOf::Unit(unit.clone()), deadline);
             }
-            Subject::Host if self.is_about_storms(incident) => {
-                let until = self.now.boot + STORM_LOOK_WITHIN;
-                self.evidence.insert(incident, until);
-                self.effects.push(Effect::TakeEvidence { incident, subject });
+            Subject::Host if self.names(incident, &STORM_FIELDS) => {
+                self.await_evidence(incident, EvidenceOf::Storm, STORM_LOOK_WITHIN);
             }
             Subject::Host => {
                 let evidence = self.evidence_of_host(Reading::Absent(Absence::NotApplicable));
                 self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
             }
-            Subject::Agent | Subject::Filesystem(_) => {
-                // Their finding says what there is to say.
-                let evidence = Evidence::missing("taken for units only");
-                self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
-            }
+            Subject::Filesystem(point) => match self.worth_a_walk(incident, point) {
+                Some(device) => {
+                    let space = EvidenceOf::Space { point: point.clone(), device };
+                    self.await_evidence(incident, space, SPACE_LOOK_WITHIN);
+                }
+                None => self.go_without_evidence(incident),
+            },
+            Subject::Agent => self.go_without_evidence(incident),
         }
     }
 
-    /// Its rule names a field that tells of new processes.
-    fn is_about_storms(&self, incident: IncidentId) -> bool {
+    fn await_evidence(&mut self, incident: IncidentId, of: EvidenceOf, within: Duration) {
+        self.evidence.insert(incident, self.now.boot + within);
+        self.effects.push(Effect::TakeEvidence { incident, of });
+    }
+
+    /// Its finding says what there is to say.
+    fn go_without_evidence(&mut self, incident: IncidentId) {
+        let evidence = Evidence::missing("taken for units only");
+        self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+    }
+
+    /// Its rule names one of these fields.
+    fn names(&self, incident: IncidentId, fields: &[&str]) -> bool {
         let rule = self.memory.incidents.get(&incident).map(|it| &it.rule);
         rule.and_then(|name| Self::rule_of(&self.setup.policy, name))
-            .is_some_and(|rule| rule.when.fields().iter().any(|field| STORM_FIELDS.contains(field)))
+            .is_some_and(|rule| rule.when.fields().iter().any(|field| fields.contains(field)))
+    }
+
+    /// Which one it is, where the incident is about its room and looking for who takes it neither hangs nor burdens a
+    /// server.
+    fn worth_a_walk(&self, incident: IncidentId, point: &MountPoint) -> Option<DeviceNumber> {
+        let reading = self.view.filesystems.one(point);
+        let status = reading.value().filter(|_| self.names(incident, &SPACE_FIELDS))?;
+        let answers = matches!(status.room, RoomAnswer::Usage(_));
+        let is_near = matches!(status.class, FilesystemClass::Disk | FilesystemClass::Memory);
+        (answers && is_near).then_some(status.device)
     }
 
     fn evidence_of_host(&self, storm: Reading<StormLook>) -> Evidence {
@@ -149,14 +172,20 @@ impl Engine {
 
     pub(super) fn take_evidence(&mut self, incident: IncidentId, evidence: Evidence) {
         if self.evidence.remove(&incident).is_some() {
-            let of_host = self.memory.incidents.get(&incident).is_some_and(|it| it.subject == Subject::Host);
-            let evidence = match (of_host, evidence.storm, evidence.unit) {
-                // It did not come in time.
-                (true, Reading::Absent(_), Reading::Failed(why)) => {
-                    self.evidence_of_host(Reading::Failed(why))
+            let kind = self.memory.incidents.get(&incident).map(|it| it.subject.kind());
+            // Failed: it did not come in time.
+            let evidence = match (kind, &evidence) {
+                (
+                    Some(SubjectKind::Host),
+                    Evidence { storm: Reading::Absent(_), unit: Reading::Failed(why), .. },
+                ) => self.evidence_of_host(Reading::Failed(why.clone())),
+                (Some(SubjectKind::Host), _) => self.evidence_of_host(evidence.storm),
+                (Some(SubjectKind::Filesystem), Evidence { unit: Reading::Failed(why), .. }) => {
+                    Evidence::of_filesystem(Reading::Failed(why.clone()))
                 }
-                (true, storm, _) => self.evidence_of_host(storm),
-                (false, storm, unit) => Evidence { storm, unit, ..evidence },
+                (Some(SubjectKind::Unit | SubjectKind::Filesystem | SubjectKind::Agent) | None, _) => {
+                    evidence
+                }
             };
             self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
         }

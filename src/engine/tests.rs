@@ -253,3 +253,6 @@ fn an_agent_that_takes_too_much_is_told_of() {
 
 #[path = "storm_tests.rs"]
 mod storms;
+
+#[path = "filesystem_tests.rs"]
+mod filesystems;

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absence, Reading, StormLook, UnitStatus};
+use super::{Absence, Reading, SpaceLook, StormLook, UnitStatus};
 
 /// Longest list of journal lines kept with an incident.
 pub const EVIDENCE_LINES_MAX: usize = 40;
 /// Longest single line kept, bytes; longer ones are cut at a character.
 pub const EVIDENCE_LINE_BYTES_MAX: usize = 1024;
 
-/// Evidence about a unit, or about the host.
+/// Evidence about a unit, a file system, or the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The unit as it was found.
@@ -21,6 +21,17 @@ pub struct Evidence {
     /// Of the host, by rules that name its rate of new processes: who made them.
     #[serde(default = "no_storm", skip_serializing_if = "is_no_storm")]
     pub storm: Reading<StormLook>,
+    /// Of a file system, by rules that name its room: who fills it.
+    #[serde(default = "no_space", skip_serializing_if = "is_no_space")]
+    pub space: Reading<SpaceLook>,
+}
+
+const fn no_space() -> Reading<SpaceLook> {
+    Reading::Absent(Absence::NotApplicable)
+}
+
+fn is_no_space(space: &Reading<SpaceLook>) -> bool {
+    matches!(space, Reading::Absent(Absence::NotApplicable))
 }
 
 const fn no_storm() -> Reading<StormLook> {
@@ -40,6 +51,19 @@ impl Evidence {
             log,
             processes: Reading::Absent(Absence::NotApplicable),
             storm,
+            space: no_space(),
+        }
+    }
+
+    /// About a file system: who fills it.
+    #[must_use]
+    pub const fn of_filesystem(space: Reading<SpaceLook>) -> Self {
+        Self {
+            unit: Reading::Absent(Absence::NotApplicable),
+            log: Reading::Absent(Absence::NotApplicable),
+            processes: Reading::Absent(Absence::NotApplicable),
+            storm: no_storm(),
+            space,
         }
     }
 
@@ -52,6 +76,7 @@ impl Evidence {
             log: Reading::Failed(why()),
             processes: Reading::Failed(why()),
             storm: no_storm(),
+            space: no_space(),
         }
     }
 }

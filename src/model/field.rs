@@ -2,6 +2,8 @@
 //!
 //! `policy` checks rules against it at load, `assess` fills it from samples, the documentation lists it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::SubjectKind;
@@ -13,6 +15,8 @@ pub enum FieldType {
     Int,
     Float,
     Text,
+    /// A length of time: compared with `duration('1h')`.
+    Duration,
 }
 
 /// The value of a field.
@@ -23,7 +27,11 @@ pub enum FieldValue {
     Int(i64),
     Float(f64),
     Text(String),
+    Duration(Duration),
 }
+
+/// The value of a time that lies beyond all that can be told: longer than any that a policy may name.
+pub const FAR: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// One field of one kind of subject.
 #[derive(Clone, Copy, Debug)]
@@ -276,6 +284,12 @@ pub const FILESYSTEM_FIELDS: &[FieldSpec] = &[
         "mounted to be written to, and made read-only by the kernel since: damage",
     ),
     field("hangs", FieldType::Bool, "it was asked for its room and has not answered since"),
+    field(
+        "full_in",
+        FieldType::Duration,
+        "until space or inodes run out as it fills at present; a hundred years where no end is in sight",
+    ),
+    field("watched_for", FieldType::Duration, "for how long its room was watched: what `full_in` rests on"),
 ];
 
 /// Fields of the agent itself.

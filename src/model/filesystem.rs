@@ -31,18 +31,7 @@ impl MountPoint {
     /// # Errors
     /// When it is not absolute, or longer than the kernel allows.
     pub fn from_bytes(path: &[u8]) -> Result<Self, MountPointError> {
-        let mut text = String::new();
-        for chunk in path.utf8_chunks() {
-            for symbol in chunk.valid().chars() {
-                if symbol.is_control() || symbol == '\\' {
-                    let mut bytes = [0; 4];
-                    symbol.encode_utf8(&mut bytes).bytes().for_each(|byte| push_escaped(&mut text, byte));
-                } else {
-                    text.push(symbol);
-                }
-            }
-            chunk.invalid().iter().for_each(|byte| push_escaped(&mut text, *byte));
-        }
+        let text = escaped(path);
         let valid = text.starts_with('/') && text.len() <= MOUNT_POINT_MAX;
         if valid { Ok(Self(text)) } else { Err(MountPointError) }
     }
@@ -72,6 +61,23 @@ impl MountPoint {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Control characters, bytes that are not UTF-8, and the backslash as `\ooo`.
+pub(super) fn escaped(path: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in path.utf8_chunks() {
+        for symbol in chunk.valid().chars() {
+            if symbol.is_control() || symbol == '\\' {
+                let mut bytes = [0; 4];
+                symbol.encode_utf8(&mut bytes).bytes().for_each(|byte| push_escaped(&mut text, byte));
+            } else {
+                text.push(symbol);
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| push_escaped(&mut text, *byte));
+    }
+    text
 }
 
 fn push_escaped(text: &mut String, byte: u8) {

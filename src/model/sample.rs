@@ -31,6 +31,8 @@ pub enum UnitsUpdate {
 pub enum FilesystemsUpdate {
     /// Every one that is mounted: what is not listed is not mounted.
     Complete(Vec<FilesystemStatus>),
+    /// Some of those that were listed were asked again, out of turn.
+    Again(Vec<FilesystemStatus>),
     /// What is mounted could not be found out.
     Failed { why: String },
 }

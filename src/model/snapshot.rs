@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Absence, Condition, FilesystemStatus, HostNumbers, HostVitals, Incident, OwnUse, PauseId, PauseScope,
+    Absence, Condition, FilesystemView, HostNumbers, HostVitals, Incident, OwnUse, PauseId, PauseScope,
     Proposal, Reading, Refusal, Resource, RuleName, SenseNews, StallWatch, Subject, Timestamp, UnitName,
     UnitStall, UnitStatus,
 };
@@ -85,7 +85,7 @@ pub struct Snapshot {
     #[serde(default = "not_observed")]
     pub numbers: Reading<Arc<HostNumbers>>,
     #[serde(default)]
-    pub filesystems: Vec<FilesystemStatus>,
+    pub filesystems: Vec<FilesystemView>,
     /// Why nothing is known of file systems, when nothing is.
     #[serde(default)]
     pub filesystems_lost: Option<String>,

@@ -55,6 +55,20 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, (String, String)> {
     if duration > DURATION_MAX { Err(too_long(text)) } else { Ok(duration) }
 }
 
+/// As [`parse_duration`] would read it, in hours and less: what a condition can hold.
+pub(super) fn written(time: Duration) -> String {
+    let mut rest = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, millis) in UNITS.iter().filter(|(unit, _)| *unit != "d") {
+        let amount = rest / millis;
+        rest %= millis;
+        if amount > 0 {
+            text.push_str(&format!("{amount}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
 fn too_long(text: &str) -> (String, String) {
     (format!("`{text}` is longer than a year"), "check the unit: d, h, m (minutes), s, ms".into())
 }
@@ -129,6 +143,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(millis in 0..31_622_400_000_u64) {
+            let time = Duration::from_millis(millis);
+            prop_assert_eq!(parse_duration(&written(time)).unwrap(), time);
+        }
+
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,20}") {
             if let Ok(duration) = parse_duration(&text) {

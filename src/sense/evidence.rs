@@ -62,7 +62,8 @@ pub async fn take(
     };
     let ((unit, processes), log) = tokio::join!(look, log);
     let processes = processes.map(|lines| clean(&lines, PROCESSES_MAX));
-    Evidence { unit, log, processes, storm: Reading::Absent(Absence::NotApplicable) }
+    let none = Reading::Absent(Absence::NotApplicable);
+    Evidence { unit, log, processes, storm: none, space: Reading::Absent(Absence::NotApplicable) }
 }
 
 /// The processes of its control group, or, without one, its main process and the descendants.

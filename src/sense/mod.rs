@@ -23,6 +23,7 @@ pub mod probe;
 pub mod process;
 pub mod procfs;
 mod scan;
+pub mod space;
 pub mod storm;
 mod watch;
 

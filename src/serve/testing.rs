@@ -1,6 +1,7 @@
 //! Fixed snapshots and records, for the tests of the socket and of the CLI.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod filesystems;
 mod history;
 mod host;
 mod processes;
@@ -62,7 +63,7 @@ pub(crate) fn healthy() -> Snapshot {
         unit_stall_watches: vec![],
         senses_broken: vec![],
         numbers: Reading::Absent(Absence::NotObserved),
-        filesystems: filesystems(),
+        filesystems: filesystems::filesystems(),
         filesystems_lost: None,
         held: None,
         pauses: vec![],
@@ -166,6 +167,7 @@ pub(crate) fn evidence() -> Evidence {
         ]),
         processes: Reading::Absent(Absence::NotApplicable),
         storm: Reading::Absent(Absence::NotApplicable),
+        space: Reading::Absent(Absence::NotApplicable),
     }
 }
 
@@ -408,40 +410,6 @@ pub(crate) fn some_records() -> Vec<Record> {
             },
         ),
     ]
-}
-
-fn filesystems() -> Vec<FilesystemStatus> {
-    let usage = |total, free, inodes| {
-        RoomAnswer::Usage(Usage { total: Bytes(total), free: Bytes(free), available: Bytes(free), inodes })
-    };
-    let disk = FilesystemStatus {
-        mount_point: MountPoint::from_bytes(b"/").unwrap(),
-        device: DeviceNumber { major: 254, minor: 1 },
-        fs_type: "ext4".into(),
-        source: "/dev/vda1".into(),
-        class: FilesystemClass::Disk,
-        read_only: false,
-        forced_read_only: Reading::Value(false),
-        room: usage(42 << 30, 11 << 30, Reading::Value(Inodes { total: 2_800_000, free: 1_400_000 })),
-    };
-    let server = FilesystemStatus {
-        mount_point: MountPoint::from_bytes(b"/mnt/build cache\n").unwrap(),
-        device: DeviceNumber { major: 0, minor: 51 },
-        fs_type: "nfs4".into(),
-        source: "files:/cache".into(),
-        class: FilesystemClass::Network,
-        room: RoomAnswer::Hangs { since: ago(250).boot },
-        ..disk.clone()
-    };
-    let damaged = FilesystemStatus {
-        mount_point: MountPoint::from_bytes(b"/srv").unwrap(),
-        fs_type: "btrfs".into(),
-        read_only: true,
-        forced_read_only: Reading::Value(true),
-        room: usage(8 << 40, 1 << 40, Reading::Absent(Absence::NotApplicable)),
-        ..disk.clone()
-    };
-    vec![disk, server, damaged]
 }
 
 /// A slice with a database that waits for its disk, a backup that keeps it busy, and a service that was just started.

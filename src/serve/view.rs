@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Absence, ConditionView, Counts, FilesystemStatus, HistoryStatus, HostNumbers, HostVitals, Incident,
+    Absence, ConditionView, Counts, FilesystemView, HistoryStatus, HostNumbers, HostVitals, Incident,
     IncidentId, IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId,
     Reading, Record, Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject,
     Timestamp, Tried, UnitName, UnitStall, UnitView,
@@ -81,7 +81,7 @@ pub struct Filesystems {
     pub at: Timestamp,
     /// Why nothing is known of them, when nothing is.
     pub filesystems_lost: Option<String>,
-    pub filesystems: Vec<FilesystemStatus>,
+    pub filesystems: Vec<FilesystemView>,
 }
 
 /// `GET /v1/host`

@@ -24,6 +24,7 @@ mod bus;
 mod crash_points;
 mod environs;
 mod filesystems;
+mod filling;
 mod harness;
 mod history;
 mod ledger_facts;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     bus::add(&mut suite);
     access::add(&mut suite);
     filesystems::add(&mut suite);
+    filling::add(&mut suite);
     history::add(&mut suite);
     pressure::add(&mut suite);
     storms::add(&mut suite);

@@ -3,6 +3,7 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use crate::model::{FieldType, FieldValue, SubjectKind, fields_of};
+use crate::policy::duration::{parse_duration, written};
 use crate::policy::suggest::{closest, instead, listed};
 
 use super::PredicateError;
@@ -15,7 +16,7 @@ type Checked = Result<(Node, FieldType), PredicateError>;
 const SUB_STATES: &[&str] =
     &["running", "dead", "exited", "listening", "waiting", "mounted", "plugged", "auto-restart"];
 
-const FUNCTIONS: &[&str] = &["size", "double", "startsWith", "endsWith", "contains"];
+const FUNCTIONS: &[&str] = &["size", "double", "duration", "startsWith", "endsWith", "contains"];
 
 /// Parses and checks; gives the type of the whole.
 pub(super) fn compile(source: &str, kind: SubjectKind) -> Checked {
@@ -30,6 +31,7 @@ pub(in crate::policy) const fn describe(field_type: FieldType) -> &'static str {
         FieldType::Int => "an integer",
         FieldType::Float => "a number with a fraction",
         FieldType::Text => "a text",
+        FieldType::Duration => "a length of time",
     }
 }
 
@@ -141,6 +143,7 @@ impl Checker<'_> {
                     }
                     (_, found) => Err(self.mismatch(one, "double() takes a number", found)),
                 },
+                "duration" => self.duration(one),
                 _ => Err(self.unknown_function(tree, call)),
             },
             (None, [left, right]) => self.operator(tree, call, left, right),
@@ -221,6 +224,24 @@ impl Checker<'_> {
         }
     }
 
+    /// As in CEL, which knows no days.
+    fn duration(&self, inner: &IdedExpr) -> Checked {
+        let text = match self.check(inner)? {
+            (Node::Constant(FieldValue::Text(text)), _) => text,
+            (_, found) => {
+                let what =
+                    format!("duration() takes a text, `{}` is {}", self.snippet(inner), describe(found));
+                return Err(self.error(inner, what, "write it as in `duration('1h30m')`"));
+            }
+        };
+        let time = parse_duration(&text).map_err(|(what, help)| self.error(inner, what, help))?;
+        if text.contains('d') {
+            let help = format!("write the hours: duration('{}')", written(time));
+            return Err(self.error(inner, "durations in conditions know no days", help));
+        }
+        Ok((Node::Constant(FieldValue::Duration(time)), FieldType::Duration))
+    }
+
     fn choose(&self, condition: &IdedExpr, then: &IdedExpr, otherwise: &IdedExpr) -> Checked {
         let condition = *self.boolean(condition)?;
         let (then_node, found) = self.check(then)?;
@@ -245,7 +266,7 @@ impl Checker<'_> {
         for (tree, found) in [(left, left_type), (right, right_type)] {
             match found {
                 FieldType::Int | FieldType::Float => {}
-                FieldType::Bool | FieldType::Text => {
+                FieldType::Bool | FieldType::Text | FieldType::Duration => {
                     return Err(self.mismatch(tree, "a calculation takes numbers", found));
                 }
             }
@@ -280,7 +301,7 @@ impl Checker<'_> {
             }
         };
         if ordered && matches!(left_type, FieldType::Bool | FieldType::Text) {
-            return Err(self.mismatch(left, "< and > compare numbers", left_type));
+            return Err(self.mismatch(left, "< and > compare numbers and lengths of time", left_type));
         }
         self.check_word(&left_node, right, &right_node)?;
         self.check_word(&right_node, left, &left_node)?;
@@ -312,6 +333,15 @@ impl Checker<'_> {
                 format!("write {text} without quotes")
             }
             (Some(_), FieldType::Text) => format!("put quotes around it: '{}'", self.snippet(tree)),
+            (Some(FieldValue::Text(text)), FieldType::Duration) if parse_duration(text).is_ok() => {
+                format!("write duration('{text}')")
+            }
+            (Some(FieldValue::Int(seconds)), FieldType::Duration) => {
+                format!("write duration('{seconds}s') when these are seconds")
+            }
+            (Some(FieldValue::Duration(time)), FieldType::Int | FieldType::Float) => {
+                format!("the field counts seconds: write {}", time.as_secs())
+            }
             (Some(_) | None, _) => format!("compare it with {}", describe(expected)),
         };
         let other = if matches!(left_node, Node::Constant(_)) { right } else { left };
@@ -398,8 +428,10 @@ impl Checker<'_> {
                     format!("write {name}(…) with one field between the brackets"),
                 );
             }
+            "duration" => {
+                return self.error(tree, "`duration` takes one text", "write it as in `duration('1h30m')`");
+            }
             "matches" => "there are no regular expressions: use startsWith, endsWith or contains".to_owned(),
-            "duration" => "fields that are times are numbers of seconds: compare with a number".to_owned(),
             other => match closest(other, FUNCTIONS.iter().copied()) {
                 Some(near) => format!("write `{near}`"),
                 None => format!("there are {}", listed(FUNCTIONS.iter().copied())),
@@ -417,6 +449,7 @@ impl Checker<'_> {
                 format!("compare a field with it: `active_state == {snippet}`")
             }
             FieldType::Text => format!("compare it: `{snippet} == '…'`"),
+            FieldType::Duration => format!("compare it: `{snippet} < duration('1h')`"),
         };
         self.error(tree, format!("{wanted}, `{snippet}` is {}", describe(found)), help)
     }
@@ -435,7 +468,7 @@ fn negated(value: &FieldValue) -> Option<FieldValue> {
     match value {
         FieldValue::Int(number) => number.checked_neg().map(FieldValue::Int),
         FieldValue::Float(number) => Some(FieldValue::Float(-number)),
-        FieldValue::Bool(_) | FieldValue::Text(_) => None,
+        FieldValue::Bool(_) | FieldValue::Text(_) | FieldValue::Duration(_) => None,
     }
 }
 

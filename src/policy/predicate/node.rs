@@ -104,7 +104,7 @@ impl Node {
             | Self::Length(_)
             | Self::ToFloat(_) => match *self.value(read)? {
                 FieldValue::Bool(truth) => Ok(truth),
-                FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Text(_) => {
+                FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Text(_) | FieldValue::Duration(_) => {
                     Err(misfit("true or false"))
                 }
             },
@@ -128,19 +128,25 @@ impl Node {
                     number.checked_neg().map(FieldValue::Int).map(Cow::Owned).ok_or_else(overflow)
                 }
                 FieldValue::Float(number) => Ok(Cow::Owned(FieldValue::Float(-number))),
-                FieldValue::Bool(_) | FieldValue::Text(_) => Err(misfit("a number")),
+                FieldValue::Bool(_) | FieldValue::Text(_) | FieldValue::Duration(_) => {
+                    Err(misfit("a number"))
+                }
             },
             Self::Length(inner) => match &*inner.value(read)? {
                 FieldValue::Text(text) => i64::try_from(text.chars().count())
                     .map(|length| Cow::Owned(FieldValue::Int(length)))
                     .map_err(|_| overflow()),
-                FieldValue::Bool(_) | FieldValue::Int(_) | FieldValue::Float(_) => Err(misfit("a text")),
+                FieldValue::Bool(_) | FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Duration(_) => {
+                    Err(misfit("a text"))
+                }
             },
             Self::ToFloat(inner) => match *inner.value(read)? {
                 #[expect(clippy::cast_precision_loss, reason = "CEL's double() rounds as well")]
                 FieldValue::Int(number) => Ok(Cow::Owned(FieldValue::Float(number as f64))),
                 FieldValue::Float(number) => Ok(Cow::Owned(FieldValue::Float(number))),
-                FieldValue::Bool(_) | FieldValue::Text(_) => Err(misfit("a number")),
+                FieldValue::Bool(_) | FieldValue::Text(_) | FieldValue::Duration(_) => {
+                    Err(misfit("a number"))
+                }
             },
             Self::Not(_)
             | Self::And(..)
@@ -198,10 +204,16 @@ fn field(spec: &FieldSpec, reading: Reading<FieldValue>) -> Result<FieldValue, S
             (FieldValue::Bool(_), FieldType::Bool)
             | (FieldValue::Int(_), FieldType::Int)
             | (FieldValue::Float(_), FieldType::Float)
-            | (FieldValue::Text(_), FieldType::Text) => Ok(value),
-            (FieldValue::Bool(_) | FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Text(_), _) => {
-                Err(format!("{}: its value is not {}", spec.name, super::check::describe(spec.field_type)))
-            }
+            | (FieldValue::Text(_), FieldType::Text)
+            | (FieldValue::Duration(_), FieldType::Duration) => Ok(value),
+            (
+                FieldValue::Bool(_)
+                | FieldValue::Int(_)
+                | FieldValue::Float(_)
+                | FieldValue::Text(_)
+                | FieldValue::Duration(_),
+                _,
+            ) => Err(format!("{}: its value is not {}", spec.name, super::check::describe(spec.field_type))),
         },
         Reading::Absent(reason) => Err(format!("{}: {reason}", spec.name)),
         Reading::Failed(error) => Err(format!("{}: could not be read: {error}", spec.name)),
@@ -237,9 +249,17 @@ fn compare(left: &FieldValue, right: &FieldValue) -> Option<Ordering> {
         (FieldValue::Int(a), FieldValue::Int(b)) => Some(a.cmp(b)),
         (FieldValue::Float(a), FieldValue::Float(b)) => a.partial_cmp(b),
         (FieldValue::Text(a), FieldValue::Text(b)) => Some(a.cmp(b)),
+        (FieldValue::Duration(a), FieldValue::Duration(b)) => Some(a.cmp(b)),
         (FieldValue::Int(a), FieldValue::Float(b)) => exact(*a, *b),
         (FieldValue::Float(a), FieldValue::Int(b)) => exact(*b, *a).map(Ordering::reverse),
-        (FieldValue::Bool(_) | FieldValue::Int(_) | FieldValue::Float(_) | FieldValue::Text(_), _) => None,
+        (
+            FieldValue::Bool(_)
+            | FieldValue::Int(_)
+            | FieldValue::Float(_)
+            | FieldValue::Text(_)
+            | FieldValue::Duration(_),
+            _,
+        ) => None,
     }
 }
 

@@ -4,14 +4,18 @@
 //! constants, no other value can make a difference, so that "never" is proven; a witness is one in any case.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::{FieldSpec, FieldType, FieldValue, Reading};
+use crate::policy::duration::written;
 
 use super::node::Node;
 use super::{Predicate, Truth};
 
 /// Most combinations tried: a check at load stays below a few milliseconds.
 const COMBINATIONS_MAX: usize = 4_000;
+/// The shortest time that can be written.
+const NEAR: Duration = Duration::from_millis(1);
 
 /// What the samples say of a raise and a clear expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,7 @@ fn show(value: &FieldValue) -> String {
         FieldValue::Int(number) => number.to_string(),
         FieldValue::Float(number) => number.to_string(),
         FieldValue::Text(text) => format!("'{text}'"),
+        FieldValue::Duration(time) => format!("duration('{}')", written(*time)),
     }
 }
 
@@ -152,6 +157,7 @@ impl Samples {
             FieldType::Float => self.add(spec, FieldValue::Float(0.0)),
             FieldType::Text if spec.words.is_empty() => self.add(spec, FieldValue::Text("another".into())),
             FieldType::Text => {}
+            FieldType::Duration => self.add(spec, FieldValue::Duration(Duration::ZERO)),
         }
     }
 
@@ -190,6 +196,11 @@ impl Samples {
             (FieldType::Float, FieldValue::Float(number)) => {
                 for near in [number - 1.0, *number, number + 1.0] {
                     self.add(spec, FieldValue::Float(near));
+                }
+            }
+            (FieldType::Duration, FieldValue::Duration(time)) => {
+                for near in [time.saturating_sub(NEAR), *time, time.saturating_add(NEAR)] {
+                    self.add(spec, FieldValue::Duration(near));
                 }
             }
             (FieldType::Text, FieldValue::Text(word))

@@ -177,6 +177,32 @@ fn raise_and_clear_are_held_against_each_other() {
     check("probed", "probe_failures == 0", Relation::Sound);
 }
 
+#[test]
+fn lengths_of_time_are_compared_with_lengths_of_time() {
+    let check = |source: &str, seconds: u64, expected: Truth| {
+        let predicate = Predicate::compile(source, SubjectKind::Filesystem).unwrap();
+        let value = FieldValue::Duration(std::time::Duration::from_secs(seconds));
+        assert_eq!(predicate.evaluate(|_| Reading::Value(value.clone())), expected, "{source}");
+    };
+    check("full_in < duration('1h')", 3599, Truth::True);
+    check("full_in < duration('1h')", 3600, Truth::False);
+    check("duration('1h30m') <= full_in", 5400, Truth::True);
+    check("full_in in [duration('90s'), duration('1ms')]", 90, Truth::True);
+    let refused = |source: &str, help: &str| {
+        let error = Predicate::compile(source, SubjectKind::Filesystem).unwrap_err();
+        assert!(error.help.contains(help), "{source}: {error:?}");
+    };
+    refused("full_in < 3600", "write duration('3600s')");
+    refused("full_in < '1h'", "write duration('1h')");
+    refused("full_in < duration(3600)", "duration('1h30m')");
+    refused("full_in < duration('2d')", "duration('48h')");
+    refused("full_in < duration('soon')", "a number and a unit");
+    refused("full_in < duration('1h', '2h')", "duration('1h30m')");
+    refused("full_in + duration('1h') < duration('2h')", "compare it");
+    refused("available_bytes < duration('1h')", "write 3600");
+    refused("full_in", "compare it");
+}
+
 // The oracle: the crate's own evaluator over the same text and values.
 
 fn by_the_crate(source: &str, values: &BTreeMap<&'static str, FieldValue>) -> Option<bool> {
@@ -188,6 +214,7 @@ fn by_the_crate(source: &str, values: &BTreeMap<&'static str, FieldValue>) -> Op
             FieldValue::Int(v) => context.add_variable_from_value(*name, *v),
             FieldValue::Float(v) => context.add_variable_from_value(*name, *v),
             FieldValue::Text(v) => context.add_variable_from_value(*name, v.clone()),
+            FieldValue::Duration(_) => panic!("no unit has a field of this type"),
         }
     }
     match program.execute(&context) {
@@ -337,6 +364,7 @@ fn every_field_can_be_named() {
                 FieldType::Int => format!("{name} > 1"),
                 FieldType::Float => format!("{name} > 1.0"),
                 FieldType::Text => format!("size({name}) > 1"),
+                FieldType::Duration => format!("{name} > duration('1h')"),
             };
             assert_eq!(Predicate::compile(&source, kind).unwrap().fields(), [*name]);
         }

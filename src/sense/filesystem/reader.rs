@@ -14,12 +14,12 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
-use crate::model::{BootTime, FilesystemStatus, FilesystemsUpdate};
+use crate::model::{BootTime, FilesystemStatus, FilesystemsUpdate, MountPoint};
 
 use crate::sense::watch::watch;
 
 use super::room::RoomAsker;
-use super::table::{MountFlags, MountTable, read_table};
+use super::table::{MountFlags, MountTable, Mounted, read_table};
 
 /// Longest mount table that is read: ten thousand mounts with long paths.
 const TABLE_MAX: usize = 4 * 1024 * 1024;
@@ -56,6 +56,8 @@ pub struct FilesystemReader {
     read: Option<Instant>,
     /// As it was read last, until it has to be read again.
     known: Option<(MountTable, Instant)>,
+    /// Something was mounted or unmounted since.
+    changed: bool,
 }
 
 impl FilesystemReader {
@@ -80,6 +82,7 @@ impl FilesystemReader {
             left_out: 0,
             read: None,
             known: None,
+            changed: false,
         })
     }
 
@@ -89,12 +92,18 @@ impl FilesystemReader {
         &self.seen_from
     }
 
+    /// Something was mounted or unmounted since they were listed, and they may be listed again.
+    #[must_use]
+    pub fn must_list(&self) -> bool {
+        self.changed && self.read.is_none_or(|read| read.elapsed() >= READ_AGAIN)
+    }
+
     /// Waits until something was mounted or unmounted, and a moment more where that happens all the time.
     pub async fn changed(&mut self) {
         match self.table.ready(Interest::PRIORITY).await {
             Ok(mut ready) => {
                 ready.clear_ready();
-                self.known = None;
+                self.changed = true;
             }
             // The driver is gone: the agent is ending.
             Err(_) => std::future::pending().await,
@@ -111,9 +120,21 @@ impl FilesystemReader {
             Ok(table) => table,
             Err(error) => return FilesystemsUpdate::Failed { why: format!("the mount table: {error}") },
         };
-        let questions: Vec<_> = table.filesystems.iter().map(|it| it.question.clone()).collect();
+        FilesystemsUpdate::Complete(self.ask(table.filesystems, now).await)
+    }
+
+    /// Asks some of them, in their order, out of turn. Those that may have been unmounted since they were listed are left to the next
+    /// pass.
+    pub async fn read_again(&mut self, points: &[MountPoint], now: BootTime) -> FilesystemsUpdate {
+        let known = self.known.iter().flat_map(|(table, _)| &table.filesystems);
+        let wanted = known.filter(|it| points.binary_search(&it.mount_point).is_ok()).cloned().collect();
+        FilesystemsUpdate::Again(self.ask(wanted, now).await)
+    }
+
+    async fn ask(&mut self, filesystems: Vec<Mounted>, now: BootTime) -> Vec<FilesystemStatus> {
+        let questions: Vec<_> = filesystems.iter().map(|it| it.question.clone()).collect();
         let rooms = self.asker.ask(&questions, now).await;
-        let told = table.filesystems.into_iter().zip(rooms).map(|(it, room)| FilesystemStatus {
+        let told = filesystems.into_iter().zip(rooms).map(|(it, room)| FilesystemStatus {
             mount_point: it.mount_point,
             device: it.device,
             fs_type: it.fs_type,
@@ -123,7 +144,7 @@ impl FilesystemReader {
             forced_read_only: it.forced_read_only,
             room,
         });
-        FilesystemsUpdate::Complete(told.collect())
+        told.collect()
     }
 
     /// What is mounted, read anew where that is due.
@@ -131,11 +152,12 @@ impl FilesystemReader {
         let begun = Instant::now();
         if let Some((table, due)) = &self.known
             && begun < *due
+            && !self.changed
         {
             return Ok(table.clone());
         }
         // Before it is read: one that can't be is not tried again at once either.
-        (self.read, self.known) = (Some(begun), None);
+        (self.read, self.known, self.changed) = (Some(begun), None, false);
         let table = self.read_table()?;
         if table.left_out > self.left_out {
             tracing::warn!(left_out = table.left_out, "some mounts could not be understood");

@@ -204,7 +204,7 @@ fn trouble(errno: Errno) -> String {
 
 /// Opens a place below a folder, part by part, and follows no link: users own folders above mount points. openat2(2)
 /// would do it in one call; kernels before 5.6 do not have it, and systemd takes it away with `RestrictSUIDSGID=`.
-fn open_beneath(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+pub(in crate::sense) fn open_beneath(root: &OwnedFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut place = rustix::fs::openat(root, ".", folder, Mode::empty())?;
     let mut parts = path.components().peekable();

@@ -1,0 +1,115 @@
+//! Who fills a file system: the largest files and folders on it, and deleted files that are still open.
+//!
+//! Owns the bounded walk and the search through `/proc`. Follows no link, leaves the file system by no mount, changes
+//! nothing, and must not judge what is too large. Blocks: whoever calls it has a thread for it.
+
+mod deleted;
+mod give_way;
+mod top;
+mod walk;
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use thiserror::Error;
+
+use crate::model::{Bytes, DeviceNumber, MountPoint, SpaceLook, WallTime};
+
+use super::filesystem::open_beneath;
+pub use deleted::deleted_files;
+pub use give_way::give_way;
+pub use walk::{DEPTH_MAX, Walk};
+
+/// Entries between two looks at the clock: on a disk that is hard at work each may take some hundredths of a second.
+const SLICE: usize = 8;
+/// Works for so long, then rests for as long: the agent has a budget, and the host has other things to do.
+const STINT: Duration = Duration::from_millis(20);
+/// Entries of one look. What the kernel remembers of each, about a kilobyte, is charged to the agent.
+const ENTRIES_MAX: u64 = 150_000;
+
+/// Why there was no look.
+#[derive(Debug, Error)]
+pub enum NoLook {
+    #[error("another file system is mounted there by now, or none")]
+    Gone,
+    #[error("{0}")]
+    Errno(#[from] Errno),
+}
+
+/// The time, and how to let some pass.
+pub struct Clock<'a> {
+    pub since: &'a dyn Fn() -> Duration,
+    pub rest: &'a dyn Fn(Duration),
+}
+
+impl std::fmt::Debug for Clock<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clock").finish_non_exhaustive()
+    }
+}
+
+/// One look at this file system, which is mounted there, for so long.
+///
+/// # Errors
+/// When its root can't be opened, or is not of this file system.
+pub fn look(
+    proc: &Path,
+    (point, device): (&MountPoint, DeviceNumber),
+    at: WallTime,
+    patience: Duration,
+    clock: &Clock<'_>,
+) -> Result<SpaceLook, NoLook> {
+    let begun = (clock.since)();
+    let root = open_root(proc, point, device)?;
+    let room = rustix::fs::fstatvfs(&root)?;
+    // First what nobody finds by looking at folders.
+    let deleted =
+        deleted_files(proc, walk::place_of(root.as_fd())?, &|| (clock.since)() >= begun + patience / 2);
+    let mut walk = Walk::new(root, &point.to_bytes())?;
+    let mut whole = false;
+    let mut stint = (clock.since)();
+    while !whole && walk.entries() < ENTRIES_MAX && (clock.since)() < begun + patience {
+        whole = walk.go_on(SLICE);
+        if (clock.since)() >= stint + STINT {
+            (clock.rest)(STINT);
+            stint = (clock.since)();
+        }
+    }
+    let seen = walk.seen();
+    Ok(SpaceLook {
+        at,
+        over: (clock.since)().saturating_sub(begun),
+        entries: seen.entries,
+        complete: whole && seen.unreadable == 0,
+        unreadable: seen.unreadable,
+        bytes: Bytes(seen.bytes),
+        used: Bytes(room.f_blocks.saturating_sub(room.f_bfree).saturating_mul(room.f_frsize)),
+        files: seen.files,
+        folders: seen.folders,
+        crowded: seen.crowded,
+        deleted,
+    })
+}
+
+/// As the host sees it, not the agent's sandbox. Nothing of it is asked before it is known to be the one that is meant:
+/// another may hang.
+fn open_root(proc: &Path, point: &MountPoint, device: DeviceNumber) -> Result<OwnedFd, NoLook> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let host = rustix::fs::open(proc.join("1/root"), flags, Mode::empty())
+        .or_else(|_| rustix::fs::open("/", flags, Mode::empty()))?;
+    let path = point.to_bytes();
+    let below = path.strip_prefix(b"/").filter(|it| !it.is_empty()).unwrap_or(b".");
+    let place = open_beneath(&host, Path::new(OsStr::from_bytes(below)))?;
+    if !walk::place_of(place.as_fd())?.is_on(device) {
+        return Err(NoLook::Gone);
+    }
+    Ok(walk::open_folder(place.as_fd(), c".")?)
+}
+
+#[cfg(test)]
+mod tests;
