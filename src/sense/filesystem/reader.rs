@@ -123,8 +123,8 @@ impl FilesystemReader {
         FilesystemsUpdate::Complete(self.ask(table.filesystems, now).await)
     }
 
-    /// Asks some of them, in their order, out of turn. Those that may have been unmounted since they were listed are left to the next
-    /// pass.
+    /// Asks some of them, in their order, out of turn. Those that may have been unmounted since they were listed are left
+    /// to the next pass.
     pub async fn read_again(&mut self, points: &[MountPoint], now: BootTime) -> FilesystemsUpdate {
         let known = self.known.iter().flat_map(|(table, _)| &table.filesystems);
         let wanted = known.filter(|it| points.binary_search(&it.mount_point).is_ok()).cloned().collect();
