@@ -71,11 +71,13 @@ pub(crate) fn until_at_work(host: &Host) {
     });
 }
 
-/// The incidents that are open.
+/// The incidents of units that are open. Those of the host are not asked for: a container reads the forks and the
+/// pressure of the machine beneath it, whatever else is at work there.
 pub(crate) fn open_incidents(host: &Host) -> Option<usize> {
     let seen = host.exec(&["prunella", "incidents", "--json"]);
     let page: Value = serde_json::from_str(&seen.stdout).ok()?;
-    page["incidents"].as_array().map(Vec::len)
+    let of_a_unit = |incident: &&Value| !incident["subject"]["unit"].is_null();
+    Some(page["incidents"].as_array()?.iter().filter(of_a_unit).count())
 }
 
 /// Records of a ledger from the first on, as the socket gives them.
