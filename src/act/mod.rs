@@ -6,6 +6,7 @@
 mod recheck;
 mod reload;
 mod restart;
+mod room;
 mod start;
 mod stop;
 
@@ -17,6 +18,7 @@ use crate::manager::{ManagerError, Order, ServiceManager};
 use crate::model::{Applied, JobResult, Remedy, Timestamp, UnitName};
 
 use recheck::Finding;
+pub use room::{Consent, make_room};
 
 /// Uses the permit up. `now` is read when the call begins: an expired permit does nothing.
 ///
@@ -36,6 +38,7 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         Remedy::ResetAndStart => start::carry_out_after_reset(&permit, manager).await,
         Remedy::Restart | Remedy::RestartWithDependencies => restart::carry_out(&permit, manager).await,
         Remedy::Stop => stop::carry_out(&permit, manager).await,
+        Remedy::PruneRotatedLogs => Applied::Failed { why: "it works on no unit".into() },
     }
 }
 

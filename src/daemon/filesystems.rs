@@ -52,13 +52,17 @@ async fn watch_closely(
         tokio::select! {
             () = beats.pause(hands.pace().slow(pace.next()).min(BEAT)) => {}
             () = reader.changed() => return,
+            () = hands.rooms().wanted() => {}
         }
         if reader.must_list() {
             // A wait that was given up above had heard of a change.
             return;
         }
         let now = moment(hands);
-        let due = pace.due(now);
+        let mut due = pace.due(now);
+        due.extend(hands.rooms().take_wanted());
+        due.sort();
+        due.dedup();
         if !due.is_empty() {
             let again = reader.read_again(&due, now.at).await;
             if let FilesystemsUpdate::Again(some) = &again {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Effect, Engine, Input, Memory, Setup};
+use super::{Effect, Engine, Input, Memory, RecordTicket, Setup};
+use crate::guard::Permit;
 use crate::model::{
     ActionId, Applied, BootId, BootTime, Delivery, Entry, RecordBody, Sample, Subject, Timestamp, UnitName,
     UnitStatus, UnitsUpdate, WallTime,
@@ -75,6 +76,12 @@ struct Life {
     records: Vec<RecordBody>,
     looked: usize,
     acts: usize,
+    permits: Vec<Permit>,
+    /// What acts that remove files were told.
+    went_on: Vec<Result<(), String>>,
+    /// Records of removals are not durable at once.
+    slow_disk: bool,
+    waiting: Vec<RecordTicket>,
 }
 
 impl Life {
@@ -86,7 +93,16 @@ impl Life {
             version: "test".to_owned(),
         };
         let (engine, effects) = Engine::start(setup, memory, at(1));
-        let mut life = Life { engine, records: Vec::new(), looked: 0, acts: 0 };
+        let mut life = Life {
+            engine,
+            records: Vec::new(),
+            looked: 0,
+            acts: 0,
+            permits: Vec::new(),
+            went_on: Vec::new(),
+            slow_disk: false,
+            waiting: Vec::new(),
+        };
         life.take(effects, 1);
         life
     }
@@ -99,12 +115,20 @@ impl Life {
     fn take(&mut self, effects: Vec<Effect>, second: i64) {
         for effect in effects {
             if let Effect::Record { ticket, entry, .. } = effect {
+                let waits = self.slow_disk && matches!(entry.body, RecordBody::Removing { .. });
                 self.records.push(entry.body);
+                if waits {
+                    self.waiting.push(ticket);
+                    continue;
+                }
                 self.handle(Input::Recorded(ticket), second);
             } else if let Effect::Look(Subject::Unit(_)) = effect {
                 self.looked += 1;
-            } else if let Effect::Act(_) = effect {
+            } else if let Effect::Act(permit) = effect {
                 self.acts += 1;
+                self.permits.push(permit);
+            } else if let Effect::GoOn { answer, .. } = effect {
+                self.went_on.push(answer);
             }
         }
     }
@@ -256,3 +280,6 @@ mod storms;
 
 #[path = "filesystem_tests.rs"]
 mod filesystems;
+
+#[path = "removal_tests.rs"]
+mod removals;

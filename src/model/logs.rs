@@ -1,11 +1,22 @@
 //! Rotated logs: where they may be removed to make room, and what is kept on record of each that was.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, PathText, WallTime};
+use super::{Bytes, DeviceNumber, MountPoint, PathText, WallTime};
+
+/// Files that one action may remove: each is a line on record, and some tens of thousands take the ledger seconds.
+pub const REMOVED_PER_ACTION: u64 = 50_000;
+/// Files that all actions of a day may remove. A host that makes more rotated logs than that has another fault.
+pub const REMOVED_PER_DAY: u64 = 200_000;
+/// Bytes that all actions of a day may remove: more than a disk of logs, and less than one of data.
+pub const REMOVED_BYTES_PER_DAY: Bytes = Bytes(256 << 30);
+/// Files that are put on record together, before the first of them is removed.
+pub const REMOVALS_AT_ONCE: usize = 64;
 
 /// A folder of logs, from which rotated ones may be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +33,16 @@ pub struct LogRoot {
     pub keep_for: Duration,
 }
 
+impl LogRoot {
+    /// Whether, going by its path alone, some of it may lie on what is mounted there: one is within the other.
+    #[must_use]
+    pub fn may_lie_on(&self, point: &MountPoint) -> bool {
+        let bytes = point.to_bytes();
+        let point = Path::new(OsStr::from_bytes(&bytes));
+        self.folder.starts_with(point) || point.starts_with(&self.folder)
+    }
+}
+
 /// A file that is about to be removed: on record before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
@@ -36,4 +57,15 @@ pub struct Removal {
     pub inode: u64,
     /// SHA-256 over the first and the last 64 KiB, in hexadecimal digits; of a shorter file, over all of it.
     pub digest: String,
+}
+
+/// Where room is to be made, and what may be removed there: nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomOrder {
+    pub point: MountPoint,
+    /// Which file system that is: another may be mounted there by now.
+    pub device: DeviceNumber,
+    pub roots: Vec<LogRoot>,
+    pub files_max: u64,
+    pub bytes_max: Bytes,
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActionId, Applied, BootId, Delivery, Evidence, Finding, IncidentId, InvocationId, Mode, NoticeId,
-    PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq,
-    Severity, Subject, Timestamp, UnitName, Verification,
+    PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Removal, Resolution, RuleName,
+    Seq, Severity, Subject, Timestamp, UnitName, Verification,
 };
 
 /// Version of the record's JSON form. A reader refuses a newer one and keeps the file.
@@ -39,7 +39,7 @@ pub struct Intent {
     pub rule: RuleName,
     pub subject: Subject,
     pub remedy: Remedy,
-    /// What is touched, in order: the subject last.
+    /// Units that are touched, in order: the subject last. Empty where it is no unit.
     pub targets: Vec<UnitName>,
     /// Counted from 1 within the incident.
     pub attempt: u32,
@@ -117,6 +117,11 @@ pub enum RecordBody {
         proposal: ProposalId,
     },
     Intended(Intent),
+    /// These files are about to be removed; which of them were, where the agent broke off, the disk shows.
+    Removing {
+        action: ActionId,
+        removals: Vec<Removal>,
+    },
     Applied {
         action: ActionId,
         applied: Applied,
@@ -244,6 +249,7 @@ impl RecordBody {
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::Intended(_)
+            | Self::Removing { .. }
             | Self::Applied { .. }
             | Self::Verified { .. }
             | Self::Escalated { .. }
@@ -298,6 +304,7 @@ impl RecordBody {
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::ProposalExpired { .. }
+            | Self::Removing { .. }
             | Self::Applied { .. }
             | Self::Verified { .. }
             | Self::Paused { .. }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::SubjectKind;
+
 /// One kind of repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,6 +23,8 @@ pub enum Remedy {
     RestartWithDependencies,
     /// Stop it: a broken unit that harms others.
     Stop,
+    /// Remove rotated logs from the folders that the policy names, the oldest first.
+    PruneRotatedLogs,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -43,17 +47,20 @@ pub enum Reversal {
     NotNeeded,
     /// Start the unit again.
     Start,
+    /// Nothing: what was removed is gone, and on record.
+    Impossible,
 }
 
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
         Self::Restart,
         Self::RestartWithDependencies,
         Self::Stop,
+        Self::PruneRotatedLogs,
     ];
 
     /// Its name in policy, records and on screen.
@@ -66,6 +73,7 @@ impl Remedy {
             Self::Restart => "restart",
             Self::RestartWithDependencies => "restart-with-dependencies",
             Self::Stop => "stop",
+            Self::PruneRotatedLogs => "prune-rotated-logs",
         }
     }
 
@@ -75,12 +83,26 @@ impl Remedy {
         Self::ALL.into_iter().find(|remedy| remedy.name() == name)
     }
 
+    /// What it works on.
+    #[must_use]
+    pub const fn works_on(self) -> SubjectKind {
+        match self {
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop => SubjectKind::Unit,
+            Self::PruneRotatedLogs => SubjectKind::Filesystem,
+        }
+    }
+
     /// How bad a wrong one is.
     #[must_use]
     pub const fn risk(self) -> Risk {
         match self {
             Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
-            Self::Restart => Risk::Medium,
+            Self::Restart | Self::PruneRotatedLogs => Risk::Medium,
             Self::RestartWithDependencies | Self::Stop => Risk::High,
         }
     }
@@ -89,7 +111,7 @@ impl Remedy {
     #[must_use]
     pub const fn is_disruptive(self) -> bool {
         match self {
-            Self::Reload => false,
+            Self::Reload | Self::PruneRotatedLogs => false,
             Self::Start
             | Self::ResetAndStart
             | Self::Restart
@@ -103,7 +125,7 @@ impl Remedy {
     pub const fn takes_down(self) -> bool {
         match self {
             Self::Restart | Self::RestartWithDependencies | Self::Stop => true,
-            Self::Reload | Self::Start | Self::ResetAndStart => false,
+            Self::Reload | Self::Start | Self::ResetAndStart | Self::PruneRotatedLogs => false,
         }
     }
 
@@ -112,7 +134,7 @@ impl Remedy {
     pub const fn starts(self) -> bool {
         match self {
             Self::Start | Self::ResetAndStart | Self::Restart | Self::RestartWithDependencies => true,
-            Self::Reload | Self::Stop => false,
+            Self::Reload | Self::Stop | Self::PruneRotatedLogs => false,
         }
     }
 
@@ -121,7 +143,11 @@ impl Remedy {
     pub const fn only_starts(self) -> bool {
         match self {
             Self::Start | Self::ResetAndStart => true,
-            Self::Reload | Self::Restart | Self::RestartWithDependencies | Self::Stop => false,
+            Self::Reload
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::PruneRotatedLogs => false,
         }
     }
 
@@ -129,7 +155,7 @@ impl Remedy {
     #[must_use]
     pub const fn expected_disruption(self) -> Duration {
         match self {
-            Self::Reload => Duration::ZERO,
+            Self::Reload | Self::PruneRotatedLogs => Duration::ZERO,
             Self::Start | Self::ResetAndStart => Duration::from_secs(1),
             Self::Restart => Duration::from_secs(3),
             Self::RestartWithDependencies => Duration::from_secs(10),
@@ -142,6 +168,7 @@ impl Remedy {
     pub const fn reversal(self) -> Reversal {
         match self {
             Self::Stop => Reversal::Start,
+            Self::PruneRotatedLogs => Reversal::Impossible,
             Self::Reload
             | Self::Start
             | Self::ResetAndStart

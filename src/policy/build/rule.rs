@@ -219,17 +219,33 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
         }
     }
     match subject {
-        Some(SubjectKind::Host | SubjectKind::Agent | SubjectKind::Filesystem) if !ladder.is_empty() => {
-            let help = "leave `ladder` out: the rule then only tells people";
-            report.error(
-                &section.place_of("ladder"),
-                "every remedy works on a unit, and this rule is not about units",
-                help,
-            );
+        Some(subject) => {
+            if let Some(stranger) = ladder.iter().find(|remedy| remedy.works_on() != subject) {
+                let what = format!(
+                    "\"{stranger}\" works on a {}, and this rule is about another kind",
+                    kind(*stranger)
+                );
+                let fitting: Vec<&str> = fitting(subject).collect();
+                let help = if fitting.is_empty() {
+                    "leave `ladder` out: the rule then only tells people".to_owned()
+                } else {
+                    format!("for this kind there is {}", listed(fitting))
+                };
+                report.error(&section.place_of("ladder"), what, help);
+            }
         }
-        Some(_) | None => {}
+        None => {}
     }
     ladder
+}
+
+fn kind(remedy: Remedy) -> &'static str {
+    let works_on = remedy.works_on();
+    SUBJECTS.iter().find(|(_, kind)| *kind == works_on).map_or("subject", |(word, _)| word)
+}
+
+fn fitting(subject: SubjectKind) -> impl Iterator<Item = &'static str> {
+    Remedy::ALL.into_iter().filter(move |remedy| remedy.works_on() == subject).map(Remedy::name)
 }
 
 fn attempts(report: &mut Report<'_>, section: &Section<'_>, rungs: usize) -> u32 {
