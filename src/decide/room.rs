@@ -6,6 +6,11 @@ use crate::policy::{Policy, Rule};
 
 use super::step::Step;
 
+/// Where the journal is kept when it is to outlive a boot (systemd-journald.service(8)).
+const JOURNAL: &str = "/var/log/journal";
+/// Where the package managers keep what they have fetched.
+const PACKAGES: &str = "/var/cache";
+
 /// Each rung that can help is tried once, at once; then a person is told who takes the room. After that the rungs are
 /// tried in turn, as slowly as the backoff says: what may not be removed yet will be older then.
 pub(super) fn next_step(
@@ -66,7 +71,11 @@ fn names(rungs: &[Remedy]) -> String {
 /// opened.
 fn can_help(remedy: Remedy, policy: &Policy, point: &MountPoint) -> bool {
     match remedy {
-        Remedy::PruneRotatedLogs => policy.logs.iter().any(|root| root.may_lie_on(point)),
+        Remedy::RotateLogs | Remedy::PruneRotatedLogs => {
+            policy.logs.iter().any(|root| root.may_lie_on(point))
+        }
+        Remedy::VacuumJournal => may_hold(point, JOURNAL),
+        Remedy::CleanPackageCache => may_hold(point, PACKAGES),
         Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
@@ -74,6 +83,11 @@ fn can_help(remedy: Remedy, policy: &Policy, point: &MountPoint) -> bool {
         | Remedy::RestartWithDependencies
         | Remedy::Stop => false,
     }
+}
+
+fn may_hold(point: &MountPoint, folder: &str) -> bool {
+    let point = point.as_str();
+    point == "/" || folder == point || folder.strip_prefix(point).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A page that names the consumer.

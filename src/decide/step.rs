@@ -98,7 +98,10 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             | Remedy::Stop,
             _,
         ) => Some(remedy),
-        (Remedy::PruneRotatedLogs, _) => None,
+        (
+            Remedy::RotateLogs | Remedy::VacuumJournal | Remedy::PruneRotatedLogs | Remedy::CleanPackageCache,
+            _,
+        ) => None,
     }
 }
 
@@ -137,6 +140,8 @@ pub const fn on_refusal(refusal: &Refusal) -> Reaction {
         (GuardName::Mode | GuardName::OperatorIntent | GuardName::RootCause, _) => Reaction::Suppress,
         (GuardName::Protected | GuardName::Ownership, Hold::Denied) => Reaction::Escalate,
         (GuardName::Approval, Hold::Denied) => Reaction::Suppress,
+        // A day's worth of files is gone and it is still full: that is for a person.
+        (GuardName::Cost, _) => Reaction::Escalate,
         (
             GuardName::Pause
             | GuardName::Freshness
@@ -148,7 +153,6 @@ pub const fn on_refusal(refusal: &Refusal) -> Reaction {
             | GuardName::Ownership
             | GuardName::Backoff
             | GuardName::Attempts
-            | GuardName::Cost
             | GuardName::BlastRadius
             | GuardName::Approval,
             _,

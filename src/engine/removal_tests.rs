@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{
     Bytes, Command, DeviceNumber, Evidence, FilesystemClass, FilesystemStatus, FilesystemsUpdate,
     IncidentState, Inodes, LargeFolder, MountPoint, PathText, PauseScope, Peer, REMOVED_PER_DAY, Reading,
-    Remedy, Removal, Resolution, RoomAnswer, SpaceLook, Usage, Verification,
+    Remedy, Removal, Resolution, RoomAnswer, SpaceLook, SubjectKind, Usage, Verification,
 };
 
 const GIB: u64 = 1 << 30;
@@ -82,9 +82,20 @@ fn look() -> Evidence {
 const FULL: u64 = GIB / 10;
 const ROOMY: u64 = 20 * GIB;
 
+/// The shipped policy, with no other step than this one.
+fn policy() -> Policy {
+    let mut policy = Policy::builtin().unwrap();
+    for rule in &mut policy.rules {
+        if !rule.ladder.is_empty() && rule.subject == SubjectKind::Filesystem {
+            rule.ladder = vec![Remedy::PruneRotatedLogs];
+        }
+    }
+    policy
+}
+
 /// A disk that is full, up to the moment when its logs may be removed; the incident is about the rule `filesystem-full`.
 fn full(mounted: &str) -> Life {
-    let mut life = Life::start(Memory::new());
+    let mut life = Life::under(policy(), Memory::new());
     for second in [10, 41] {
         tell(&mut life, disk(mounted, FULL), second);
     }
@@ -228,7 +239,7 @@ fn a_disk_of_data_is_left_alone_and_told_once() {
 
 #[test]
 fn a_disk_that_became_read_only_is_not_mended_by_removing() {
-    let mut life = Life::start(Memory::new());
+    let mut life = Life::under(policy(), Memory::new());
     for second in [10, 41] {
         tell(&mut life, disk("/", FULL), second);
     }
@@ -247,7 +258,7 @@ fn after_a_crash_it_is_seen_what_came_of_it_and_nothing_is_taken_up_blindly() {
     for body in before.records {
         memory.recover(&Entry { at: at(42), boot: boot(), body });
     }
-    let mut life = Life::start(memory);
+    let mut life = Life::under(policy(), memory);
     wants_to_remove(&mut life, FULL, 2);
     assert_eq!(life.went_on, [Err("the act was given up".into())]);
     tell(&mut life, disk("/", ROOMY), 5);
@@ -264,7 +275,7 @@ fn there_is_a_bound_for_a_day_and_it_outlives_the_agent() {
         boot: boot(),
         body: RecordBody::Removing { action: ActionId(1), removals: many },
     });
-    let mut life = Life::start(memory);
+    let mut life = Life::under(policy(), memory);
     for second in [10, 41] {
         tell(&mut life, disk("/", FULL), second);
     }
@@ -279,4 +290,32 @@ fn there_is_a_bound_for_a_day_and_it_outlives_the_agent() {
     let day = 25 * 3600 + 60;
     tell(&mut life, disk("/", FULL), day);
     assert_eq!(life.acts, 1, "the next day it may: {:?}", life.records.last());
+}
+
+#[test]
+fn every_step_is_taken_once_and_at_once_and_then_a_person_is_told() {
+    let mut life = Life::start(Memory::new());
+    for second in [10, 41] {
+        tell(&mut life, disk("/", FULL), second);
+    }
+    let id = incident(&life).id;
+    life.handle(Input::EvidenceTaken { incident: id, evidence: look() }, 41);
+    for number in 1..=4 {
+        let second = 41 + 2 * i64::try_from(number).unwrap();
+        assert_eq!(u64::try_from(life.acts).unwrap(), number, "{:?}", life.records);
+        life.handle(Input::Acted { action: ActionId(number), applied: Applied::Changed }, second);
+        tell(&mut life, disk("/", FULL + number), second + 1);
+        life.handle(Input::Tick, second + 2);
+    }
+    let steps: Vec<Remedy> = life.permits.iter().map(Permit::remedy).collect();
+    let all =
+        [Remedy::RotateLogs, Remedy::VacuumJournal, Remedy::PruneRotatedLogs, Remedy::CleanPackageCache];
+    assert_eq!(steps, all);
+    let freed = |it: &RecordBody| {
+        matches!(it, RecordBody::Verified { verification: Verification::Refuted { why }, .. }
+        if why.contains("1 B more are free than before"))
+    };
+    assert!(life.records.iter().any(freed), "{:?}", life.records);
+    let told = life.records.iter().filter(|it| matches!(it, RecordBody::Escalated { .. })).count();
+    assert_eq!(told, 1, "{:?}", life.records);
 }

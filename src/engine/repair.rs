@@ -8,16 +8,14 @@ use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    Absence, ActionId, ActiveState, DeviceNumber, Evidence, Expectation, FilesystemClass, GuardName, Hold,
-    Incident, IncidentId, Intent, InvocationId, LoadState, Mode, MountPoint, NoticeId, Pause, Proposal,
-    ProposalId, Reading, RecordBody, Refusal, Remedy, Resolution, RoomAnswer, SPACE_FIELDS,
-    SPACE_LOOK_WITHIN, STORM_FIELDS, STORM_LOOK_WITHIN, StormLook, Subject, SubjectKind, UnitName,
-    Verification,
+    Absence, ActionId, ActiveState, Bytes, Expectation, GuardName, Hold, Incident, IncidentId, Intent,
+    InvocationId, LoadState, Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal,
+    Remedy, Resolution, Subject, UnitName, Verification,
 };
 use crate::policy::Rule;
 
+use super::Engine;
 use super::memory::{Answer, CAME_BACK, OpenFaults};
-use super::{Effect, Engine, EvidenceOf};
 
 /// A unit that can't be found for so long, in several looks, is gone.
 const SEEK_FOR: Duration = Duration::from_secs(10);
@@ -224,6 +222,7 @@ impl Engine {
                 settle: Duration::ZERO,
                 within: rule.verify_within,
                 probed: false,
+                free_before: self.free_on(subject),
             };
         };
         let absent = Reading::Absent(Absence::NotObserved);
@@ -239,6 +238,14 @@ impl Engine {
             // What may take long to answer after a start is not judged before.
             within: probe.map_or(rule.verify_within, |probe| rule.verify_within.max(probe.grace)),
             probed: probe.is_some(),
+            free_before: Reading::Absent(Absence::NotApplicable),
+        }
+    }
+
+    fn free_on(&self, subject: &Subject) -> Reading<Bytes> {
+        match subject {
+            Subject::Filesystem(point) => self.view.filesystems.room(point).map(|(usage, _)| usage.free),
+            Subject::Unit(_) | Subject::Host | Subject::Agent => Reading::Absent(Absence::NotApplicable),
         }
     }
 

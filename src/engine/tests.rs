@@ -86,12 +86,11 @@ struct Life {
 
 impl Life {
     fn start(memory: Memory) -> Life {
-        let setup = Setup {
-            policy: Arc::new(Policy::builtin().unwrap()),
-            seed: 1,
-            boot: boot(),
-            version: "test".to_owned(),
-        };
+        Life::under(Policy::builtin().unwrap(), memory)
+    }
+
+    fn under(policy: Policy, memory: Memory) -> Life {
+        let setup = Setup { policy: Arc::new(policy), seed: 1, boot: boot(), version: "test".to_owned() };
         let (engine, effects) = Engine::start(setup, memory, at(1));
         let mut life = Life {
             engine,
@@ -273,6 +272,36 @@ fn an_agent_that_takes_too_much_is_told_of() {
     assert_eq!(own(8, 361), Some("escalated"), "nothing can be done about it but to tell");
     assert_eq!(own(2, 900), Some("escalated"));
     assert_eq!(own(1, 960), Some("resolved"));
+}
+
+/// A reading that was under way when the unit stopped may be told after the stop.
+#[test]
+fn a_late_word_of_the_run_that_was_stopped_is_no_start() {
+    let ended =
+        |life: &Life| life.records.iter().any(|it| matches!(it, RecordBody::OperatorStopEnded { .. }));
+    let mut life = Life::start(Memory::new());
+    life.see(UnitsUpdate::Complete(vec![status("active")]), 2);
+    life.see(UnitsUpdate::Changed { statuses: vec![status("inactive")], removed: Vec::new() }, 3);
+    let run = json!({"value": "b2b783042e614bf686259026cb88d05d"});
+    let stopped = json!({
+        "unit": UNIT, "job": {"id": 7, "kind": "stop", "origin": "other"}, "result": "done",
+        "invocation_before": run, "invocation_after": {"absent": "not-observed"},
+        "active_after": {"absent": "not-observed"},
+    });
+    let jobs = vec![serde_json::from_value(stopped).unwrap()];
+    life.handle(Input::Sample(Sample { jobs, ..Sample::empty(at(4)) }), 4);
+    assert!(
+        life.records.iter().any(|it| matches!(it, RecordBody::OperatorStopped { .. })),
+        "{:?}",
+        life.records
+    );
+    life.see(UnitsUpdate::Changed { statuses: vec![status("active")], removed: Vec::new() }, 5);
+    assert!(!ended(&life), "{:?}", life.records);
+    let mut anew = serde_json::to_value(status("active")).unwrap();
+    anew["details"]["value"]["invocation"]["value"] = json!("c3b783042e614bf686259026cb88d05d");
+    let statuses = vec![serde_json::from_value(anew).unwrap()];
+    life.see(UnitsUpdate::Changed { statuses, removed: Vec::new() }, 6);
+    assert!(ended(&life), "{:?}", life.records);
 }
 
 #[path = "storm_tests.rs"]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{
     ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, MountPoint, PauseScope,
-    Reading, Refusal, Risk, Subject, SubjectKind, SystemState, Timestamp, UnitStatus,
+    Reading, Refusal, Risk, Subject, SystemState, Timestamp, UnitStatus,
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
@@ -374,9 +374,8 @@ fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 
 /// What is removed does not come back: there is a bound for a day, whatever the rules say.
 fn cost(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    match request.remedy.works_on() {
-        SubjectKind::Filesystem => {}
-        SubjectKind::Unit | SubjectKind::Host | SubjectKind::Agent => return Ok(()),
+    if !request.remedy.removes_files() {
+        return Ok(());
     }
     match c.removed.left(c.now.boot) {
         Ok(_) => Ok(()),

@@ -23,8 +23,14 @@ pub enum Remedy {
     RestartWithDependencies,
     /// Stop it: a broken unit that harms others.
     Stop,
+    /// Have the host's own logrotate rotate every log that it has rules for, now.
+    RotateLogs,
+    /// Have the journal begin new files, and throw away the oldest beyond a small size.
+    VacuumJournal,
     /// Remove rotated logs from the folders that the policy names, the oldest first.
     PruneRotatedLogs,
+    /// Have the package manager throw away packages that it has installed already and can fetch again.
+    CleanPackageCache,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -53,14 +59,17 @@ pub enum Reversal {
 
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
         Self::Restart,
         Self::RestartWithDependencies,
         Self::Stop,
+        Self::RotateLogs,
+        Self::VacuumJournal,
         Self::PruneRotatedLogs,
+        Self::CleanPackageCache,
     ];
 
     /// Its name in policy, records and on screen.
@@ -73,7 +82,10 @@ impl Remedy {
             Self::Restart => "restart",
             Self::RestartWithDependencies => "restart-with-dependencies",
             Self::Stop => "stop",
+            Self::RotateLogs => "rotate-logs",
+            Self::VacuumJournal => "vacuum-journal",
             Self::PruneRotatedLogs => "prune-rotated-logs",
+            Self::CleanPackageCache => "clean-package-cache",
         }
     }
 
@@ -93,7 +105,26 @@ impl Remedy {
             | Self::Restart
             | Self::RestartWithDependencies
             | Self::Stop => SubjectKind::Unit,
-            Self::PruneRotatedLogs => SubjectKind::Filesystem,
+            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
+                SubjectKind::Filesystem
+            }
+        }
+    }
+
+    /// Done by the agent's own hands, on a thread that may block; the others are asked of the service manager.
+    #[must_use]
+    pub const fn removes_files(self) -> bool {
+        match self {
+            Self::PruneRotatedLogs => true,
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -101,8 +132,10 @@ impl Remedy {
     #[must_use]
     pub const fn risk(self) -> Risk {
         match self {
-            Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
-            Self::Restart | Self::PruneRotatedLogs => Risk::Medium,
+            Self::Reload | Self::Start | Self::ResetAndStart | Self::RotateLogs | Self::CleanPackageCache => {
+                Risk::Low
+            }
+            Self::Restart | Self::VacuumJournal | Self::PruneRotatedLogs => Risk::Medium,
             Self::RestartWithDependencies | Self::Stop => Risk::High,
         }
     }
@@ -111,7 +144,11 @@ impl Remedy {
     #[must_use]
     pub const fn is_disruptive(self) -> bool {
         match self {
-            Self::Reload | Self::PruneRotatedLogs => false,
+            Self::Reload
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
             Self::Start
             | Self::ResetAndStart
             | Self::Restart
@@ -125,7 +162,13 @@ impl Remedy {
     pub const fn takes_down(self) -> bool {
         match self {
             Self::Restart | Self::RestartWithDependencies | Self::Stop => true,
-            Self::Reload | Self::Start | Self::ResetAndStart | Self::PruneRotatedLogs => false,
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -134,7 +177,12 @@ impl Remedy {
     pub const fn starts(self) -> bool {
         match self {
             Self::Start | Self::ResetAndStart | Self::Restart | Self::RestartWithDependencies => true,
-            Self::Reload | Self::Stop | Self::PruneRotatedLogs => false,
+            Self::Reload
+            | Self::Stop
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -147,7 +195,10 @@ impl Remedy {
             | Self::Restart
             | Self::RestartWithDependencies
             | Self::Stop
-            | Self::PruneRotatedLogs => false,
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -155,7 +206,11 @@ impl Remedy {
     #[must_use]
     pub const fn expected_disruption(self) -> Duration {
         match self {
-            Self::Reload | Self::PruneRotatedLogs => Duration::ZERO,
+            Self::Reload
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => Duration::ZERO,
             Self::Start | Self::ResetAndStart => Duration::from_secs(1),
             Self::Restart => Duration::from_secs(3),
             Self::RestartWithDependencies => Duration::from_secs(10),
@@ -168,12 +223,14 @@ impl Remedy {
     pub const fn reversal(self) -> Reversal {
         match self {
             Self::Stop => Reversal::Start,
-            Self::PruneRotatedLogs => Reversal::Impossible,
+            Self::VacuumJournal | Self::PruneRotatedLogs => Reversal::Impossible,
             Self::Reload
             | Self::Start
             | Self::ResetAndStart
             | Self::Restart
-            | Self::RestartWithDependencies => Reversal::NotNeeded,
+            | Self::RestartWithDependencies
+            | Self::RotateLogs
+            | Self::CleanPackageCache => Reversal::NotNeeded,
         }
     }
 }

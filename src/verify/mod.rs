@@ -185,7 +185,12 @@ fn state_of(intent: &Intent, applied: &Applied, facts: &UnitFacts, watch: &Watch
 fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
     let anew = match intent.remedy {
         Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
-        Remedy::Reload | Remedy::Stop | Remedy::PruneRotatedLogs => false,
+        Remedy::Reload
+        | Remedy::Stop
+        | Remedy::RotateLogs
+        | Remedy::VacuumJournal
+        | Remedy::PruneRotatedLogs
+        | Remedy::CleanPackageCache => false,
     };
     let runs = (&intent.expectation.invocation_before, facts.status.invocation());
     anew && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)

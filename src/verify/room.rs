@@ -1,7 +1,7 @@
 //! Whether there is room again after something was removed.
 
 use crate::assess::View;
-use crate::model::{Applied, BootTime, Human, Intent, MountPoint, Reading, Usage, Verification};
+use crate::model::{Applied, BootTime, Bytes, Human, Intent, MountPoint, Reading, Usage, Verification};
 
 use super::{Progress, Watch};
 
@@ -33,7 +33,7 @@ pub fn judge_room(
             return Progress::Done(Verification::Inconclusive { why });
         }
     };
-    let (did, left) = (what_it_did(applied), how_full(usage));
+    let (did, left) = (what_it_did(intent, applied, usage), how_full(usage));
     Progress::Done(if over {
         Verification::Confirmed { why: format!("{did}, and {left}") }
     } else {
@@ -41,12 +41,17 @@ pub fn judge_room(
     })
 }
 
-fn what_it_did(applied: &Applied) -> String {
+fn what_it_did(intent: &Intent, applied: &Applied, usage: &Usage) -> String {
     match applied {
         Applied::Removed { files, freed, inodes_freed, why } => {
             format!("{files} files were removed, {freed} and {inodes_freed} inodes are free by it ({why})")
         }
-        Applied::Changed => "it was carried out".into(),
+        Applied::Changed => match intent.expectation.free_before.value() {
+            Some(before) if usage.free > *before => {
+                format!("{} more are free than before", Bytes(usage.free.0 - before.0))
+            }
+            Some(_) | None => "it was carried out, and no more is free".into(),
+        },
         Applied::AlreadySo => "nothing that may be removed was found".into(),
         Applied::Failed { why } => format!("it failed ({why})"),
         Applied::Unknown { why } => format!("how far it came is unknown ({why})"),

@@ -223,7 +223,7 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
             if let Some(stranger) = ladder.iter().find(|remedy| remedy.works_on() != subject) {
                 let what = format!(
                     "\"{stranger}\" works on a {}, and this rule is about another kind",
-                    kind(*stranger)
+                    stranger.works_on().as_str()
                 );
                 let fitting: Vec<&str> = fitting(subject).collect();
                 let help = if fitting.is_empty() {
@@ -237,11 +237,6 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
         None => {}
     }
     ladder
-}
-
-fn kind(remedy: Remedy) -> &'static str {
-    let works_on = remedy.works_on();
-    SUBJECTS.iter().find(|(_, kind)| *kind == works_on).map_or("subject", |(word, _)| word)
 }
 
 fn fitting(subject: SubjectKind) -> impl Iterator<Item = &'static str> {
