@@ -187,7 +187,10 @@ fn predicate(
 
 fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<SubjectKind>) -> Vec<Remedy> {
     let texts = section.texts(report, "ladder", "[\"restart\"]").unwrap_or_default();
-    let names: Vec<&str> = Remedy::ALL.into_iter().map(Remedy::name).collect();
+    let mut names: Vec<&str> = subject.into_iter().flat_map(fitting).collect();
+    if names.is_empty() {
+        names = Remedy::ALL.into_iter().map(Remedy::name).collect();
+    }
     let mut ladder: Vec<Remedy> = Vec::new();
     for (text, place) in texts {
         let Some(remedy) = Remedy::from_name(text) else {
