@@ -48,9 +48,12 @@ impl Engine {
     }
 
     fn may_remove(&self, action: ActionId) -> Result<(), String> {
-        let waiting = self.memory.actions.get(&action).is_some_and(|known| known.applied.is_none());
-        if !waiting {
+        let known = self.memory.actions.get(&action).filter(|known| known.applied.is_none());
+        let Some(intent) = known.map(|known| &known.intent) else {
             return Err("the act was given up".into());
+        };
+        if self.is_cleared(&intent.rule, &intent.subject) {
+            return Err("there is room enough".into());
         }
         if self.memory.removed.left(self.now.boot).is_err() {
             return Err("as many files were removed in the last 24 hours as may be in a day".into());

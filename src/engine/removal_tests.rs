@@ -173,7 +173,7 @@ fn it_ends_as_soon_as_there_is_room() {
     wants_to_remove(&mut life, FULL, 42);
     wants_to_remove(&mut life, ROOMY, 43);
     assert_eq!(life.went_on.len(), 2);
-    assert_eq!(life.went_on[1], Err("the fault went in the meantime".into()));
+    assert_eq!(life.went_on[1], Err("there is room enough".into()));
     let recorded = life.records.iter().filter(|it| matches!(it, RecordBody::Removing { .. })).count();
     assert_eq!(recorded, 1, "and nothing more is on record: {:?}", life.records);
 }

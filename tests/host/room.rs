@@ -67,11 +67,14 @@ fn is_over(ledger: &Ledger) -> bool {
 }
 
 /// Until nothing there was touched in the last minute: what was, may still be being rotated. Then the rule is in force.
-fn settle(agent: &Agent) {
+/// The files as they were before.
+fn settle(agent: &Agent) -> BTreeSet<String> {
     agent.wait_until("the logs to be old enough", std::time::Duration::from_secs(120), || {
         agent.ok(&format!("find {POINT} -newerct '61 seconds ago' | head -1")).is_empty()
     });
+    let before = files(agent);
     agent.set_policy(RULE);
+    before
 }
 
 /// What is gone went on record first, and was the oldest of each log.
@@ -115,8 +118,7 @@ fn rotated_logs_go(agent: &Agent) {
             .code
             == 0
     });
-    settle(agent);
-    let before = files(agent);
+    let before = settle(agent);
     let passwd = agent.ok("sha256sum /etc/passwd");
     let ledger = agent.until_recorded("room to be made", is_over);
     let gone = check_what_went(&before, agent, &ledger);
@@ -144,8 +146,7 @@ fn killed_while_it_removes(agent: &Agent) {
     agent.write("/usr/lib/room.py", LOGS);
     agent.ok(&format!("mkdir -p {POINT} && mount -t tmpfs -o size=200m,nr_inodes=7k none {POINT}"));
     agent.ok(&format!("python3 /usr/lib/room.py {POINT} 64 101 1"));
-    settle(agent);
-    let before = files(agent);
+    let before = settle(agent);
     // Three times amid its work, wherever that is.
     for round in 1..=3_usize {
         agent.until("it to be at work", || {
