@@ -3,6 +3,8 @@
 //! One file for each kind of remedy. Never decides: what it finds changed makes it withdraw, and a person or the
 //! engine thinks again. Must not touch: the engine, the ledger, anything that the permit does not name.
 
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired up next"))]
+mod prune;
 mod recheck;
 mod reload;
 mod restart;
