@@ -82,7 +82,8 @@ impl Yard {
         set_age(&path, days);
     }
 
-    /// Until the clock of the file system has moved on, so that every change shows: on a host, files are ten minutes old.
+    /// Until the clock of the file system has moved on, so that every change shows: on a host, files are ten minutes
+    /// old.
     fn let_time_pass(&self) {
         let path = self.path("clock");
         let changed = || {

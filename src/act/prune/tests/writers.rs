@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::*;
-use crate::act::prune::lease::Lease;
+use crate::act::prune::lease::{F_SETSIG, Lease, control};
 
 const WRITING: [(&str, Result<(), Refused>); 1] = [(VICTIM, Err(Refused::OpenForWriting))];
 const REMOVED: [(&str, Result<(), Refused>); 1] = [(VICTIM, Ok(()))];
@@ -98,6 +98,20 @@ fn a_writer_that_waits_goes_on_when_it_is_decided() {
         writer.join().expect("it got on");
     });
     assert!(Lease::take(file.as_fd()).is_ok());
+}
+
+/// A file server, which wants to be told before anybody reads what it caches.
+#[test]
+fn a_file_that_somebody_leased_stays() {
+    let yard = Yard::new();
+    let search = yard.search();
+    let found = yard.found(&search);
+    let leased = append(&yard.logs(VICTIM));
+    control(leased.as_fd(), F_SETSIG, libc::SIGURG).expect("it can be set");
+    control(leased.as_fd(), libc::F_SETLEASE, libc::F_WRLCK).expect("nobody else has it open");
+    assert_eq!(search.prepare(&found, NOW).map(drop), Err(Refused::Leased));
+    drop(leased);
+    assert!(search.prepare(&found, NOW).is_ok());
 }
 
 #[test]
