@@ -93,8 +93,8 @@ struct Work<'a> {
 enum End {
     /// Nobody wants more, or nobody can say so.
     Refused(String),
-    /// This is all there is.
-    NothingLeft,
+    /// This is all there is among so many entries.
+    NothingLeft(u64),
     Bound(&'static str),
     Failed(String),
 }
@@ -109,8 +109,8 @@ impl Work<'_> {
         if self.removed == 0 {
             return match end {
                 End::Refused(why) => Applied::Withdrawn { why },
-                End::NothingLeft if self.refused.is_none() => Applied::AlreadySo,
-                End::NothingLeft | End::Bound(_) | End::Failed(_) => {
+                End::NothingLeft(_) if self.refused.is_none() => Applied::AlreadySo,
+                End::NothingLeft(_) | End::Bound(_) | End::Failed(_) => {
                     Applied::Failed { why: self.in_words(end) }
                 }
             };
@@ -135,7 +135,7 @@ impl Work<'_> {
             }
             // More than fit into one list may be there, as long as each list brings something.
             if self.removed == before || (found.whole && found.left_out == 0) {
-                return End::NothingLeft;
+                return End::NothingLeft(found.entries);
             }
         }
     }
@@ -153,29 +153,24 @@ impl Work<'_> {
             if self.removed.saturating_add(count) >= self.order.files_max {
                 break;
             }
+            let size = next.allocated().0;
+            let beyond = self.bytes.saturating_add(bytes).saturating_add(size) > self.order.bytes_max.0;
+            if beyond && ready.is_empty() {
+                return Err(End::Bound("more bytes may not be removed in a day"));
+            }
+            if !ready.is_empty() && (beyond || bytes.saturating_add(size) > most) {
+                break;
+            }
+            *left = rest;
             match self.search.prepare(next, (self.now)().wall) {
                 Ok(one) => {
-                    let size = one.removal().allocated.0;
-                    let full = !ready.is_empty() && bytes.saturating_add(size) > most;
-                    let beyond =
-                        self.bytes.saturating_add(bytes).saturating_add(size) > self.order.bytes_max.0;
-                    if full || (beyond && !ready.is_empty()) {
-                        break;
-                    }
-                    *left = rest;
-                    if beyond {
-                        return Err(End::Bound("more bytes may not be removed in a day"));
-                    }
                     bytes = bytes.saturating_add(size);
                     ready.push(one);
-                    if ready.len() >= REMOVALS_AT_ONCE {
-                        break;
-                    }
                 }
-                Err(why) => {
-                    *left = rest;
-                    self.note(next.path(), why);
-                }
+                Err(why) => self.note(next.path(), why),
+            }
+            if ready.len() >= REMOVALS_AT_ONCE {
+                break;
             }
         }
         if ready.is_empty() {
@@ -215,7 +210,7 @@ impl Work<'_> {
     fn in_words(&self, end: End) -> String {
         let end = match end {
             End::Refused(why) | End::Failed(why) => why,
-            End::NothingLeft => "nothing more may be removed".into(),
+            End::NothingLeft(entries) => format!("of {entries} entries nothing more may be removed"),
             End::Bound(why) => why.into(),
         };
         let unsearched = self

@@ -10,8 +10,8 @@ pub(super) const END: u64 = 64 << 10;
 /// Of one read.
 const CHUNK: usize = 16 << 10;
 
-/// SHA-256 over the first and the last 64 KiB, in hexadecimal digits; of a shorter file, over all of it. None when it ends
-/// before its size.
+/// SHA-256 over the first and the last 64 KiB, in hexadecimal digits; of a shorter file, over all of it. None when it
+/// ends before its size.
 pub(super) fn digest(file: BorrowedFd<'_>, size: u64) -> rustix::io::Result<Option<String>> {
     let mut hash = Sha256::new();
     let head = size.min(END);

@@ -1,8 +1,8 @@
 //! A lease on a file: the one question that the kernel answers without a race on whether anybody can write to it.
 //!
 //! A read lease is granted only where no descriptor and no mapping is open for writing, and whoever opens the file for
-//! writing afterwards waits until it is given back (fcntl(2), `F_SETLEASE`). So it is held for a moment only, and never
-//! while anything is written to a disk.
+//! writing afterwards waits until it is given back (fcntl(2), `F_SETLEASE`). So it is held for a moment only, and
+//! never while anything is written to a disk.
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::refused::Refused;
 
 /// Which signal tells that somebody waits; the C library has it, the `libc` crate does not for every target.
-const F_SETSIG: libc::c_int = 10;
+pub(super) const F_SETSIG: libc::c_int = 10;
 
 /// Held until it is dropped.
 #[derive(Debug)]
@@ -46,8 +46,13 @@ impl Drop for Lease<'_> {
 }
 
 #[expect(unsafe_code, reason = "rustix has no leases")]
-fn control(file: BorrowedFd<'_>, command: libc::c_int, argument: libc::c_int) -> Result<libc::c_int, Errno> {
-    // SAFETY: the descriptor is open while it is borrowed. Each of these commands takes a number, and touches no memory.
+pub(super) fn control(
+    file: BorrowedFd<'_>,
+    command: libc::c_int,
+    argument: libc::c_int,
+) -> Result<libc::c_int, Errno> {
+    // SAFETY: the descriptor is open while it is borrowed. Each of these commands takes a number, and touches no
+    // memory.
     let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, libc::c_long::from(argument)) };
     if answer < 0 {
         let error = std::io::Error::last_os_error();

@@ -13,7 +13,7 @@ const LOG_SUFFIXES: [&[u8]; 3] = [b".log", b".err", b".out"];
 /// `log` as a word of its own, at the end.
 const LOG_WORDS: [&[u8]; 2] = [b"_log", b"-log"];
 /// Logs that are called so on the usual systems.
-const LOG_NAMES: [&[u8]; 26] = [
+const LOG_NAMES: [&[u8]; 25] = [
     b"accesslog",
     b"auth",
     b"boot",
@@ -28,7 +28,6 @@ const LOG_NAMES: [&[u8]; 26] = [
     b"kern",
     b"lastlog",
     b"localmessages",
-    b"log",
     b"maillog",
     b"messages",
     b"secure",
@@ -304,6 +303,8 @@ mod tests {
         check(&["audit.1", "audit.old", "audit-20260102.gz"], Some(("audit", false)));
         check(&["eve.json.1", "eve.json-20260102"], Some(("eve.json", false)));
         check(&["catalog.1"], Some(("catalog", false)));
+        // ZooKeeper calls its transactions so.
+        check(&["log.1"], Some(("log", false)));
         check(&["a.1"], Some(("a", false)));
     }
 

@@ -185,8 +185,8 @@ pub(super) fn open_within(base: BorrowedFd<'_>, way: &[u8], place: Place) -> rus
 
 type Check<'a> = dyn Fn(BorrowedFd<'_>) -> rustix::io::Result<()> + 'a;
 
-/// openat2(2) does it in one call. Kernels before 5.6 do not have it, systemd takes it away with `RestrictSUIDSGID=`, and
-/// it takes no path of more than 4096 bytes: then part by part.
+/// openat2(2) does it in one call. Kernels before 5.6 do not have it, systemd takes it away with `RestrictSUIDSGID=`,
+/// and it takes no path of more than 4096 bytes: then part by part.
 fn open_parts(
     base: BorrowedFd<'_>,
     way: &[u8],
@@ -225,8 +225,8 @@ pub(super) fn handle(folder: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<
     rustix::fs::openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Opens what this handle is of, which must have been seen to be a regular file. By its number and not its name, so that
-/// it can't be another.
+/// Opens what this handle is of, which must have been seen to be a regular file. By its number and not its name, so
+/// that it can't be another.
 pub(super) fn open_to_read(handle: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -5,6 +5,8 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use crate::model::{Bytes, Removal, WallTime};
 
 use super::candidate::{Candidate, Folder, allocated};
@@ -55,10 +57,13 @@ pub(super) fn prepare(ground: &Arc<Ground>, candidate: &Candidate, now: WallTime
     is_old(folder, &about, is_leftover, now)?;
     let file = open_to_read(handle.as_fd()).map_err(|errno| match errno {
         // Without waiting: somebody else's lease.
-        rustix::io::Errno::AGAIN => Refused::Leased,
+        Errno::AGAIN => Refused::Leased,
+        // Of /proc, not of the file.
+        Errno::NOENT => Refused::Errno(errno),
         other => Refused::of(other),
     })?;
-    // Given back at once: nobody is to wait for the disks, from which is read now and to which the record is written next.
+    // Given back at once: nobody is to wait for the disks, from which is read now and to which the record is written
+    // next.
     drop(Lease::take(file.as_fd())?);
     let digest = digest(file.as_fd(), about.size).map_err(Refused::Errno)?.ok_or(Refused::Changed)?;
     if !look_at(file.as_fd()).map_err(Refused::Errno)?.untouched_since(&about) {

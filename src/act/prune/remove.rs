@@ -1,14 +1,14 @@
 //! The removal of one file, so that no other can be removed in its place.
 //!
-//! A name is removed, not a file: between the last look at a name and its removal, a rotation may give it to another file.
-//! So the file is first given a private name in its folder, which nobody else uses, looked at under that name, and
-//! removed by that name. If it is not the file that was meant it gets its name back.
+//! A name is removed, not a file: between the last look at a name and its removal, a rotation may give it to another
+//! file. So the file is first given a private name in its folder, which nobody else uses, looked at under that name,
+//! and removed by that name. If it is not the file that was meant it gets its name back.
 //!
-//! What remains is a user who may write to the folder, knows the private name and exchanges the file between the look and
-//! the removal. He can only put there what he may rename or link himself, and what is removed is one name in that
-//! folder, which he may remove himself; links are not followed. Somebody who opens the file for writing between the last
-//! look at the lease and the removal writes into a file without a name, as with any removal. A crash in between leaves
-//! the private name, by which the next search knows it.
+//! What remains is a user who may write to the folder, knows the private name and exchanges the file between the look
+//! and the removal. He can only put there what he may rename or link himself, and what is removed is one name in that
+//! folder, which he may remove himself; links are not followed. Somebody who opens the file for writing between the
+//! last look at the lease and the removal writes into a file without a name, as with any removal. A crash in between
+//! leaves the private name, by which the next search knows it.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
@@ -101,8 +101,9 @@ fn move_to_free(folder: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> rustix::io::R
     }
 }
 
-/// Where the file system can't be asked to do it at once. What is made there between look and rename is lost: under the
-/// private name only a user could make it on purpose, of his own; under the old one, a rotation in that very moment.
+/// Where the file system can't be asked to do it at once. What is made there between look and rename is lost: under
+/// the private name only a user could make it on purpose, of his own; under the old one, a rotation in that very
+/// moment.
 pub(super) fn move_to_what_looks_free(
     folder: BorrowedFd<'_>,
     from: &[u8],

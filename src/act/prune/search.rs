@@ -1,6 +1,7 @@
 //! Where rotated logs are looked for: the folders of logs that are on one file system.
 //!
-//! Opens folders and changes nothing. What is on another file system or mount is passed over before it is asked anything.
+//! Opens folders and changes nothing. What is on another file system or mount is passed over before it is asked
+//! anything.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -76,8 +77,9 @@ pub(in crate::act) struct Search {
 }
 
 impl Search {
-    /// Opens the part of each folder of logs that is on the file system that is mounted there. Paths are looked up below
-    /// `base`, the root as the host sees it. A folder that is not there, or on another file system, is no trouble.
+    /// Opens the part of each folder of logs that is on the file system that is mounted there. Paths are looked up
+    /// below `base`, the root as the host sees it. A folder that is not there, or on another file system, is no
+    /// trouble.
     pub(in crate::act) fn open(
         base: &OwnedFd,
         point: &MountPoint,
@@ -185,7 +187,8 @@ fn is_innermost(path: &[u8], point: &[u8], all: &[Option<Vec<u8>>]) -> bool {
     all.iter().flatten().filter(|other| below(point, other).is_some()).all(|other| other.len() <= path.len())
 }
 
-/// stat(2) tells of btrfs the device of a subvolume, which is not the one in the table of mounts: there the kind must do.
+/// stat(2) tells of btrfs the device of a subvolume, which is not the one in the table of mounts: there the kind must
+/// do.
 fn is_on(folder: BorrowedFd<'_>, found: DeviceNumber, wanted: DeviceNumber) -> bool {
     let nameless = found.major == 0 && wanted.major == 0;
     found == wanted || nameless && rustix::fs::fstatfs(folder).is_ok_and(|kind| kind.f_type == BTRFS)

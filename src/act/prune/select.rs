@@ -1,7 +1,7 @@
 //! Which rotated files of one folder may go. Pure.
 //!
-//! The newest of each log stay whatever their age, of the rest what is young. Files of several owners are counted apart: a
-//! user may be able to make files beside another's, and must not be able to make those superfluous.
+//! The newest of each log stay whatever their age, of the rest what is young. Files of several owners are counted
+//! apart: a user may be able to make files beside another's, and must not be able to make those superfluous.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::place::{About, Identity};
 
 /// A file that was renamed, compressed, copied or given to another a moment ago is still being rotated.
 ///
-/// It is this short because a rotation by numbers renames every file each time: with `keep_for` in its place, no file of a
-/// daily rotation would ever be a day old.
+/// It is this short because a rotation by numbers renames every file each time: with `keep_for` in its place, no file
+/// of a daily rotation would ever be a day old.
 pub(super) const SETTLE: Duration = Duration::from_mins(10);
 
 /// A rotated file, as the walk saw it.

@@ -30,7 +30,8 @@ pub(super) const DEPTH_MAX: usize = 48;
 pub(super) const FOLDER_MAX: usize = 8192;
 /// Files that are told as left alone.
 pub(super) const REFUSED_MAX: usize = 32;
-/// Entries between two looks at whether to stop: on a disk that is hard at work each may take some hundredths of a second.
+/// Entries between two looks at whether to stop: on a disk that is hard at work each may take some hundredths of a
+/// second.
 const SLICE: u64 = 8;
 
 /// What a walk has found.
@@ -211,8 +212,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Those whose log stands beside them. It must be the same owner's, or root's: else whoever may make files there could
-    /// have another's taken for rotated ones.
+    /// Those whose log stands beside them. It must be the same owner's, or root's: else whoever may make files there
+    /// could have another's taken for rotated ones.
     fn keep_rotated(&self, folder: BorrowedFd<'_>, likely: &mut Vec<Seen>) {
         let mut owners: BTreeMap<Vec<u8>, Option<u32>> = BTreeMap::new();
         likely.retain(|seen| {
