@@ -13,6 +13,10 @@ use crate::model::{
 
 use super::prune::{Candidate, NoSearch, Ready, Refused, Search};
 
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;
+
 /// Of the whole file system, what one step removes at the most, unless a single file is larger: after each it is measured
 /// whether there is room enough.
 const STEP_PART: u64 = 100;
@@ -57,9 +61,9 @@ pub fn make_room(
     }
     let search = match open(proc, order) {
         Ok(search) => search,
-        Err(NoSearch::NoFolder(_)) => return Applied::AlreadySo,
+        Err(NoSearch::NoFolder(why)) if why.is_empty() => return Applied::AlreadySo,
         Err(why @ NoSearch::Gone) => return Applied::Withdrawn { why: why.to_string() },
-        Err(why @ (NoSearch::Mount(_) | NoSearch::Errno(_))) => {
+        Err(why @ (NoSearch::NoFolder(_) | NoSearch::Mount(_) | NoSearch::Errno(_))) => {
             return Applied::Failed { why: why.to_string() };
         }
     };
