@@ -41,7 +41,7 @@ pub(in crate::act) enum Refused {
     #[error("the name under which it is put aside first is taken")]
     AsideTaken,
     #[error(
-        "it was put aside by a removal that was broken off, and is not the file that was meant: see whose it is"
+        "a removal that was broken off put it aside, and it is not the file that was meant: see whose it is"
     )]
     Stray,
     #[error(
