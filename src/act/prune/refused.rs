@@ -45,7 +45,7 @@ pub(in crate::act) enum Refused {
     )]
     Stray,
     #[error(
-        "a file could not be given its name back, which another took at that moment: it is called .prunella-removing-{0}"
+        "a file could not get its name back, which another took just then: it is called .prunella-removing-{0}"
     )]
     LeftAside(u64),
     #[error("its name was removed, and it lives on under another that it was given at the last moment")]
