@@ -41,11 +41,11 @@ pub(in crate::act) enum Refused {
     #[error("the name under which it is put aside first is taken")]
     AsideTaken,
     #[error(
-        "it was put aside by a removal that was broken off, and is not the file that was meant: see whose it is"
+        "a removal that was broken off put it aside, and it is not the file that was meant: see whose it is"
     )]
     Stray,
     #[error(
-        "a file could not be given its name back, which another took at that moment: it is called .prunella-removing-{0}"
+        "a file could not get its name back, which another took just then: it is called .prunella-removing-{0}"
     )]
     LeftAside(u64),
     #[error("its name was removed, and it lives on under another that it was given at the last moment")]

@@ -24,7 +24,8 @@ use super::prepare::{Ready, is_old};
 use super::refused::Refused;
 
 impl Ready {
-    /// Removes it if nothing has changed since it was prepared. Nothing is removed where it is refused.
+    /// Removes it if nothing has changed since it was prepared. Where it is refused nothing is removed, but for
+    /// [`Refused::LivesOn`]: then a name is gone, and its room is not free.
     pub(in crate::act) fn remove(self, now: WallTime) -> Result<(), Refused> {
         // From here on, whoever opens it for writing waits.
         let lease = Lease::take(self.file.as_fd())?;

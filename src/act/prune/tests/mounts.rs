@@ -46,6 +46,13 @@ fn unmount(target: &Path) {
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }
 
+/// So that the folder can be removed. All of a test's mounts are of its thread.
+pub(super) fn unmount_below(folder: &Path) {
+    let table = std::fs::read_to_string("/proc/thread-self/mountinfo").expect("every process has one");
+    let targets = table.lines().rev().filter_map(|line| line.split(' ').nth(4).map(Path::new));
+    targets.filter(|target| target.starts_with(folder)).for_each(unmount);
+}
+
 /// Where mounts are nobody else's.
 fn apart(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
