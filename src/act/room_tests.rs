@@ -99,10 +99,8 @@ fn prune(order: RoomOrder, logs: &Logs, times: usize) -> (Applied, Asked) {
 }
 
 fn removed(applied: &Applied) -> (u64, &str) {
-    match applied {
-        Applied::Removed { files, why, .. } => (*files, why),
-        other => panic!("{other:?}"),
-    }
+    let Applied::Removed { files, why, .. } = applied else { panic!("{applied:?}") };
+    (*files, why)
 }
 
 #[test]

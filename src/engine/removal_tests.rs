@@ -118,11 +118,11 @@ fn acted(life: &mut Life, second: i64) {
     life.handle(Input::Acted { action: ActionId(1), applied }, second);
 }
 
+fn verdict(record: &RecordBody) -> Option<&Verification> {
+    if let RecordBody::Verified { verification, .. } = record { Some(verification) } else { None }
+}
+
 fn last_verdict(life: &Life) -> &Verification {
-    let verdict = |record| match record {
-        &RecordBody::Verified { ref verification, .. } => Some(verification),
-        _ => None,
-    };
     life.records.iter().rev().find_map(verdict).unwrap()
 }
 
@@ -221,10 +221,9 @@ fn when_it_was_not_enough_a_person_is_told_who_takes_the_room() {
     tell(&mut life, disk("/", FULL), 44);
     assert!(matches!(last_verdict(&life), Verification::Refuted { .. }), "{:?}", life.records);
     tell(&mut life, disk("/", FULL), 45);
-    let told = life.records.iter().find_map(|it| match it {
-        RecordBody::Escalated { why, .. } => Some(why.clone()),
-        _ => None,
-    });
+    let why =
+        |it: &RecordBody| if let RecordBody::Escalated { why, .. } = it { Some(why.clone()) } else { None };
+    let told = life.records.iter().find_map(why);
     assert!(told.as_ref().is_some_and(|why| why.contains("files in /srv/db (90.0 GiB)")), "{told:?}");
     assert_eq!(life.acts, 1, "and it is not repeated at once: {:?}", life.records);
 }

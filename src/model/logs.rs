@@ -1,8 +1,6 @@
 //! Rotated logs: where they may be removed to make room, and what is kept on record of each that was.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +21,7 @@ pub const REMOVALS_AT_ONCE: usize = 64;
 pub struct LogRoot {
     /// What the policy calls it.
     pub name: String,
-    /// Absolute, without `.` or `..`.
+    /// Absolute, without `.`, `..` or a slash at its end.
     pub folder: PathBuf,
     /// Folders within it that are left alone, absolute as well.
     pub except: Vec<PathBuf>,
@@ -37,10 +35,14 @@ impl LogRoot {
     /// Whether, going by its path alone, some of it may lie on what is mounted there: one is within the other.
     #[must_use]
     pub fn may_lie_on(&self, point: &MountPoint) -> bool {
-        let bytes = point.to_bytes();
-        let point = Path::new(OsStr::from_bytes(&bytes));
-        self.folder.starts_with(point) || point.starts_with(&self.folder)
+        let (folder, point) = (self.folder.as_os_str().as_encoded_bytes(), point.to_bytes());
+        is_at_or_below(folder, &point) || is_at_or_below(&point, folder)
     }
+}
+
+fn is_at_or_below(path: &[u8], folder: &[u8]) -> bool {
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// A file that is about to be removed: on record before it is.
@@ -68,4 +70,32 @@ pub struct RoomOrder {
     pub roots: Vec<LogRoot>,
     pub files_max: u64,
     pub bytes_max: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(folder: &str, point: &str, may: bool) {
+        let root = LogRoot {
+            name: "logs".into(),
+            folder: folder.into(),
+            except: Vec::new(),
+            keep: 1,
+            keep_for: Duration::ZERO,
+        };
+        let point = MountPoint::from_bytes(point.as_bytes());
+        assert_eq!(point.map(|point| root.may_lie_on(&point)), Ok(may), "{folder}");
+    }
+
+    #[test]
+    fn one_is_within_the_other() {
+        check("/var/log", "/", true);
+        check("/var/log", "/var", true);
+        check("/var/log", "/var/log", true);
+        check("/var/log", "/var/log/shop", true);
+        check("/var/log", "/var/logs", false);
+        check("/var/log", "/var/lo", false);
+        check("/var/log", "/srv", false);
+    }
 }

@@ -58,6 +58,7 @@ pub(super) fn logs(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<LogRoot
         .demand(report, "folder", "folder = \"/var/log/shop\"")
         .then(|| path(report, section, "folder"))
         .flatten()
+        .map(|folder| folder.components().collect::<PathBuf>())
         .filter(|folder| holds_logs_alone(report, section, folder));
     let except = except(report, section, folder.as_deref());
     let keep = section.count(report, "keep", &KEEP).unwrap_or(KEEP_DEFAULT);
@@ -87,7 +88,7 @@ fn except(report: &mut Report<'_>, section: &Section<'_>, folder: Option<&Path>)
         let within = folder.is_none_or(|folder| path.starts_with(folder) && path != folder);
         let goes_up = path.components().any(|part| part == Component::ParentDir);
         if within && path.is_absolute() && !goes_up && !text.contains('\0') {
-            except.push(path.to_owned());
+            except.push(path.components().collect());
         } else {
             let what = format!("\"{text}\" is no folder within the one that it is an exception of");
             report.error(&place, what, "write its whole path, without ..");

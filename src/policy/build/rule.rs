@@ -221,23 +221,18 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
             Some(_) | None => ladder.push(remedy),
         }
     }
-    match subject {
-        Some(subject) => {
-            if let Some(stranger) = ladder.iter().find(|remedy| remedy.works_on() != subject) {
-                let what = format!(
-                    "\"{stranger}\" works on a {}, and this rule is about another kind",
-                    stranger.works_on().as_str()
-                );
-                let fitting: Vec<&str> = fitting(subject).collect();
-                let help = if fitting.is_empty() {
-                    "leave `ladder` out: the rule then only tells people".to_owned()
-                } else {
-                    format!("for this kind there is {}", listed(fitting))
-                };
-                report.error(&section.place_of("ladder"), what, help);
-            }
-        }
-        None => {}
+    if let Some(subject) = subject
+        && let Some(stranger) = ladder.iter().find(|remedy| remedy.works_on() != subject)
+    {
+        let works_on = stranger.works_on().as_str();
+        let what = format!("\"{stranger}\" works on a {works_on}, and this rule is about another kind");
+        let fitting: Vec<&str> = fitting(subject).collect();
+        let help = if fitting.is_empty() {
+            "leave `ladder` out: the rule then only tells people".to_owned()
+        } else {
+            format!("for this kind there is {}", listed(fitting))
+        };
+        report.error(&section.place_of("ladder"), what, help);
     }
     ladder
 }
