@@ -55,9 +55,8 @@ fn files(agent: &Agent) -> BTreeSet<String> {
 
 /// The names of all files that went on record as about to be removed.
 fn on_record(ledger: &Ledger) -> BTreeSet<String> {
-    let removals = ledger.records().filter_map(|record| match &record.entry.body {
-        RecordBody::Removing { removals, .. } => Some(removals),
-        _ => None,
+    let removals = ledger.records().filter_map(|record| {
+        if let RecordBody::Removing { removals, .. } = &record.entry.body { Some(removals) } else { None }
     });
     let names = removals.flatten().map(|it| it.path.to_string());
     names
@@ -231,18 +230,16 @@ fn disk_is_emptied(agent: &Agent) {
     let (mut took, mut verdict) = (None, None);
     let mut began = None;
     for record in ledger.records() {
-        match &record.entry.body {
-            RecordBody::Intended(intent) if intent.remedy == Remedy::PruneRotatedLogs => {
-                assert!(matches!(&intent.subject, Subject::Filesystem(_)));
-                began = Some(record.entry.at.boot);
-            }
-            RecordBody::Applied { applied: Applied::Removed { .. }, .. } => {
-                took = began.map(|began| record.entry.at.boot.since(began));
-            }
-            RecordBody::Verified { verification: Verification::Confirmed { why }, .. } => {
-                verdict = Some(why.clone())
-            }
-            _ => {}
+        let (body, at) = (&record.entry.body, record.entry.at.boot);
+        if let RecordBody::Intended(intent) = body
+            && intent.remedy == Remedy::PruneRotatedLogs
+        {
+            assert!(matches!(&intent.subject, Subject::Filesystem(_)));
+            began = Some(at);
+        } else if let RecordBody::Applied { applied: Applied::Removed { .. }, .. } = body {
+            took = began.map(|began| at.since(began));
+        } else if let RecordBody::Verified { verification: Verification::Confirmed { why }, .. } = body {
+            verdict = Some(why.clone());
         }
     }
     figure(
