@@ -62,8 +62,7 @@ pub fn make_room(
     let search = match open(proc, order) {
         Ok(search) => search,
         Err(NoSearch::NoFolder(why)) if why.is_empty() => return Applied::AlreadySo,
-        Err(why @ NoSearch::Gone) => return Applied::Withdrawn { why: why.to_string() },
-        Err(why @ (NoSearch::NoFolder(_) | NoSearch::Mount(_) | NoSearch::Errno(_))) => {
+        Err(why @ (NoSearch::Gone | NoSearch::NoFolder(_) | NoSearch::Mount(_) | NoSearch::Errno(_))) => {
             return Applied::Failed { why: why.to_string() };
         }
     };
@@ -192,6 +191,9 @@ impl Work<'_> {
         let removals = ready.iter().map(|one| one.removal().clone()).collect();
         self.consent.may_remove(usage, removals).map_err(End::Refused)?;
         for one in ready {
+            if (self.now)().boot >= self.until {
+                return Err(End::Bound("its time was over"));
+            }
             let (path, bytes) = (one.removal().path.clone(), one.removal().allocated.0);
             match one.remove((self.now)().wall) {
                 Ok(()) => {

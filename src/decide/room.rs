@@ -1,18 +1,18 @@
 //! Which rung of a file system's ladder is next.
 
 use crate::assess::View;
-use crate::model::{Incident, MountPoint, Reading, Remedy, SpaceLook};
+use crate::model::{Incident, MountPoint, Reading, Remedy, SpaceLook, lies_on};
 use crate::policy::{Policy, Rule};
 
 use super::step::Step;
 
 /// Where the journal is kept when it is to outlive a boot (systemd-journald.service(8)).
-const JOURNAL: &str = "/var/log/journal";
+const JOURNAL: &[u8] = b"/var/log/journal";
 /// Where the package managers keep what they have fetched.
-const PACKAGES: &str = "/var/cache";
+const PACKAGES: &[u8] = b"/var/cache";
 
-/// Each rung that can help is tried once, at once; then a person is told who takes the room. After that the rungs are
-/// tried in turn, as slowly as the backoff says: what may not be removed yet will be older then.
+/// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, only what the
+/// agent may remove itself is looked for, as slowly as the backoff says: what may not be removed yet will be older then.
 pub(super) fn next_step(
     incident: &Incident,
     rule: &Rule,
@@ -35,7 +35,11 @@ pub(super) fn next_step(
         // Removing is writing; and damage is not mended by it.
         return escalate(format!("{found}; it is mounted read-only, and nothing can be removed"));
     }
-    let rungs = rungs(rule, policy, point);
+    // What others do is not done again and again: only what has grown old since is looked for.
+    let mut rungs = rungs(rule, policy, view, point);
+    if told {
+        rungs.retain(|remedy| remedy.removes_files());
+    }
     let tried = tried(incident);
     let Some(remedy) = tried.checked_rem(rungs.len()).and_then(|place| rungs.get(place)) else {
         let why = format!("{found}; the policy names nothing on it that may be removed");
@@ -50,8 +54,14 @@ pub(super) fn next_step(
 
 /// Whether a rung is left that was not tried yet.
 #[must_use]
-pub fn has_untried_rung(incident: &Incident, rule: &Rule, policy: &Policy, point: &MountPoint) -> bool {
-    tried(incident) < rungs(rule, policy, point).len()
+pub fn has_untried_rung(
+    incident: &Incident,
+    rule: &Rule,
+    policy: &Policy,
+    view: &View,
+    point: &MountPoint,
+) -> bool {
+    tried(incident) < rungs(rule, policy, view, point).len()
 }
 
 fn tried(incident: &Incident) -> usize {
@@ -59,23 +69,23 @@ fn tried(incident: &Incident) -> usize {
 }
 
 /// Those that can help there.
-fn rungs(rule: &Rule, policy: &Policy, point: &MountPoint) -> Vec<Remedy> {
-    rule.ladder.iter().copied().filter(|remedy| can_help(*remedy, policy, point)).collect()
+fn rungs(rule: &Rule, policy: &Policy, view: &View, point: &MountPoint) -> Vec<Remedy> {
+    rule.ladder.iter().copied().filter(|remedy| can_help(*remedy, policy, view, point)).collect()
 }
 
 fn names(rungs: &[Remedy]) -> String {
     rungs.iter().map(|remedy| remedy.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the remedy has anything to work on there. That a folder lies on another file system in truth shows when it is
-/// opened.
-fn can_help(remedy: Remedy, policy: &Policy, point: &MountPoint) -> bool {
+/// Whether the remedy has anything to work on there, by what is mounted where.
+fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) -> bool {
+    let mounted = || view.filesystems.points().into_iter().flatten();
     match remedy {
         Remedy::RotateLogs | Remedy::PruneRotatedLogs => {
-            policy.logs.iter().any(|root| root.may_lie_on(point))
+            policy.logs.iter().any(|root| root.lies_on(point, mounted()))
         }
-        Remedy::VacuumJournal => may_hold(point, JOURNAL),
-        Remedy::CleanPackageCache => may_hold(point, PACKAGES),
+        Remedy::VacuumJournal => lies_on(JOURNAL, point, mounted()),
+        Remedy::CleanPackageCache => lies_on(PACKAGES, point, mounted()),
         Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
@@ -85,13 +95,9 @@ fn can_help(remedy: Remedy, policy: &Policy, point: &MountPoint) -> bool {
     }
 }
 
-fn may_hold(point: &MountPoint, folder: &str) -> bool {
-    let point = point.as_str();
-    point == "/" || folder == point || folder.strip_prefix(point).is_some_and(|rest| rest.starts_with('/'))
-}
-
 /// A page that names the consumer.
-fn with_takers(why: String, incident: &Incident) -> String {
+#[must_use]
+pub fn with_takers(why: String, incident: &Incident) -> String {
     let look = incident.evidence.as_ref().map(|evidence| &evidence.space);
     let Some(Reading::Value(look)) = look else { return why };
     match largest(look) {

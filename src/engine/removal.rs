@@ -4,6 +4,10 @@ use crate::model::{ActionId, RecordBody, Removal, Subject, Usage};
 
 use super::{Effect, Engine, RecordTicket};
 
+/// Files that an act may remove while records are only in memory: it may be their own disk that is full, and these few may
+/// be what makes room for them. Thousands more would push older records out.
+const REMOVED_DEGRADED: u64 = 1000;
+
 impl Engine {
     /// An act asks whether it may go on. Its own measure of the room is the freshest there is.
     pub(super) fn removing(&mut self, action: ActionId, usage: Usage, removals: Vec<Removal>) {
@@ -13,7 +17,7 @@ impl Engine {
             self.touched.extend(subject);
             self.assess();
         }
-        match self.may_remove(action) {
+        match self.within_bounds(action).and_then(|()| self.may_remove(action)) {
             Ok(()) => {
                 let ticket = self.record(RecordBody::Removing { action, removals });
                 self.removals.insert(ticket, action);
@@ -47,16 +51,28 @@ impl Engine {
         }
     }
 
+    /// Not asked again of what is on record by then.
+    fn within_bounds(&self, action: ActionId) -> Result<(), String> {
+        if self.memory.removed.left(self.now.boot).is_err() {
+            return Err("as many files were removed in the last 24 hours as may be in a day".into());
+        }
+        let so_far = self.memory.actions.get(&action).map_or(0, |known| known.removing);
+        if self.view.agent.ledger_degraded && so_far >= REMOVED_DEGRADED {
+            return Err("the ledger can't be written to, and what memory holds for it is bounded".into());
+        }
+        Ok(())
+    }
+
     fn may_remove(&self, action: ActionId) -> Result<(), String> {
         let known = self.memory.actions.get(&action).filter(|known| known.applied.is_none());
         let Some(intent) = known.map(|known| &known.intent) else {
             return Err("the act was given up".into());
         };
+        if Self::rule_of(&self.setup.policy, &intent.rule).is_none() {
+            return Err("its rule left the policy".into());
+        }
         if self.is_cleared(&intent.rule, &intent.subject) {
             return Err("there is room enough".into());
-        }
-        if self.memory.removed.left(self.now.boot).is_err() {
-            return Err("as many files were removed in the last 24 hours as may be in a day".into());
         }
         self.still_wanted(action)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decide::{Reaction, Step, next_step, on_refusal};
+use crate::decide::{Reaction, Step, next_step, on_refusal, with_takers};
 use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
@@ -20,13 +20,20 @@ use super::memory::{Answer, CAME_BACK, OpenFaults};
 /// A unit that can't be found for so long, in several looks, is gone.
 const SEEK_FOR: Duration = Duration::from_secs(10);
 
+/// A disk that fills and whose repair is held back for so long is told of: the shipped rules give it half of that to be
+/// sure.
+const TOLD_WHEN_HELD: Duration = Duration::from_mins(2);
+
 /// A person is told once about an incident, also when it comes back: the first is the last.
 const ESCALATIONS_PER_INCIDENT: u32 = 1;
 
 impl Engine {
     pub(super) fn advance_incidents(&mut self) {
-        let open: Vec<IncidentId> = self.memory.open_incidents().map(|it| it.id).collect();
-        for incident in open {
+        // Those of which nobody was told come first: one that is tried on slowly must not keep them from it.
+        let rank = |it: &Incident| (it.escalated.is_some(), std::cmp::Reverse(it.severity), it.id);
+        let mut open: Vec<_> = self.memory.open_incidents().map(rank).collect();
+        open.sort_unstable();
+        for (.., incident) in open {
             if self.action_of(incident).is_none() {
                 self.advance_incident(incident);
             }
@@ -57,11 +64,35 @@ impl Engine {
             // Evidence comes before the first action: the repair destroys it.
             return self.wait_for_evidence(id);
         }
+        if let Some(why) = self.held_for_long(&incident) {
+            return self.escalate(&incident, why);
+        }
         match next_step(&incident, rule, &policy, &self.view) {
             Step::Wait => {}
             Step::Escalate { why } => self.escalate(&incident, why),
             Step::Repair { remedy, targets } => self.ask_guards(&incident, rule, remedy, targets),
         }
+    }
+
+    /// A disk that fills is told of in time, whatever holds its repair back, unless a person wants it so or is asked already.
+    fn held_for_long(&mut self, incident: &Incident) -> Option<String> {
+        let Subject::Filesystem(_) = &incident.subject else { return None };
+        let held = incident.held.as_ref().filter(|_| incident.escalated.is_none())?;
+        match (held.guard, held.hold) {
+            (GuardName::Pause | GuardName::Mode, _)
+            | (GuardName::Approval, Hold::Until(_) | Hold::UntilChange) => return None,
+            _ => {}
+        }
+        let came_back = incident.timeline.iter().rev().find(|entry| entry.what == CAME_BACK);
+        let since = came_back.map_or(incident.opened, |entry| entry.at).boot;
+        let until = since + TOLD_WHEN_HELD;
+        if self.now.boot < until {
+            self.wake_at(until);
+            return None;
+        }
+        let why =
+            format!("{}; its repair is held back by {}: {}", incident.finding.what, held.guard, held.why);
+        Some(with_takers(why, incident))
     }
 
     /// Whether the unit is only at rest because the agent itself forgot its failure, in an act that then broke off. To

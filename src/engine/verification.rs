@@ -76,7 +76,9 @@ impl Engine {
         let progress = match &subject {
             Subject::Unit(unit) => judge(&known.intent, applied, unit, &self.view, &mut watch, self.now.boot),
             Subject::Filesystem(point) => {
-                let over = self.is_cleared(&known.intent.rule, &subject);
+                // A rule that left the policy calls nothing over.
+                let asked = Self::rule_of(&self.setup.policy, &known.intent.rule).is_some();
+                let over = asked && self.is_cleared(&known.intent.rule, &subject);
                 judge_room(&known.intent, applied, point, &self.view, over, watch, self.now.boot)
             }
             Subject::Host | Subject::Agent => return,
@@ -106,7 +108,7 @@ impl Engine {
             && let Some(intent) = self.memory.actions.get(&action).map(|known| &known.intent)
             && let Some(incident) = self.memory.incidents.get(&intent.incident)
             && let Some(rule) = Self::rule_of(&policy, &intent.rule)
-            && has_untried_rung(incident, rule, &policy, point)
+            && has_untried_rung(incident, rule, &policy, &self.view, point)
         {
             // Another rung is another remedy, and somebody writes meanwhile.
             return NEXT_RUNG_GAP;

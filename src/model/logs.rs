@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Bytes, DeviceNumber, MountPoint, PathText, WallTime};
 
 /// Files that one action may remove: each is a line on record, and some tens of thousands take the ledger seconds.
-pub const REMOVED_PER_ACTION: u64 = 50_000;
+pub const REMOVED_PER_ACTION: u64 = 25_000;
 /// Files that all actions of a day may remove. A host that makes more rotated logs than that has another fault.
-pub const REMOVED_PER_DAY: u64 = 200_000;
+pub const REMOVED_PER_DAY: u64 = 100_000;
 /// Bytes that all actions of a day may remove: more than a disk of logs, and less than one of data.
 pub const REMOVED_BYTES_PER_DAY: Bytes = Bytes(256 << 30);
 /// Files that are put on record together, before the first of them is removed.
@@ -32,12 +32,24 @@ pub struct LogRoot {
 }
 
 impl LogRoot {
-    /// Whether, going by its path alone, some of it may lie on what is mounted there: one is within the other.
+    /// Whether some of it lies on what is mounted at `point`, going by the mount points: it does itself, or that is mounted
+    /// within it.
     #[must_use]
-    pub fn may_lie_on(&self, point: &MountPoint) -> bool {
-        let (folder, point) = (self.folder.as_os_str().as_encoded_bytes(), point.to_bytes());
-        is_at_or_below(folder, &point) || is_at_or_below(&point, folder)
+    pub fn lies_on<'a>(&self, point: &MountPoint, mounted: impl Iterator<Item = &'a MountPoint>) -> bool {
+        let folder = self.folder.as_os_str().as_encoded_bytes();
+        is_at_or_below(&point.to_bytes(), folder) || lies_on(folder, point, mounted)
     }
+}
+
+/// Whether the folder lies on what is mounted at `point`: nothing else is mounted between the two.
+#[must_use]
+pub fn lies_on<'a>(folder: &[u8], point: &MountPoint, mounted: impl Iterator<Item = &'a MountPoint>) -> bool {
+    let here = point.to_bytes();
+    let nearer = |other: &MountPoint| {
+        let other = other.to_bytes();
+        other.len() > here.len() && is_at_or_below(folder, &other)
+    };
+    is_at_or_below(folder, &here) && !mounted.into_iter().any(nearer)
 }
 
 fn is_at_or_below(path: &[u8], folder: &[u8]) -> bool {
@@ -76,7 +88,7 @@ pub struct RoomOrder {
 mod tests {
     use super::*;
 
-    fn check(folder: &str, point: &str, may: bool) {
+    fn check(folder: &str, here: &str, lies: bool) {
         let root = LogRoot {
             name: "logs".into(),
             folder: folder.into(),
@@ -84,18 +96,22 @@ mod tests {
             keep: 1,
             keep_for: Duration::ZERO,
         };
-        let point = MountPoint::from_bytes(point.as_bytes());
-        assert_eq!(point.map(|point| root.may_lie_on(&point)), Ok(may), "{folder}");
+        let point = |path: &str| MountPoint::from_bytes(path.as_bytes());
+        let mounted = ["/", "/var", "/srv", "/var/log/shop"].map(|path| point(path).expect("a path"));
+        let here = point(here).expect("a path");
+        assert_eq!(root.lies_on(&here, mounted.iter()), lies, "{folder} on {here}");
     }
 
     #[test]
-    fn one_is_within_the_other() {
-        check("/var/log", "/", true);
+    fn it_lies_on_the_nearest_mount_and_on_those_within_it() {
         check("/var/log", "/var", true);
-        check("/var/log", "/var/log", true);
+        check("/var/log", "/", false);
         check("/var/log", "/var/log/shop", true);
-        check("/var/log", "/var/logs", false);
-        check("/var/log", "/var/lo", false);
-        check("/var/log", "/srv", false);
+        check("/var/log/shop/old", "/var/log/shop", true);
+        check("/var/log/shop/old", "/var", false);
+        check("/variable", "/", true);
+        check("/variable", "/var", false);
+        check("/opt/log", "/", true);
+        check("/opt/log", "/srv", false);
     }
 }

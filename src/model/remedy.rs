@@ -29,7 +29,7 @@ pub enum Remedy {
     VacuumJournal,
     /// Remove rotated logs from the folders that the policy names, the oldest first.
     PruneRotatedLogs,
-    /// Have the package manager throw away packages that it has installed already and can fetch again.
+    /// Have the package manager throw away the packages that it has fetched.
     CleanPackageCache,
 }
 
@@ -132,10 +132,12 @@ impl Remedy {
     #[must_use]
     pub const fn risk(self) -> Risk {
         match self {
-            Self::Reload | Self::Start | Self::ResetAndStart | Self::RotateLogs | Self::CleanPackageCache => {
-                Risk::Low
-            }
-            Self::Restart | Self::VacuumJournal | Self::PruneRotatedLogs => Risk::Medium,
+            Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
+            Self::Restart
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => Risk::Medium,
             Self::RestartWithDependencies | Self::Stop => Risk::High,
         }
     }
@@ -223,14 +225,14 @@ impl Remedy {
     pub const fn reversal(self) -> Reversal {
         match self {
             Self::Stop => Reversal::Start,
-            Self::VacuumJournal | Self::PruneRotatedLogs => Reversal::Impossible,
+            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
+                Reversal::Impossible
+            }
             Self::Reload
             | Self::Start
             | Self::ResetAndStart
             | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::RotateLogs
-            | Self::CleanPackageCache => Reversal::NotNeeded,
+            | Self::RestartWithDependencies => Reversal::NotNeeded,
         }
     }
 }

@@ -90,6 +90,9 @@ const DATA_SUFFIXES: [&[u8]; 44] = [
 /// Memory of programs that crashed: `core.812` is no rotated `core`.
 const DATA_NAMES: [&[u8]; 1] = [b"core"];
 
+/// Trails of who was there, by the names that distributions give them.
+const TRAILS: [&[u8]; 7] = [b"auth", b"authpriv", b"audit", b"btmp", b"wtmp", b"secure", b"sudo"];
+
 /// What a name tells of a rotated log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rotated {
@@ -103,7 +106,11 @@ pub(super) struct Rotated {
 pub(super) fn rotated(name: &[u8]) -> Option<Rotated> {
     let log = unmarked(name)?;
     // A second mark below the first: a version number, or what nobody rotates like that.
-    let usable = !log.is_empty() && !log.starts_with(b".") && unmarked(&log).is_none() && !is_data(&log);
+    let usable = !is_trail(&log)
+        && !log.is_empty()
+        && !log.starts_with(b".")
+        && unmarked(&log).is_none()
+        && !is_data(&log);
     usable.then(|| Rotated { certain: is_log(&log), log })
 }
 
@@ -241,6 +248,14 @@ fn is_data(name: &[u8]) -> bool {
     DATA_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) || DATA_NAMES.contains(&&name[..])
 }
 
+/// Who logged in, and what was done as whom: not the agent's to throw away.
+fn is_trail(log: &[u8]) -> bool {
+    let log = log.to_ascii_lowercase();
+    TRAILS.iter().any(|trail| {
+        log.strip_prefix(*trail).is_some_and(|rest| matches!(rest, b"" | b".log" | b"_log" | b"-log"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -291,7 +306,7 @@ mod tests {
         );
         check(&["syslog.1", "syslog.7.gz", "syslog-20260229"], Some(("syslog", true)));
         check(&["access_log-20260102", "access_log.3"], Some(("access_log", true)));
-        check(&["wtmp.1", "wtmp-20260101.xz"], Some(("wtmp", true)));
+        check(&["wtmp.1", "wtmp-20260101.xz", "auth.log.2.gz", "secure-20260101", "sudo.log.9"], None);
         check(&["dmesg.0"], Some(("dmesg", true)));
         check(&["catalina.out-20260102.gz", "catalina.2026-01-02.out"], Some(("catalina.out", true)));
         check(&["Xorg.0.log.old"], Some(("Xorg.0.log", true)));
@@ -300,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_logs_needs_its_log_beside_it() {
-        check(&["audit.1", "audit.old", "audit-20260102.gz"], Some(("audit", false)));
+        check(&["notes.1", "notes.old", "notes-20260102.gz"], Some(("notes", false)));
         check(&["eve.json.1", "eve.json-20260102"], Some(("eve.json", false)));
         check(&["catalog.1"], Some(("catalog", false)));
         // ZooKeeper calls its transactions so.

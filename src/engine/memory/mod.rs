@@ -14,7 +14,7 @@ use crate::guard::{Attempts, Faults, History, RemovedLately};
 use crate::model::{
     ActionId, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
     InvocationId, NoticeId, Owed, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy,
-    RuleName, Subject, Timestamp, UnitName,
+    RuleName, Subject, SubjectKind, Timestamp, UnitName,
 };
 
 use acts::Action;
@@ -150,6 +150,10 @@ impl Memory {
                     it.held = None;
                     it.evidence = None;
                     it.recurrences += 1;
+                    if it.subject.kind() == SubjectKind::Filesystem {
+                        // Its ladder is of different things to do, each done once for a fault.
+                        it.attempts = 0;
+                    }
                 });
             }
             RecordBody::EvidenceTaken { incident, evidence } => {
