@@ -3,11 +3,14 @@
 //! One file for each kind of remedy. Never decides: what it finds changed makes it withdraw, and a person or the
 //! engine thinks again. Must not touch: the engine, the ledger, anything that the permit does not name.
 
+mod prune;
 mod recheck;
 mod reload;
 mod restart;
+mod room;
 mod start;
 mod stop;
+mod task_unit;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +20,7 @@ use crate::manager::{ManagerError, Order, ServiceManager};
 use crate::model::{Applied, JobResult, Remedy, Timestamp, UnitName};
 
 use recheck::Finding;
+pub use room::{Consent, make_room};
 
 /// Uses the permit up. `now` is read when the call begins: an expired permit does nothing.
 ///
@@ -24,6 +28,9 @@ use recheck::Finding;
 pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timestamp) -> Applied {
     if now.boot > permit.expires().boot {
         return Applied::Withdrawn { why: "its permit had expired".into() };
+    }
+    if permit.room().is_some() {
+        return task_unit::carry_out(&permit, manager).await;
     }
     match recheck::subject(&permit, manager).await {
         Finding::AsJudged => {}
@@ -36,6 +43,9 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         Remedy::ResetAndStart => start::carry_out_after_reset(&permit, manager).await,
         Remedy::Restart | Remedy::RestartWithDependencies => restart::carry_out(&permit, manager).await,
         Remedy::Stop => stop::carry_out(&permit, manager).await,
+        Remedy::RotateLogs | Remedy::VacuumJournal | Remedy::CleanPackageCache | Remedy::PruneRotatedLogs => {
+            Applied::Failed { why: "it works on no unit".into() }
+        }
     }
 }
 

@@ -33,7 +33,12 @@ pub(super) async fn subject(permit: &Permit, manager: &dyn ServiceManager) -> Fi
 const fn brings_up(remedy: Remedy) -> bool {
     match remedy {
         Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
-        Remedy::Reload | Remedy::Stop => false,
+        Remedy::Reload
+        | Remedy::Stop
+        | Remedy::RotateLogs
+        | Remedy::VacuumJournal
+        | Remedy::PruneRotatedLogs
+        | Remedy::CleanPackageCache => false,
     }
 }
 

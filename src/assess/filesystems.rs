@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{
     Absence, BootTime, FilesystemStatus, FilesystemView, FilesystemsUpdate, MountPoint, Outlook, Reading,
-    Subject,
+    RoomAnswer, Subject, Usage,
 };
 
 use super::room::RoomFacts;
@@ -16,6 +16,8 @@ pub struct FilesystemFacts {
     statuses: BTreeMap<MountPoint, FilesystemStatus>,
     /// Of those that tell how much room they have.
     rooms: BTreeMap<MountPoint, RoomFacts>,
+    /// When each of them was asked last.
+    asked: BTreeMap<MountPoint, BootTime>,
     /// When they were last listed, or why what is known of them can't be relied on.
     seen: Result<BootTime, String>,
 }
@@ -25,6 +27,7 @@ impl Default for FilesystemFacts {
         Self {
             statuses: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            asked: BTreeMap::new(),
             seen: Err("they were not looked at yet".into()),
         }
     }
@@ -43,6 +46,7 @@ impl FilesystemFacts {
                 }
                 let gone = before.keys().filter(|point| !self.statuses.contains_key(point));
                 touched.extend(gone.map(subject));
+                self.asked.retain(|point, _| self.statuses.contains_key(point));
                 if self.seen.is_err() {
                     touched.extend(self.statuses.keys().map(subject));
                 }
@@ -72,6 +76,17 @@ impl FilesystemFacts {
         at: BootTime,
         touched: &mut BTreeSet<Subject>,
     ) {
+        // Whoever works on it measured it since: a pass over all of them takes a while.
+        let newer = self.asked.get(&status.mount_point).is_some_and(|asked| *asked > at);
+        if let (Some(known), true) =
+            (known, newer && known.is_some_and(|known| known.device == status.device))
+        {
+            if let Some(room) = room {
+                self.rooms.insert(status.mount_point.clone(), room);
+            }
+            self.statuses.insert(status.mount_point.clone(), known.clone());
+            return;
+        }
         let before = room.as_ref().map(|room| *room.outlook());
         let room = match room {
             Some(mut room) => {
@@ -87,7 +102,30 @@ impl FilesystemFacts {
         if let Some(room) = room {
             self.rooms.insert(status.mount_point.clone(), room);
         }
+        self.asked.insert(status.mount_point.clone(), at);
         self.statuses.insert(status.mount_point.clone(), status.clone());
+    }
+
+    /// The room on one that was measured by whoever works on it.
+    pub(crate) fn take_room(&mut self, point: &MountPoint, usage: Usage, at: BootTime) {
+        let Some(known) = self.statuses.get(point) else { return };
+        let status = FilesystemStatus { room: RoomAnswer::Usage(usage), ..known.clone() };
+        self.take(&FilesystemsUpdate::Again(vec![status]), at, &mut BTreeSet::new());
+    }
+
+    /// The room on one, and when it was asked; absent when it is not mounted, failed when it can't be told.
+    #[must_use]
+    pub fn room(&self, point: &MountPoint) -> Reading<(&Usage, BootTime)> {
+        match self.one(point) {
+            Reading::Value(status) => match (&status.room, self.asked.get(point)) {
+                (RoomAnswer::Usage(usage), Some(at)) => Reading::Value((usage, *at)),
+                (RoomAnswer::Usage(_), None) => Reading::Absent(Absence::NotObserved),
+                (RoomAnswer::Hangs { .. }, _) => Reading::Failed("it does not answer".into()),
+                (RoomAnswer::Failed(why), _) => Reading::Failed(why.clone()),
+            },
+            Reading::Absent(reason) => Reading::Absent(reason),
+            Reading::Failed(why) => Reading::Failed(why),
+        }
     }
 
     /// One file system: failed when what is mounted can't be found out, absent when it is not mounted.

@@ -1,8 +1,8 @@
 //! A record as one sentence. Every kind has its own: a new kind does not compile without one.
 
 use crate::model::{
-    Applied, Delivery, Evidence, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody, Resolution,
-    StormLook, Verification,
+    Applied, Bytes, Delivery, Evidence, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody,
+    Removal, Resolution, StormLook, Verification,
 };
 
 use super::page::{safe, subject};
@@ -50,6 +50,7 @@ fn raw(body: &RecordBody) -> String {
             intent.attempt,
             intent.why
         ),
+        RecordBody::Removing { action, removals } => format!("{action} removes {}", removed(removals)),
         RecordBody::Applied { action, applied } => format!("{action} {}", applied_words(applied)),
         RecordBody::Verified { action, verification, .. } => format!("{action} {}", verified(verification)),
         RecordBody::Escalated { incident, why, tried, .. } => {
@@ -147,10 +148,23 @@ fn made_by(look: &StormLook) -> String {
 fn applied_words(applied: &Applied) -> String {
     match applied {
         Applied::Changed => "carried out".into(),
+        Applied::Removed { files, freed, inodes_freed, why } => {
+            format!("removed {files} files, which freed {freed} and {inodes_freed} inodes: {why}")
+        }
         Applied::AlreadySo => "had nothing to do".into(),
         Applied::Withdrawn { why } => format!("withdrawn: {why}"),
         Applied::Failed { why } => format!("failed: {why}"),
         Applied::Unknown { why } => format!("may or may not have happened: {why}"),
+    }
+}
+
+/// The first and how many more; the record has them all.
+fn removed(removals: &[Removal]) -> String {
+    let bytes = Bytes(removals.iter().fold(0, |sum: u64, it| sum.saturating_add(it.allocated.0)));
+    match removals {
+        [] => "nothing".into(),
+        [one] => format!("{} ({bytes})", one.path),
+        [first, more @ ..] => format!("{} and {} more files ({bytes})", first.path, more.len()),
     }
 }
 

@@ -13,8 +13,8 @@ use crate::guard::Permit;
 use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
 use crate::model::{
-    Applied, Bytes, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject, UnitName,
-    UnitPattern, UnitsUpdate,
+    ActionId, Applied, Bytes, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject,
+    UnitName, UnitPattern, UnitsUpdate,
 };
 use crate::policy::{EscalationHooks, Policy};
 use crate::sense::activity::ActivityReader;
@@ -29,6 +29,7 @@ use super::core::Event;
 use super::history::History;
 use super::hooks;
 use super::own::Pace;
+use super::rooms::Rooms;
 use super::spaces::Spaces;
 use super::storms::Storms;
 
@@ -53,6 +54,7 @@ pub(super) struct Hands {
     probes: Arc<ProbeRunner>,
     storms: Storms,
     spaces: Spaces,
+    rooms: Rooms,
     /// The manager is reloading its units, as its signals say.
     reloading: Arc<AtomicBool>,
     /// Units that the policy has a special eye on.
@@ -94,6 +96,7 @@ impl Hands {
             probes: Arc::new(probes),
             storms: Storms::new(storms),
             spaces: Spaces::default(),
+            rooms: Rooms::default(),
             reloading: Arc::new(AtomicBool::new(false)),
             attention: watch::Sender::new(attention(policy)),
             protected: watch::Sender::new(policy.protected.clone()),
@@ -197,14 +200,31 @@ impl Hands {
         let hands = self.clone();
         let action = permit.action();
         tokio::spawn(async move {
-            let manager = Arc::clone(&hands.manager);
-            let act = tokio::spawn(async move { act::carry_out(permit, &*manager, clock::now()).await });
-            let applied = match act.await {
-                Ok(applied) => applied,
-                Err(error) => Applied::Unknown { why: format!("the actuator broke off: {error}") },
+            let applied = if permit.remedy().removes_files() {
+                hands.rooms.act(permit, hands.proc.clone(), hands.inbox()).await
+            } else {
+                hands.act_on_units(permit).await
             };
             hands.tell(Input::Acted { action, applied }).await;
         });
+    }
+
+    async fn act_on_units(&self, permit: Permit) -> Applied {
+        let manager = Arc::clone(&self.manager);
+        let act = tokio::spawn(async move { act::carry_out(permit, &*manager, clock::now()).await });
+        match act.await {
+            Ok(applied) => applied,
+            Err(error) => Applied::Unknown { why: format!("the actuator broke off: {error}") },
+        }
+    }
+
+    /// The engine answers an act that asked whether it may go on.
+    pub(super) fn go_on(&self, action: ActionId, answer: Result<(), String>) {
+        self.rooms.go_on(action, answer);
+    }
+
+    pub(super) const fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     pub(super) fn take_evidence(&self, incident: IncidentId, of: EvidenceOf) {
@@ -228,13 +248,16 @@ impl Hands {
     }
 
     pub(super) fn look(&self, subject: Subject) {
+        if let Subject::Filesystem(point) = subject {
+            // Whoever watches them asks it again.
+            return self.rooms.want(point);
+        }
         let hands = self.clone();
         tokio::spawn(async move {
             let Ok(_slot) = hands.looks.acquire().await else { return };
             match subject {
                 Subject::Unit(unit) => hands.look_at_unit(unit).await,
                 Subject::Host => hands.look_at_host().await,
-                // They are read at short intervals anyway.
                 Subject::Agent | Subject::Filesystem(_) => {}
             }
         });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::engine::Input;
-use crate::model::{FilesystemsUpdate, Sample};
+use crate::model::{FilesystemsUpdate, Sample, Timestamp};
 use crate::sense::filesystem::{FilesystemReader, LOOK_LATEST, Moment, MountsSeenFrom, RoomPace};
 
 use super::beats::{BEAT, Beats};
@@ -17,7 +17,12 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
         Ok(reader) => reader,
         Err(error) => {
             tracing::error!(%error, "what is mounted can't be found out");
-            tell(&hands, FilesystemsUpdate::Failed { why: format!("the mount table: {error}") }).await;
+            tell(
+                &hands,
+                clock::now(),
+                FilesystemsUpdate::Failed { why: format!("the mount table: {error}") },
+            )
+            .await;
             // Tried again by whoever keeps the senses at work.
             return;
         }
@@ -28,13 +33,13 @@ pub(super) async fn watch_filesystems(hands: Hands, proc: &'static Path) {
     let mut beats = hands.beats().listen();
     let mut pace = RoomPace::default();
     loop {
-        let now = moment(&hands);
+        let (begun, now) = (clock::now(), moment(&hands));
         let update = reader.read(now.at).await;
         if let FilesystemsUpdate::Complete(all) = &update {
             pace.take_all(all, now);
             hands.history().filesystems(clock::now(), all);
         }
-        tell(&hands, update).await;
+        tell(&hands, begun, update).await;
         let next = beats.after(hands.pace().slow(LOOK_LATEST));
         watch_closely(&hands, &mut reader, &mut pace, &mut beats, next).await;
     }
@@ -52,19 +57,23 @@ async fn watch_closely(
         tokio::select! {
             () = beats.pause(hands.pace().slow(pace.next()).min(BEAT)) => {}
             () = reader.changed() => return,
+            () = hands.rooms().wanted() => {}
         }
         if reader.must_list() {
             // A wait that was given up above had heard of a change.
             return;
         }
-        let now = moment(hands);
-        let due = pace.due(now);
+        let (begun, now) = (clock::now(), moment(hands));
+        let mut due = pace.due(now);
+        due.extend(hands.rooms().take_wanted());
+        due.sort();
+        due.dedup();
         if !due.is_empty() {
             let again = reader.read_again(&due, now.at).await;
             if let FilesystemsUpdate::Again(some) = &again {
                 pace.take_some(some, now);
             }
-            tell(hands, again).await;
+            tell(hands, begun, again).await;
         }
     }
 }
@@ -73,8 +82,9 @@ fn moment(hands: &Hands) -> Moment {
     Moment { at: clock::now().boot, written: hands.written() }
 }
 
-async fn tell(hands: &Hands, update: FilesystemsUpdate) {
-    let mut sample = Sample::empty(clock::now());
+/// `at` is when they began to be asked: what was measured then says nothing of what was done since.
+async fn tell(hands: &Hands, at: Timestamp, update: FilesystemsUpdate) {
+    let mut sample = Sample::empty(at);
     sample.filesystems = Some(update);
     hands.tell(Input::Sample(sample)).await;
 }

@@ -22,7 +22,13 @@ pub(super) fn record(entry: &Entry) {
             tracing::warn!(incident = %intent.incident, action = %intent.action, subject = %intent.subject,
                 "{} (attempt {})", intent.remedy, intent.attempt);
         }
+        RecordBody::Removing { action, removals } => {
+            tracing::info!(%action, files = removals.len(), "removes");
+        }
         RecordBody::Applied { action, applied } => match applied {
+            Applied::Removed { files, freed, inodes_freed, why } => {
+                tracing::warn!(%action, files, %freed, inodes_freed, "removed: {why}");
+            }
             Applied::Changed => tracing::info!(%action, "carried out"),
             Applied::AlreadySo => tracing::info!(%action, "there was nothing to do"),
             Applied::Withdrawn { why } => tracing::info!(%action, "withdrawn: {why}"),

@@ -18,6 +18,7 @@ mod policy_board;
 mod pressure;
 mod processes;
 mod record_source;
+mod rooms;
 mod senses;
 mod spaces;
 mod start;

@@ -3,9 +3,11 @@
 //! Must not touch: the clock, the host, permission (that is `guard`'s) or the outcome (that is `verify`'s).
 
 mod backoff;
+mod room;
 mod step;
 
 pub use backoff::gap_after;
+pub use room::{has_untried_rung, with_takers};
 pub use step::{Reaction, Step, next_step, on_refusal};
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use crate::model::{
 };
 use crate::policy::{Policy, Rule};
 
+use super::room;
+
 /// The next thing to do about an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -26,8 +28,10 @@ pub enum Step {
 pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View) -> Step {
     let told = incident.escalated.is_some();
     let escalate = |why: String| if told { Step::Wait } else { Step::Escalate { why } };
-    let Subject::Unit(unit) = &incident.subject else {
-        return escalate(incident.finding.what.clone());
+    let unit = match &incident.subject {
+        Subject::Unit(unit) => unit,
+        Subject::Filesystem(point) => return room::next_step(incident, rule, policy, view, point),
+        Subject::Host | Subject::Agent => return escalate(incident.finding.what.clone()),
     };
     let Some(facts) = view.unit(unit) else {
         // The agent has just started, or the manager is lost: nothing can be said yet.
@@ -94,6 +98,10 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             | Remedy::Stop,
             _,
         ) => Some(remedy),
+        (
+            Remedy::RotateLogs | Remedy::VacuumJournal | Remedy::PruneRotatedLogs | Remedy::CleanPackageCache,
+            _,
+        ) => None,
     }
 }
 
@@ -132,6 +140,8 @@ pub const fn on_refusal(refusal: &Refusal) -> Reaction {
         (GuardName::Mode | GuardName::OperatorIntent | GuardName::RootCause, _) => Reaction::Suppress,
         (GuardName::Protected | GuardName::Ownership, Hold::Denied) => Reaction::Escalate,
         (GuardName::Approval, Hold::Denied) => Reaction::Suppress,
+        // A day's worth of files is gone and it is still full: that is for a person.
+        (GuardName::Cost, _) => Reaction::Escalate,
         (
             GuardName::Pause
             | GuardName::Freshness

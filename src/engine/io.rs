@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::guard::Permit;
 use crate::model::{
     ActionId, Applied, Channel, Command, DeviceNumber, Durability, Entry, Evidence, IncidentId, MountPoint,
-    Notice, NoticeId, OwnUse, Peer, Reply, Sample, Subject, UnitName,
+    Notice, NoticeId, OwnUse, Peer, Removal, Reply, Sample, Subject, UnitName, Usage,
 };
 use crate::policy::Policy;
 
@@ -27,6 +27,8 @@ pub enum Input {
     Recorded(RecordTicket),
     /// This record can't be kept at all: what depends on it must not happen.
     RecordRefused(RecordTicket),
+    /// An act is about to remove these files, and waits for [`Effect::GoOn`]: how much room there is by now, as it measured.
+    Removing { action: ActionId, usage: Usage, removals: Vec<Removal> },
     /// An act ended, one way or another.
     Acted { action: ActionId, applied: Applied },
     /// Evidence that was asked for, or why there is none.
@@ -71,6 +73,8 @@ pub enum Effect {
     Record { ticket: RecordTicket, durability: Durability, entry: Entry },
     /// Carry out, once; answer [`Input::Acted`]. Its intent is durable.
     Act(Permit),
+    /// Answers [`Input::Removing`]: what it is about to do is on the disk, and still wanted; or why it is to end.
+    GoOn { action: ActionId, answer: Result<(), String> },
     /// Take evidence before anything is touched; answer [`Input::EvidenceTaken`], within the policy's deadline.
     TakeEvidence { incident: IncidentId, of: EvidenceOf },
     /// Read this subject again now and send it as a sample: a decision waits for it.

@@ -9,8 +9,10 @@
 
 mod assessment;
 mod commands;
+mod evidence;
 mod io;
 mod memory;
+mod removal;
 mod repair;
 mod snapshot;
 mod stops;
@@ -28,8 +30,8 @@ use std::time::Duration;
 use crate::assess::View;
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, BootId, BootTime, Condition, Entry, IncidentId, NoticeId, Reading, RecordBody, Reply,
-    RuleName, Sample, Subject, Timestamp, UnitName, UnitsUpdate,
+    ActionId, Applied, BootId, BootTime, Condition, Entry, FilesystemsUpdate, IncidentId, NoticeId, Reading,
+    RecordBody, Reply, RuleName, Sample, Subject, Timestamp, UnitName, UnitsUpdate,
 };
 use crate::policy::Policy;
 use crate::verify::Watch;
@@ -70,6 +72,8 @@ pub struct Engine {
     gone_for_good: BTreeSet<UnitName>,
     /// Permits whose intent is not durable yet.
     permits: BTreeMap<RecordTicket, Permit>,
+    /// Acts that wait until what they are about to remove is on record.
+    removals: BTreeMap<RecordTicket, ActionId>,
     /// What people are being told.
     tellings: BTreeMap<NoticeId, telling::Telling>,
     /// Answers to commands whose record is not durable yet: what a person was told must not be forgotten.
@@ -111,6 +115,7 @@ impl Engine {
             stops: BTreeMap::new(),
             gone_for_good: BTreeSet::new(),
             permits: BTreeMap::new(),
+            removals: BTreeMap::new(),
             tellings: BTreeMap::new(),
             replies: BTreeMap::new(),
             evidence: BTreeMap::new(),
@@ -151,12 +156,14 @@ impl Engine {
                     let why = "its intent could not be recorded".to_owned();
                     self.acted(permit.action(), Applied::Withdrawn { why });
                 }
+                self.removal_unrecorded(ticket);
                 self.tell_unrecorded(ticket);
                 if let Some((command, _)) = self.replies.remove(&ticket) {
                     let reply = Reply::Refused("it could not be recorded".into());
                     self.effects.push(Effect::Reply { ticket: command, reply });
                 }
             }
+            Input::Removing { action, usage, removals } => self.removing(action, usage, removals),
             Input::Acted { action, applied } => self.acted(action, applied),
             Input::Told { notice, failed } => self.told(notice, &failed),
             Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
@@ -186,6 +193,7 @@ impl Engine {
             Input::Stopping { why } => {
                 self.stopping = true;
                 self.withdraw_permits("the agent is stopping");
+                self.end_removals("the agent is stopping");
                 self.record(RecordBody::AgentStopping { why });
             }
             Input::Tick => {}
@@ -263,6 +271,7 @@ impl Engine {
                 Err(why) => self.acted(permit.action(), Applied::Withdrawn { why }),
             }
         }
+        self.go_on_with_removals(ticket);
         let waiting = self.replies.split_off(&later);
         for (ticket, reply) in std::mem::replace(&mut self.replies, waiting).into_values() {
             self.effects.push(Effect::Reply { ticket, reply });
@@ -307,7 +316,11 @@ impl Engine {
             let answered = match subject {
                 Subject::Unit(unit) => read.contains(unit),
                 Subject::Host => sample.activity.is_some(),
-                Subject::Filesystem(_) => sample.filesystems.is_some(),
+                Subject::Filesystem(point) => match &sample.filesystems {
+                    Some(FilesystemsUpdate::Again(some)) => some.iter().any(|it| it.mount_point == *point),
+                    Some(FilesystemsUpdate::Complete(_) | FilesystemsUpdate::Failed { .. }) => true,
+                    None => false,
+                },
                 Subject::Agent => true,
             };
             if answered && at >= look.last {

@@ -3,31 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decide::{Reaction, Step, next_step, on_refusal};
+use crate::decide::{Reaction, Step, next_step, on_refusal, with_takers};
 use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
-    Absence, ActiveState, DeviceNumber, Evidence, Expectation, FilesystemClass, GuardName, Hold, Incident,
-    IncidentId, Intent, LoadState, Mode, MountPoint, NoticeId, Pause, Proposal, ProposalId, Reading,
-    RecordBody, Refusal, Remedy, Resolution, RoomAnswer, SPACE_FIELDS, SPACE_LOOK_WITHIN, STORM_FIELDS,
-    STORM_LOOK_WITHIN, StormLook, Subject, SubjectKind, UnitName, Verification,
+    Absence, ActionId, ActiveState, Bytes, Expectation, GuardName, Hold, Incident, IncidentId, Intent,
+    InvocationId, LoadState, Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal,
+    Remedy, Resolution, Subject, UnitName, Verification,
 };
 use crate::policy::Rule;
 
+use super::Engine;
 use super::memory::{Answer, CAME_BACK, OpenFaults};
-use super::{Effect, Engine, EvidenceOf};
 
 /// A unit that can't be found for so long, in several looks, is gone.
 const SEEK_FOR: Duration = Duration::from_secs(10);
+
+/// A disk that fills and whose repair is held back for so long is told of: the shipped rules give it half of that to be
+/// sure.
+const TOLD_WHEN_HELD: Duration = Duration::from_mins(2);
 
 /// A person is told once about an incident, also when it comes back: the first is the last.
 const ESCALATIONS_PER_INCIDENT: u32 = 1;
 
 impl Engine {
     pub(super) fn advance_incidents(&mut self) {
-        let open: Vec<IncidentId> = self.memory.open_incidents().map(|it| it.id).collect();
-        for incident in open {
+        // Those of which nobody was told come first: one that is tried on slowly must not keep them from it.
+        let rank = |it: &Incident| (it.escalated.is_some(), std::cmp::Reverse(it.severity), it.id);
+        let mut open: Vec<_> = self.memory.open_incidents().map(rank).collect();
+        open.sort_unstable();
+        for (.., incident) in open {
             if self.action_of(incident).is_none() {
                 self.advance_incident(incident);
             }
@@ -58,11 +64,35 @@ impl Engine {
             // Evidence comes before the first action: the repair destroys it.
             return self.wait_for_evidence(id);
         }
+        if let Some(why) = self.held_for_long(&incident) {
+            return self.escalate(&incident, why);
+        }
         match next_step(&incident, rule, &policy, &self.view) {
             Step::Wait => {}
             Step::Escalate { why } => self.escalate(&incident, why),
             Step::Repair { remedy, targets } => self.ask_guards(&incident, rule, remedy, targets),
         }
+    }
+
+    /// A disk that fills is told of in time, whatever holds its repair back, unless a person wants it so or is asked already.
+    fn held_for_long(&mut self, incident: &Incident) -> Option<String> {
+        let Subject::Filesystem(_) = &incident.subject else { return None };
+        let held = incident.held.as_ref().filter(|_| incident.escalated.is_none())?;
+        match (held.guard, held.hold) {
+            (GuardName::Pause | GuardName::Mode, _)
+            | (GuardName::Approval, Hold::Until(_) | Hold::UntilChange) => return None,
+            _ => {}
+        }
+        let came_back = incident.timeline.iter().rev().find(|entry| entry.what == CAME_BACK);
+        let since = came_back.map_or(incident.opened, |entry| entry.at).boot;
+        let until = since + TOLD_WHEN_HELD;
+        if self.now.boot < until {
+            self.wake_at(until);
+            return None;
+        }
+        let why =
+            format!("{}; its repair is held back by {}: {}", incident.finding.what, held.guard, held.why);
+        Some(with_takers(why, incident))
     }
 
     /// Whether the unit is only at rest because the agent itself forgot its failure, in an act that then broke off. To
@@ -96,99 +126,6 @@ impl Engine {
         self.evidence.remove(&incident);
         self.sought.remove(&incident);
         self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
-    }
-
-    pub(super) fn ask_for_evidence(&mut self, incident: IncidentId) {
-        let Some(subject) = self.memory.incidents.get(&incident).map(|it| it.subject.clone()) else { return };
-        match &subject {
-            Subject::Unit(unit) => {
-                let deadline = self.setup.policy.limits.evidence_deadline;
-                // The guards will want to know what others are doing.
-                self.look(Subject::Host);
-                self.await_evidence(incident, EvidenceOf::Unit(unit.clone()), deadline);
-            }
-            Subject::Host if self.names(incident, &STORM_FIELDS) => {
-                self.await_evidence(incident, EvidenceOf::Storm, STORM_LOOK_WITHIN);
-            }
-            Subject::Host => {
-                let evidence = self.evidence_of_host(Reading::Absent(Absence::NotApplicable));
-                self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
-            }
-            Subject::Filesystem(point) => match self.worth_a_walk(incident, point) {
-                Some(device) => {
-                    let space = EvidenceOf::Space { point: point.clone(), device };
-                    self.await_evidence(incident, space, SPACE_LOOK_WITHIN);
-                }
-                None => self.go_without_evidence(incident),
-            },
-            Subject::Agent => self.go_without_evidence(incident),
-        }
-    }
-
-    fn await_evidence(&mut self, incident: IncidentId, of: EvidenceOf, within: Duration) {
-        self.evidence.insert(incident, self.now.boot + within);
-        self.effects.push(Effect::TakeEvidence { incident, of });
-    }
-
-    /// Its finding says what there is to say.
-    fn go_without_evidence(&mut self, incident: IncidentId) {
-        let evidence = Evidence::missing("taken for units only");
-        self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
-    }
-
-    /// Its rule names one of these fields.
-    fn names(&self, incident: IncidentId, fields: &[&str]) -> bool {
-        let rule = self.memory.incidents.get(&incident).map(|it| &it.rule);
-        rule.and_then(|name| Self::rule_of(&self.setup.policy, name))
-            .is_some_and(|rule| rule.when.fields().iter().any(|field| fields.contains(field)))
-    }
-
-    /// Which one it is, where the incident is about its room and looking for who takes it neither hangs nor burdens a
-    /// server.
-    fn worth_a_walk(&self, incident: IncidentId, point: &MountPoint) -> Option<DeviceNumber> {
-        let reading = self.view.filesystems.one(point);
-        let status = reading.value().filter(|_| self.names(incident, &SPACE_FIELDS))?;
-        let answers = matches!(status.room, RoomAnswer::Usage(_));
-        let is_near = matches!(status.class, FilesystemClass::Disk | FilesystemClass::Memory);
-        (answers && is_near).then_some(status.device)
-    }
-
-    fn evidence_of_host(&self, storm: Reading<StormLook>) -> Evidence {
-        Evidence::of_host(self.view.kernel.last_lines(), storm)
-    }
-
-    fn wait_for_evidence(&mut self, incident: IncidentId) {
-        match self.evidence.get(&incident) {
-            Some(until) => self.wake_at(*until),
-            // The agent ended before it came.
-            None => {
-                self.ask_for_evidence(incident);
-                if let Some(until) = self.evidence.get(&incident) {
-                    self.wake_at(*until);
-                }
-            }
-        }
-    }
-
-    pub(super) fn take_evidence(&mut self, incident: IncidentId, evidence: Evidence) {
-        if self.evidence.remove(&incident).is_some() {
-            let kind = self.memory.incidents.get(&incident).map(|it| it.subject.kind());
-            // Failed: it did not come in time.
-            let evidence = match (kind, &evidence) {
-                (
-                    Some(SubjectKind::Host),
-                    Evidence { storm: Reading::Absent(_), unit: Reading::Failed(why), .. },
-                ) => self.evidence_of_host(Reading::Failed(why.clone())),
-                (Some(SubjectKind::Host), _) => self.evidence_of_host(evidence.storm),
-                (Some(SubjectKind::Filesystem), Evidence { unit: Reading::Failed(why), .. }) => {
-                    Evidence::of_filesystem(Reading::Failed(why.clone()))
-                }
-                (Some(SubjectKind::Unit | SubjectKind::Filesystem | SubjectKind::Agent) | None, _) => {
-                    evidence
-                }
-            };
-            self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
-        }
     }
 
     fn escalate(&mut self, incident: &Incident, why: String) {
@@ -233,23 +170,23 @@ impl Engine {
     }
 
     fn ask_guards(&mut self, incident: &Incident, rule: &Rule, remedy: Remedy, targets: Vec<UnitName>) {
-        let Subject::Unit(unit) = &incident.subject else { return };
-        let approval = self.approval_state(incident, remedy, unit);
+        let subject = &incident.subject;
+        let approval = self.approval_state(incident, remedy);
         let verdict = {
             let request = Request {
                 action: self.memory.next_action(),
                 incident,
                 rule,
-                unit,
+                subject,
                 remedy,
                 targets: &targets,
             };
-            self.with_circumstances(&incident.subject, rule, approval.clone(), |circumstances| {
+            self.with_circumstances(subject, rule, approval.clone(), |circumstances| {
                 judge(&request, circumstances)
             })
         };
         match verdict {
-            Err(refusal) => self.refused(incident, remedy, unit, refusal),
+            Err(refusal) => self.refused(incident, remedy, refusal),
             Ok(permit) => {
                 let approval = match approval {
                     ApprovalState::Granted(proposal) => Some(proposal),
@@ -262,11 +199,11 @@ impl Engine {
                     action,
                     incident: incident.id,
                     rule: rule.name.clone(),
-                    subject: incident.subject.clone(),
+                    subject: subject.clone(),
                     remedy,
                     targets,
                     attempt: incident.attempts + 1,
-                    expectation: self.expectation(rule, unit),
+                    expectation: self.expectation(rule, subject),
                     approval,
                     why: incident.finding.what.clone(),
                 };
@@ -281,22 +218,26 @@ impl Engine {
         if self.now.boot > permit.expires().boot {
             return Err("its permit expired before the intent was durable".into());
         }
-        let Some(intent) = self.memory.actions.get(&permit.action()).map(|action| &action.intent) else {
+        self.still_wanted(permit.action())
+    }
+
+    /// Whether what asked for an act still does, and no guard has anything against it by now.
+    pub(super) fn still_wanted(&self, action: ActionId) -> Result<(), String> {
+        let Some(intent) = self.memory.actions.get(&action).map(|action| &action.intent) else {
             return Err("its intent was given up".into());
         };
         let policy = Arc::clone(&self.setup.policy);
-        let (Some(incident), Some(rule), Subject::Unit(unit)) = (
-            self.memory.incidents.get(&intent.incident),
-            Self::rule_of(&policy, &intent.rule),
-            &intent.subject,
-        ) else {
+        let (Some(incident), Some(rule)) =
+            (self.memory.incidents.get(&intent.incident), Self::rule_of(&policy, &intent.rule))
+        else {
             return Err("its rule left the policy".into());
         };
         if self.is_cleared(&intent.rule, &intent.subject) && !self.is_hidden_by_reset(incident) {
             return Err("the fault went in the meantime".into());
         }
         let (remedy, targets) = (intent.remedy, intent.targets.as_slice());
-        let request = Request { action: intent.action, incident, rule, unit, remedy, targets };
+        let subject = &intent.subject;
+        let request = Request { action, incident, rule, subject, remedy, targets };
         let approval = ApprovalState::NotAsked;
         self.with_circumstances(&incident.subject, rule, approval, |circumstances| {
             still_permitted(&request, circumstances)
@@ -304,7 +245,17 @@ impl Engine {
         .map_err(|refusal| refusal.why)
     }
 
-    fn expectation(&self, rule: &Rule, unit: &UnitName) -> Expectation {
+    fn expectation(&self, rule: &Rule, subject: &Subject) -> Expectation {
+        let Subject::Unit(unit) = subject else {
+            return Expectation {
+                invocation_before: Reading::Absent(Absence::NotApplicable),
+                restarts_before: Reading::Absent(Absence::NotApplicable),
+                settle: Duration::ZERO,
+                within: rule.verify_within,
+                probed: false,
+                free_before: self.free_on(subject),
+            };
+        };
         let absent = Reading::Absent(Absence::NotObserved);
         let status = self.view.unit(unit).map(|facts| &facts.status);
         let probe = self.setup.policy.probe_of(unit);
@@ -318,10 +269,18 @@ impl Engine {
             // What may take long to answer after a start is not judged before.
             within: probe.map_or(rule.verify_within, |probe| rule.verify_within.max(probe.grace)),
             probed: probe.is_some(),
+            free_before: Reading::Absent(Absence::NotApplicable),
         }
     }
 
-    fn refused(&mut self, incident: &Incident, remedy: Remedy, unit: &UnitName, refusal: Refusal) {
+    fn free_on(&self, subject: &Subject) -> Reading<Bytes> {
+        match subject {
+            Subject::Filesystem(point) => self.view.filesystems.room(point).map(|(usage, _)| usage.free),
+            Subject::Unit(_) | Subject::Host | Subject::Agent => Reading::Absent(Absence::NotApplicable),
+        }
+    }
+
+    fn refused(&mut self, incident: &Incident, remedy: Remedy, refusal: Refusal) {
         match refusal.hold {
             Hold::Until(then) => self.wake_at(then.boot),
             Hold::UntilChange | Hold::Denied => {}
@@ -331,9 +290,9 @@ impl Engine {
             GuardName::PackageManager | GuardName::Shutdown | GuardName::WarmUp => self.look(Subject::Host),
             GuardName::Freshness => {
                 self.look(Subject::Host);
-                self.look(Subject::Unit(unit.clone()));
+                self.look(incident.subject.clone());
             }
-            GuardName::Approval if refusal.hold != Hold::Denied => self.propose(incident, remedy, unit),
+            GuardName::Approval if refusal.hold != Hold::Denied => self.propose(incident, remedy),
             GuardName::Pause
             | GuardName::Mode
             | GuardName::Protected
@@ -343,6 +302,7 @@ impl Engine {
             | GuardName::RootCause
             | GuardName::Backoff
             | GuardName::Attempts
+            | GuardName::Cost
             | GuardName::BlastRadius
             | GuardName::Approval => {}
         }
@@ -364,15 +324,15 @@ impl Engine {
         }
     }
 
-    fn approval_state(&self, incident: &Incident, remedy: Remedy, unit: &UnitName) -> ApprovalState {
+    fn approval_state(&self, incident: &Incident, remedy: Remedy) -> ApprovalState {
         if let Some(by) = self.memory.denied.get(&(incident.id, remedy)) {
             return ApprovalState::Denied { by: by.clone() };
         }
-        let invocation = self.view.unit(unit).map(|facts| facts.status.invocation());
+        let run = self.run_of(&incident.subject);
         let asked = self.memory.proposals.values().find(|(proposal, _)| {
             proposal.incident == incident.id
                 && proposal.remedy == remedy
-                && Some(&proposal.invocation) == invocation.as_ref()
+                && Some(&proposal.invocation) == run.as_ref()
         });
         match asked {
             Some((proposal, Answer::Approved)) => ApprovalState::Granted(proposal.id),
@@ -381,17 +341,27 @@ impl Engine {
         }
     }
 
-    fn propose(&mut self, incident: &Incident, remedy: Remedy, unit: &UnitName) {
-        if self.approval_state(incident, remedy, unit) != ApprovalState::NotAsked {
+    /// What a proposal is for: a unit's run, where it is known. Nothing else runs.
+    fn run_of(&self, subject: &Subject) -> Option<Reading<InvocationId>> {
+        match subject {
+            Subject::Unit(unit) => self.view.unit(unit).map(|facts| facts.status.invocation()),
+            Subject::Filesystem(_) | Subject::Host | Subject::Agent => {
+                Some(Reading::Absent(Absence::NotApplicable))
+            }
+        }
+    }
+
+    fn propose(&mut self, incident: &Incident, remedy: Remedy) {
+        if self.approval_state(incident, remedy) != ApprovalState::NotAsked {
             return;
         }
-        let Some(facts) = self.view.unit(unit) else { return };
+        let Some(invocation) = self.run_of(&incident.subject) else { return };
         let proposal = Proposal {
             id: self.memory.next_proposal(),
             incident: incident.id,
             remedy,
             subject: incident.subject.clone(),
-            invocation: facts.status.invocation(),
+            invocation,
             expires: self.now + self.setup.policy.limits.proposal_lifetime,
         };
         let outdated: Vec<ProposalId> = self
@@ -446,6 +416,7 @@ impl Engine {
             history: self.memory.histories.get(subject).unwrap_or(&nothing),
             rule_attempts: self.memory.rule_attempts.get(&rule.name).unwrap_or(&no_attempts),
             host_attempts: &self.memory.host_attempts,
+            removed: &self.memory.removed,
             approval,
             faulty: &OpenFaults(&self.memory),
         })

@@ -61,7 +61,8 @@ impl Engine {
                     let stop = UnexplainedStop { at: sample.at.boot, job: job.job.id, since };
                     self.stops.insert(job.unit.clone(), stop);
                 }
-                let run = job.invocation_after.value().copied();
+                // Where it was unloaded at once, the run before the job is the one that was stopped.
+                let run = job.invocation_after.value().or(job.invocation_before.value()).copied();
                 self.record(RecordBody::OperatorStopped { unit: job.unit.clone(), run });
             }
             let why = format!("an operator stopped {}", job.unit);
@@ -88,8 +89,11 @@ impl Engine {
         let invocation = facts.status.invocation();
         // What was read before the stop was noted may be of the run before.
         let stopped = self.memory.stopped_runs.get(unit).filter(|(_, noted)| facts.read_at >= *noted);
-        let anew = matches!((stopped, invocation), (Some((run, _)), Reading::Value(now)) if now != *run);
-        if self.memory.operator_stopped.contains(unit) && (anew || facts.status.active.is_up()) {
+        let anew = matches!((stopped, &invocation), (Some((run, _)), Reading::Value(now)) if now != run);
+        // A start makes another run: what says that this one is up was read before it was stopped, and told late.
+        let late = matches!((self.memory.stopped_runs.get(unit), &invocation),
+            (Some((run, _)), Reading::Value(now)) if now == run);
+        if self.memory.operator_stopped.contains(unit) && (anew || (facts.status.active.is_up() && !late)) {
             self.record(RecordBody::OperatorStopEnded { unit: unit.clone() });
         }
     }

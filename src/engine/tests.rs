@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Effect, Engine, Input, Memory, Setup};
+use super::{Effect, Engine, Input, Memory, RecordTicket, Setup};
+use crate::guard::Permit;
 use crate::model::{
     ActionId, Applied, BootId, BootTime, Delivery, Entry, RecordBody, Sample, Subject, Timestamp, UnitName,
     UnitStatus, UnitsUpdate, WallTime,
@@ -75,18 +76,32 @@ struct Life {
     records: Vec<RecordBody>,
     looked: usize,
     acts: usize,
+    permits: Vec<Permit>,
+    /// What acts that remove files were told.
+    went_on: Vec<Result<(), String>>,
+    /// Records of removals are not durable at once.
+    slow_disk: bool,
+    waiting: Vec<RecordTicket>,
 }
 
 impl Life {
     fn start(memory: Memory) -> Life {
-        let setup = Setup {
-            policy: Arc::new(Policy::builtin().unwrap()),
-            seed: 1,
-            boot: boot(),
-            version: "test".to_owned(),
-        };
+        Life::under(Policy::builtin().unwrap(), memory)
+    }
+
+    fn under(policy: Policy, memory: Memory) -> Life {
+        let setup = Setup { policy: Arc::new(policy), seed: 1, boot: boot(), version: "test".to_owned() };
         let (engine, effects) = Engine::start(setup, memory, at(1));
-        let mut life = Life { engine, records: Vec::new(), looked: 0, acts: 0 };
+        let mut life = Life {
+            engine,
+            records: Vec::new(),
+            looked: 0,
+            acts: 0,
+            permits: Vec::new(),
+            went_on: Vec::new(),
+            slow_disk: false,
+            waiting: Vec::new(),
+        };
         life.take(effects, 1);
         life
     }
@@ -99,12 +114,20 @@ impl Life {
     fn take(&mut self, effects: Vec<Effect>, second: i64) {
         for effect in effects {
             if let Effect::Record { ticket, entry, .. } = effect {
+                let waits = self.slow_disk && matches!(entry.body, RecordBody::Removing { .. });
                 self.records.push(entry.body);
+                if waits {
+                    self.waiting.push(ticket);
+                    continue;
+                }
                 self.handle(Input::Recorded(ticket), second);
             } else if let Effect::Look(Subject::Unit(_)) = effect {
                 self.looked += 1;
-            } else if let Effect::Act(_) = effect {
+            } else if let Effect::Act(permit) = effect {
                 self.acts += 1;
+                self.permits.push(permit);
+            } else if let Effect::GoOn { answer, .. } = effect {
+                self.went_on.push(answer);
             }
         }
     }
@@ -251,8 +274,41 @@ fn an_agent_that_takes_too_much_is_told_of() {
     assert_eq!(own(1, 960), Some("resolved"));
 }
 
+/// A reading that was under way when the unit stopped may be told after the stop.
+#[test]
+fn a_late_word_of_the_run_that_was_stopped_is_no_start() {
+    let ended =
+        |life: &Life| life.records.iter().any(|it| matches!(it, RecordBody::OperatorStopEnded { .. }));
+    let mut life = Life::start(Memory::new());
+    life.see(UnitsUpdate::Complete(vec![status("active")]), 2);
+    life.see(UnitsUpdate::Changed { statuses: vec![status("inactive")], removed: Vec::new() }, 3);
+    let run = json!({"value": "b2b783042e614bf686259026cb88d05d"});
+    let stopped = json!({
+        "unit": UNIT, "job": {"id": 7, "kind": "stop", "origin": "other"}, "result": "done",
+        "invocation_before": run, "invocation_after": {"absent": "not-observed"},
+        "active_after": {"absent": "not-observed"},
+    });
+    let jobs = vec![serde_json::from_value(stopped).unwrap()];
+    life.handle(Input::Sample(Sample { jobs, ..Sample::empty(at(4)) }), 4);
+    assert!(
+        life.records.iter().any(|it| matches!(it, RecordBody::OperatorStopped { .. })),
+        "{:?}",
+        life.records
+    );
+    life.see(UnitsUpdate::Changed { statuses: vec![status("active")], removed: Vec::new() }, 5);
+    assert!(!ended(&life), "{:?}", life.records);
+    let mut anew = serde_json::to_value(status("active")).unwrap();
+    anew["details"]["value"]["invocation"]["value"] = json!("c3b783042e614bf686259026cb88d05d");
+    let statuses = vec![serde_json::from_value(anew).unwrap()];
+    life.see(UnitsUpdate::Changed { statuses, removed: Vec::new() }, 6);
+    assert!(ended(&life), "{:?}", life.records);
+}
+
 #[path = "storm_tests.rs"]
 mod storms;
 
 #[path = "filesystem_tests.rs"]
 mod filesystems;
+
+#[path = "removal_tests.rs"]
+mod removals;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::decide::gap_after;
+use crate::decide::{gap_after, has_untried_rung};
 use crate::model::{ActionId, Applied, BootTime, IncidentId, RecordBody, Subject};
-use crate::verify::{Progress, Watch, judge};
+use crate::verify::{Progress, Watch, judge, judge_room};
 
 use super::Engine;
 
@@ -71,9 +71,18 @@ impl Engine {
             self.watches.remove(&action);
             return;
         };
-        let (Some(applied), Subject::Unit(unit)) = (&known.applied, &known.intent.subject) else { return };
-        let progress = judge(&known.intent, applied, unit, &self.view, &mut watch, self.now.boot);
+        let Some(applied) = &known.applied else { return };
         let subject = known.intent.subject.clone();
+        let progress = match &subject {
+            Subject::Unit(unit) => judge(&known.intent, applied, unit, &self.view, &mut watch, self.now.boot),
+            Subject::Filesystem(point) => {
+                // A rule that left the policy calls nothing over.
+                let asked = Self::rule_of(&self.setup.policy, &known.intent.rule).is_some();
+                let over = asked && self.is_cleared(&known.intent.rule, &subject);
+                judge_room(&known.intent, applied, point, &self.view, over, watch, self.now.boot)
+            }
+            Subject::Host | Subject::Agent => return,
+        };
         self.watches.insert(action, watch);
         match progress {
             Progress::Wait { until } => self.wake_at(until),
@@ -84,7 +93,7 @@ impl Engine {
                     self.memory.actions.get(&action).and_then(|known| known.applied.as_ref()),
                     Some(Applied::Withdrawn { .. })
                 );
-                let gap = if withdrawn { WITHDRAWN_GAP } else { self.gap(&subject) };
+                let gap = if withdrawn { WITHDRAWN_GAP } else { self.gap(action, &subject) };
                 let not_before = self.now + gap;
                 self.record(RecordBody::Verified { action, verification, not_before });
                 self.touched.insert(subject);
@@ -93,8 +102,17 @@ impl Engine {
         }
     }
 
-    fn gap(&self, subject: &Subject) -> std::time::Duration {
+    fn gap(&self, action: ActionId, subject: &Subject) -> std::time::Duration {
         let policy = Arc::clone(&self.setup.policy);
+        if let Subject::Filesystem(point) = subject
+            && let Some(intent) = self.memory.actions.get(&action).map(|known| &known.intent)
+            && let Some(incident) = self.memory.incidents.get(&intent.incident)
+            && let Some(rule) = Self::rule_of(&policy, &intent.rule)
+            && has_untried_rung(incident, rule, &policy, &self.view, point)
+        {
+            // Another rung is another remedy, and somebody writes meanwhile.
+            return NEXT_RUNG_GAP;
+        }
         let level = self.memory.histories.get(subject).map_or(1, |history| history.level);
         gap_after(level.max(1), &policy.limits.backoff, self.setup.seed, subject)
     }
@@ -111,6 +129,9 @@ impl Engine {
 
 /// After an act was withdrawn because the subject had changed, the news of the change is on its way.
 const WITHDRAWN_GAP: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Between two rungs of a file system's ladder: room that was made shows at once.
+const NEXT_RUNG_GAP: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// The actuator keeps to its deadline; its report may take this much longer.
 const REPORT_MARGIN: std::time::Duration = std::time::Duration::from_secs(10);

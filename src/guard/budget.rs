@@ -1,8 +1,9 @@
 //! What the backoff and budget guards remember: attempts in time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use crate::model::{BootTime, Timestamp};
+use crate::model::{BootTime, Bytes, REMOVED_BYTES_PER_DAY, REMOVED_PER_DAY, Timestamp};
 use crate::policy::Budget;
 
 /// Attempts remembered: no budget in a policy may be larger.
@@ -83,4 +84,57 @@ pub struct History {
     pub not_before: Option<Timestamp>,
     /// What the backoff was waiting for came about (a dependency returned): the next attempt need not wait.
     pub waived: bool,
+}
+
+/// The window in which removals are counted.
+const DAY: Duration = Duration::from_hours(24);
+/// Removals are counted in so many parts of the day: a part leaves the window as a whole.
+const PART: Duration = Duration::from_mins(15);
+
+/// Files that acts of the last day were to remove, whether they came to it or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemovedLately(VecDeque<Part>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    from: BootTime,
+    files: u64,
+    bytes: u64,
+}
+
+impl RemovedLately {
+    /// So many more.
+    pub fn add(&mut self, at: BootTime, files: u64, bytes: Bytes) {
+        self.0.retain(|part| at.since(part.from) < DAY + PART);
+        match self.0.back_mut() {
+            Some(part) if at.since(part.from) < PART => {
+                part.files = part.files.saturating_add(files);
+                part.bytes = part.bytes.saturating_add(bytes.0);
+            }
+            Some(_) | None => self.0.push_back(Part { from: at, files, bytes: bytes.0 }),
+        }
+    }
+
+    /// The clock is another one: everything lies `by` milliseconds later on it.
+    pub(crate) fn shift(&mut self, by: i64) {
+        for part in &mut self.0 {
+            part.from = BootTime::from_millis(part.from.millis().saturating_add(by));
+        }
+    }
+
+    /// Files and bytes that may still be removed.
+    ///
+    /// # Errors
+    /// When there is room again: nothing may be removed before.
+    pub fn left(&self, now: BootTime) -> Result<(u64, Bytes), BootTime> {
+        let counted = || self.0.iter().filter(|part| now.since(part.from) < DAY + PART);
+        let files = counted().fold(0_u64, |sum, part| sum.saturating_add(part.files));
+        let bytes = counted().fold(0_u64, |sum, part| sum.saturating_add(part.bytes));
+        let (files, bytes) =
+            (REMOVED_PER_DAY.saturating_sub(files), REMOVED_BYTES_PER_DAY.0.saturating_sub(bytes));
+        match counted().next() {
+            Some(oldest) if files == 0 || bytes == 0 => Err(oldest.from + DAY + PART),
+            Some(_) | None => Ok((files, Bytes(bytes))),
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, PauseScope, Reading,
-    Refusal, Risk, SystemState, Timestamp, UnitStatus,
+    ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, MountPoint, PauseScope,
+    Reading, Refusal, Risk, Subject, SystemState, Timestamp, UnitStatus,
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
@@ -28,6 +28,7 @@ pub(super) fn ask(guard: GuardName, request: &Request<'_>, c: &Circumstances<'_>
         GuardName::RootCause => root_cause_first(request, c),
         GuardName::Backoff => backoff(c),
         GuardName::Attempts => attempts(request, c),
+        GuardName::Cost => cost(request, c),
         GuardName::Approval => approval(request, c),
         GuardName::BlastRadius => blast_radius(request, c),
     }
@@ -88,7 +89,7 @@ fn shutdown(c: &Circumstances<'_>) -> Answer {
 /// What is touched along with the unit has its say as well.
 fn least_bold(request: &Request<'_>, c: &Circumstances<'_>) -> Mode {
     let modes = request.targets.iter().map(|target| effective_mode(c.policy, request.rule, target));
-    modes.fold(effective_mode(c.policy, request.rule, request.unit), Mode::min)
+    modes.fold(request.rule.mode, Mode::min)
 }
 
 fn mode(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
@@ -98,7 +99,7 @@ fn mode(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             Hold::Denied,
             format!(
                 "rule {} only observes {}; it would have used {}",
-                request.rule.name, request.unit, request.remedy
+                request.rule.name, request.subject, request.remedy
             ),
         )),
         Mode::Approve | Mode::Auto => Ok(()),
@@ -133,7 +134,10 @@ fn heard(c: &Circumstances<'_>) -> Answer {
 }
 
 fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    heard(c)?;
+    match request.subject {
+        Subject::Filesystem(point) => room_is_known(point, c)?,
+        Subject::Unit(_) | Subject::Host | Subject::Agent => heard(c)?,
+    }
     for target in request.targets {
         let known = c.facts(target).and_then(|facts| match facts.status.details.why_not() {
             None if facts.unloaded => {
@@ -163,6 +167,18 @@ fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             Hold::UntilChange,
             format!("what others do on this host is unknown: {why}"),
         )),
+    }
+}
+
+fn room_is_known(point: &MountPoint, c: &Circumstances<'_>) -> Answer {
+    let stale = |why: String| Err(no(GuardName::Freshness, Hold::UntilChange, why));
+    match c.view.filesystems.room(point) {
+        Reading::Value((_, at)) if c.now.boot.since(at) > c.policy.limits.stale_after => {
+            stale(format!("the room on {point} was not looked at lately"))
+        }
+        Reading::Value(_) => Ok(()),
+        Reading::Absent(reason) => stale(format!("the room on {point} is unknown: {reason}")),
+        Reading::Failed(error) => stale(format!("the room on {point} is unknown: {error}")),
     }
 }
 
@@ -253,6 +269,7 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     let wait = |why: String| Err(no(GuardName::Ownership, Hold::UntilChange, why));
     if let Reading::Value(activity) = &c.view.activity
         && activity.manager_reloading
+        && !request.targets.is_empty()
     {
         return wait("the service manager is reloading its units".into());
     }
@@ -294,13 +311,13 @@ fn runs_or_will(unit: &crate::model::UnitName, c: &Circumstances<'_>) -> bool {
 fn pulled_in(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     for along in reach::started(request, c) {
         if c.operator_stopped.contains(&along) {
-            let why = format!("{} would start {along} along, which an operator stopped", request.unit);
+            let why = format!("{} would start {along} along, which an operator stopped", request.subject);
             return Err(no(GuardName::Ownership, Hold::Denied, why));
         }
         let details = c.view.unit(&along).and_then(|facts| facts.status.details.value());
         let rivals = details.map(|details| details.relations.conflicts.as_slice()).unwrap_or_default();
         if let Some(rival) = rivals.iter().find(|name| runs_or_will(name, c)) {
-            let why = format!("{} would start {along} along, which conflicts with {rival}", request.unit);
+            let why = format!("{} would start {along} along, which conflicts with {rival}", request.subject);
             return Err(no(GuardName::Ownership, Hold::UntilChange, why));
         }
     }
@@ -315,13 +332,13 @@ fn may_hang(request: &Request<'_>, c: &Circumstances<'_>, status: &UnitStatus) -
 }
 
 fn root_cause_first(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    match root_cause::find(request.unit, c) {
+    match request.subject.unit().and_then(|unit| root_cause::find(unit, c)) {
         // It is repaired along with the unit.
         Some((dependency, _)) if request.targets.contains(&dependency) => Ok(()),
         Some((dependency, why)) => Err(no(
             GuardName::RootCause,
             Hold::UntilChange,
-            format!("{} needs {dependency}, and {why}", request.unit),
+            format!("{} needs {dependency}, and {why}", request.subject),
         )),
         None => Ok(()),
     }
@@ -341,7 +358,7 @@ fn backoff(c: &Circumstances<'_>) -> Answer {
 fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     let limits = &c.policy.limits;
     let budgets = [
-        (&c.history.attempts, limits.attempts_per_subject, format!("on {}", request.unit)),
+        (&c.history.attempts, limits.attempts_per_subject, format!("on {}", request.subject)),
         (c.rule_attempts, limits.attempts_per_rule, format!("by rule {}", request.rule.name)),
         (c.host_attempts, limits.attempts_per_host, "on this host".to_owned()),
     ];
@@ -353,6 +370,20 @@ fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
         }
     }
     Ok(())
+}
+
+/// What is removed does not come back: there is a bound for a day, whatever the rules say.
+fn cost(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+    if !request.remedy.removes_files() {
+        return Ok(());
+    }
+    match c.removed.left(c.now.boot) {
+        Ok(_) => Ok(()),
+        Err(room) => {
+            let why = "as many files were removed in the last 24 hours as may be in a day";
+            Err(no(GuardName::Cost, Hold::Until(when(c.now, room)), why))
+        }
+    }
 }
 
 fn asks_a_person(request: &Request<'_>, c: &Circumstances<'_>) -> bool {
@@ -380,7 +411,9 @@ fn approval(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 fn blast_radius(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     let refuse = |why: String| Err(no(GuardName::BlastRadius, Hold::UntilChange, why));
     for other in c.in_flight {
-        if other.targets.iter().any(|unit| request.targets.contains(unit)) {
+        if other.subject == *request.subject
+            || other.targets.iter().any(|unit| request.targets.contains(unit))
+        {
             return refuse(format!("another action on {} is under way", other.subject));
         }
         if other.disruptive && !other.applied && request.remedy.is_disruptive() {

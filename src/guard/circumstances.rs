@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::policy::{Policy, Rule};
 
-use super::{Attempts, History};
+use super::{Attempts, History, RemovedLately};
 
 /// One step that is asked for.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub struct Request<'a> {
     pub action: ActionId,
     pub incident: &'a Incident,
     pub rule: &'a Rule,
-    pub unit: &'a UnitName,
+    pub subject: &'a Subject,
     pub remedy: Remedy,
-    /// In order, the unit last.
+    /// Units, in order, the subject last; none where it is no unit.
     pub targets: &'a [UnitName],
 }
 
@@ -64,6 +64,7 @@ pub struct Circumstances<'a> {
     pub history: &'a History,
     pub rule_attempts: &'a Attempts,
     pub host_attempts: &'a Attempts,
+    pub removed: &'a RemovedLately,
     pub approval: ApprovalState,
     /// Units with an open incident.
     pub faulty: &'a dyn Faults,

@@ -17,7 +17,7 @@ mod tests;
 
 use crate::model::{GuardName, Refusal};
 
-pub use budget::{Attempts, History};
+pub use budget::{Attempts, History, RemovedLately};
 pub use circumstances::{ApprovalState, Circumstances, Faults, InFlight, Request};
 pub use permit::Permit;
 
@@ -57,6 +57,7 @@ pub fn still_permitted(request: &Request<'_>, circumstances: &Circumstances<'_>)
             | GuardName::PackageManager => true,
             GuardName::Backoff
             | GuardName::Attempts
+            | GuardName::Cost
             | GuardName::Approval
             | GuardName::BlastRadius
             | GuardName::Freshness => false,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::{Absence, ActionId, InvocationId, Reading, Remedy, Timestamp, UnitName};
+use crate::model::{
+    Absence, ActionId, Bytes, InvocationId, REMOVED_PER_ACTION, Reading, Remedy, RoomOrder, Subject,
+    Timestamp, UnitName,
+};
 
 use super::circumstances::{Circumstances, Request};
 
@@ -17,6 +20,7 @@ pub struct Permit {
     targets: Vec<UnitName>,
     invocation: Reading<InvocationId>,
     job: Option<u32>,
+    room: Option<RoomOrder>,
     expires: Timestamp,
     deadline: Duration,
 }
@@ -24,7 +28,8 @@ pub struct Permit {
 impl Permit {
     /// What the guards have just agreed to.
     pub(super) fn new(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Self {
-        let status = circumstances.view.unit(request.unit).map(|facts| &facts.status);
+        let unit = request.subject.unit().and_then(|unit| circumstances.view.unit(unit));
+        let status = unit.map(|facts| &facts.status);
         let invocation =
             status.map_or(Reading::Absent(Absence::NotObserved), crate::model::UnitStatus::invocation);
         let job = status.and_then(|status| status.job.value()).map(|job| job.id);
@@ -34,6 +39,7 @@ impl Permit {
             targets: request.targets.to_vec(),
             invocation,
             job,
+            room: room_order(request, circumstances),
             expires: circumstances.now + circumstances.policy.limits.permit_lifetime,
             deadline: circumstances.policy.limits.act_deadline,
         }
@@ -51,7 +57,7 @@ impl Permit {
         self.remedy
     }
 
-    /// To what, in order: dependencies first, the subject last. Never empty.
+    /// To which units, in order: dependencies first, the subject last. Empty only where it is no unit.
     #[must_use]
     pub fn targets(&self) -> &[UnitName] {
         &self.targets
@@ -67,6 +73,12 @@ impl Permit {
     #[must_use]
     pub const fn job(&self) -> Option<u32> {
         self.job
+    }
+
+    /// Where room may be made, and by what; only of remedies for file systems.
+    #[must_use]
+    pub const fn room(&self) -> Option<&RoomOrder> {
+        self.room.as_ref()
     }
 
     /// No act may begin after this.
@@ -87,6 +99,12 @@ impl Permit {
         Self { job: Some(job), ..self }
     }
 
+    /// The same, for making room.
+    #[cfg(test)]
+    pub(crate) fn with_room(self, room: RoomOrder) -> Self {
+        Self { room: Some(room), ..self }
+    }
+
     /// A permit that no guard has seen, for the tests of what permits are used for.
     #[cfg(test)]
     pub(crate) fn for_test(
@@ -101,8 +119,24 @@ impl Permit {
             targets,
             invocation,
             job: None,
+            room: None,
             expires,
             deadline: Duration::from_secs(1),
         }
     }
+}
+
+/// What the policy allows on the file system that was judged, within what is left of the day.
+fn room_order(request: &Request<'_>, c: &Circumstances<'_>) -> Option<RoomOrder> {
+    let Subject::Filesystem(point) = request.subject else { return None };
+    let status = c.view.filesystems.one(point);
+    let device = status.value()?.device;
+    let (files, bytes) = c.removed.left(c.now.boot).unwrap_or((0, Bytes(0)));
+    Some(RoomOrder {
+        point: point.clone(),
+        device,
+        roots: c.policy.logs.clone(),
+        files_max: files.min(REMOVED_PER_ACTION),
+        bytes_max: bytes,
+    })
 }

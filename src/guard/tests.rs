@@ -172,13 +172,13 @@ impl Case {
         let _ = view.take(&Sample { activity, ..Sample::empty(at(self.activity_at)) });
         let rule = self.policy.rules.iter().find(|rule| rule.name.as_str() == "unit-failed");
         let rule = rule.expect("the shipped policy repairs failed units");
-        let (web, targets) = (name("web"), [name("web")]);
+        let (web, targets) = (Subject::Unit(name("web")), [name("web")]);
         let incident = incident(rule);
         let request = Request {
             action: ActionId(2),
             incident: &incident,
             rule,
-            unit: &web,
+            subject: &web,
             remedy: self.remedy,
             targets: &targets,
         };
@@ -197,6 +197,7 @@ impl Case {
                 history: &self.history,
                 rule_attempts: &self.rule_attempts,
                 host_attempts: &self.host_attempts,
+                removed: &crate::guard::RemovedLately::default(),
                 approval: self.approval.clone(),
                 faulty: &self.faulty,
             },

@@ -86,6 +86,7 @@ impl Keys {
             RecordBody::Denied { proposal, .. } => ("denied", None, Some(*proposal)),
             RecordBody::ProposalExpired { proposal } => ("proposal-expired", None, Some(*proposal)),
             RecordBody::Intended(Intent { action, approval, .. }) => ("intended", Some(*action), *approval),
+            RecordBody::Removing { action, .. } => ("removing", Some(*action), None),
             RecordBody::Applied { action, .. } => ("applied", Some(*action), None),
             RecordBody::Verified { action, .. } => ("verified", Some(*action), None),
             RecordBody::Escalated { .. } => ("escalated", None, None),

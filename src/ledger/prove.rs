@@ -180,6 +180,9 @@ pub(super) fn read_after(connection: &Connection, after: Seq, limit: usize) -> R
     Ok(records)
 }
 
+/// Of the lists of files that an incident had removed, the newest so many: there may be hundreds, each of some 20 KB.
+const REMOVALS_MAX: usize = 5;
+
 /// The records that name `incident` or belong to its actions and proposals, each checked against its own hash.
 pub(super) fn records_of(
     connection: &Connection,
@@ -190,8 +193,11 @@ pub(super) fn records_of(
     let sql = format!(
         "{SELECT} WHERE seq IN (\
            SELECT seq FROM records WHERE incident = ?1 \
-           UNION SELECT seq FROM records WHERE action IN (\
+           UNION SELECT seq FROM records WHERE kind <> 'removing' AND action IN (\
              SELECT action FROM records WHERE incident = ?1 AND action IS NOT NULL) \
+           UNION SELECT seq FROM (SELECT seq FROM records WHERE kind = 'removing' AND action IN (\
+             SELECT action FROM records WHERE incident = ?1 AND action IS NOT NULL) \
+             ORDER BY seq DESC LIMIT {REMOVALS_MAX}) \
            UNION SELECT seq FROM records WHERE proposal IN (\
              SELECT proposal FROM records WHERE incident = ?1 AND proposal IS NOT NULL) \
            ORDER BY 1 DESC LIMIT ?2) ORDER BY seq"

@@ -2,12 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Bytes;
+
 /// What the actuator knows when it is done. Not success: that is [`Verification`]'s to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "applied")]
 pub enum Applied {
     /// Carried out.
     Changed,
+    /// Files were removed. What that made free was measured on the file system, and is what it made free for all: others
+    /// write meanwhile.
+    Removed {
+        files: u64,
+        freed: Bytes,
+        inodes_freed: u64,
+        /// Why it went no further.
+        why: String,
+    },
     /// There was nothing to do.
     AlreadySo,
     /// At the moment of execution the subject was no longer what the permit was for; nothing was done.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionId, Applied, BootId, Delivery, Evidence, Finding, IncidentId, InvocationId, Mode, NoticeId,
-    PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Resolution, RuleName, Seq,
-    Severity, Subject, Timestamp, UnitName, Verification,
+    Absence, ActionId, Applied, BootId, Bytes, Delivery, Evidence, Finding, IncidentId, InvocationId, Mode,
+    NoticeId, PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Removal, Resolution,
+    RuleName, Seq, Severity, Subject, Timestamp, UnitName, Verification,
 };
 
 /// Version of the record's JSON form. A reader refuses a newer one and keeps the file.
@@ -29,6 +29,17 @@ pub struct Expectation {
     pub within: Duration,
     /// A probe watches the unit, and must be healthy too.
     pub probed: bool,
+    /// Of a file system: what was free.
+    #[serde(default = "not_applicable", skip_serializing_if = "is_not_applicable")]
+    pub free_before: Reading<Bytes>,
+}
+
+fn not_applicable() -> Reading<Bytes> {
+    Reading::Absent(Absence::NotApplicable)
+}
+
+fn is_not_applicable(free: &Reading<Bytes>) -> bool {
+    matches!(free, Reading::Absent(Absence::NotApplicable))
 }
 
 /// A decision to act, durable before the act.
@@ -39,7 +50,7 @@ pub struct Intent {
     pub rule: RuleName,
     pub subject: Subject,
     pub remedy: Remedy,
-    /// What is touched, in order: the subject last.
+    /// Units that are touched, in order: the subject last. Empty where it is no unit.
     pub targets: Vec<UnitName>,
     /// Counted from 1 within the incident.
     pub attempt: u32,
@@ -117,6 +128,11 @@ pub enum RecordBody {
         proposal: ProposalId,
     },
     Intended(Intent),
+    /// These files are about to be removed; which of them were, where the agent broke off, the disk shows.
+    Removing {
+        action: ActionId,
+        removals: Vec<Removal>,
+    },
     Applied {
         action: ActionId,
         applied: Applied,
@@ -244,6 +260,7 @@ impl RecordBody {
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::Intended(_)
+            | Self::Removing { .. }
             | Self::Applied { .. }
             | Self::Verified { .. }
             | Self::Escalated { .. }
@@ -298,6 +315,7 @@ impl RecordBody {
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::ProposalExpired { .. }
+            | Self::Removing { .. }
             | Self::Applied { .. }
             | Self::Verified { .. }
             | Self::Paused { .. }

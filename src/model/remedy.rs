@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::SubjectKind;
+
 /// One kind of repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,6 +23,14 @@ pub enum Remedy {
     RestartWithDependencies,
     /// Stop it: a broken unit that harms others.
     Stop,
+    /// Have the host's own logrotate rotate every log that it has rules for, now.
+    RotateLogs,
+    /// Have the journal begin new files, and throw away the oldest beyond a small size.
+    VacuumJournal,
+    /// Remove rotated logs from the folders that the policy names, the oldest first.
+    PruneRotatedLogs,
+    /// Have the package manager throw away the packages that it has fetched.
+    CleanPackageCache,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -43,17 +53,23 @@ pub enum Reversal {
     NotNeeded,
     /// Start the unit again.
     Start,
+    /// Nothing: what was removed is gone, and on record.
+    Impossible,
 }
 
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
         Self::Restart,
         Self::RestartWithDependencies,
         Self::Stop,
+        Self::RotateLogs,
+        Self::VacuumJournal,
+        Self::PruneRotatedLogs,
+        Self::CleanPackageCache,
     ];
 
     /// Its name in policy, records and on screen.
@@ -66,6 +82,10 @@ impl Remedy {
             Self::Restart => "restart",
             Self::RestartWithDependencies => "restart-with-dependencies",
             Self::Stop => "stop",
+            Self::RotateLogs => "rotate-logs",
+            Self::VacuumJournal => "vacuum-journal",
+            Self::PruneRotatedLogs => "prune-rotated-logs",
+            Self::CleanPackageCache => "clean-package-cache",
         }
     }
 
@@ -75,12 +95,49 @@ impl Remedy {
         Self::ALL.into_iter().find(|remedy| remedy.name() == name)
     }
 
+    /// What it works on.
+    #[must_use]
+    pub const fn works_on(self) -> SubjectKind {
+        match self {
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop => SubjectKind::Unit,
+            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
+                SubjectKind::Filesystem
+            }
+        }
+    }
+
+    /// Done by the agent's own hands, on a thread that may block; the others are asked of the service manager.
+    #[must_use]
+    pub const fn removes_files(self) -> bool {
+        match self {
+            Self::PruneRotatedLogs => true,
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::CleanPackageCache => false,
+        }
+    }
+
     /// How bad a wrong one is.
     #[must_use]
     pub const fn risk(self) -> Risk {
         match self {
             Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
-            Self::Restart => Risk::Medium,
+            Self::Restart
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => Risk::Medium,
             Self::RestartWithDependencies | Self::Stop => Risk::High,
         }
     }
@@ -89,7 +146,11 @@ impl Remedy {
     #[must_use]
     pub const fn is_disruptive(self) -> bool {
         match self {
-            Self::Reload => false,
+            Self::Reload
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
             Self::Start
             | Self::ResetAndStart
             | Self::Restart
@@ -103,7 +164,13 @@ impl Remedy {
     pub const fn takes_down(self) -> bool {
         match self {
             Self::Restart | Self::RestartWithDependencies | Self::Stop => true,
-            Self::Reload | Self::Start | Self::ResetAndStart => false,
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -112,7 +179,12 @@ impl Remedy {
     pub const fn starts(self) -> bool {
         match self {
             Self::Start | Self::ResetAndStart | Self::Restart | Self::RestartWithDependencies => true,
-            Self::Reload | Self::Stop => false,
+            Self::Reload
+            | Self::Stop
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -121,7 +193,14 @@ impl Remedy {
     pub const fn only_starts(self) -> bool {
         match self {
             Self::Start | Self::ResetAndStart => true,
-            Self::Reload | Self::Restart | Self::RestartWithDependencies | Self::Stop => false,
+            Self::Reload
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => false,
         }
     }
 
@@ -129,7 +208,11 @@ impl Remedy {
     #[must_use]
     pub const fn expected_disruption(self) -> Duration {
         match self {
-            Self::Reload => Duration::ZERO,
+            Self::Reload
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => Duration::ZERO,
             Self::Start | Self::ResetAndStart => Duration::from_secs(1),
             Self::Restart => Duration::from_secs(3),
             Self::RestartWithDependencies => Duration::from_secs(10),
@@ -142,6 +225,9 @@ impl Remedy {
     pub const fn reversal(self) -> Reversal {
         match self {
             Self::Stop => Reversal::Start,
+            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
+                Reversal::Impossible
+            }
             Self::Reload
             | Self::Start
             | Self::ResetAndStart

@@ -64,6 +64,17 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
+    /// The word for it, in policy and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Agent => "agent",
+            Self::Unit => "unit",
+            Self::Filesystem => "filesystem",
+        }
+    }
+
     /// Every one, as the documentation lists them.
     pub const ALL: [Self; 4] = [Self::Unit, Self::Filesystem, Self::Host, Self::Agent];
 }

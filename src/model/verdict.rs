@@ -38,6 +38,8 @@ pub enum GuardName {
     Attempts,
     /// 9: another disruptive action is under way.
     BlastRadius,
+    /// 11: what may be used up of the host in a window is used up.
+    Cost,
     /// 12: needs a person's approval.
     Approval,
 }
@@ -45,7 +47,7 @@ pub enum GuardName {
 impl GuardName {
     /// Every guard, in the order in which they are asked: what holds for long first, what needs the freshest
     /// look at the host last, so that a repair that waits for hours does not keep the senses busy.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Pause,
         Self::Mode,
         Self::OperatorIntent,
@@ -55,6 +57,7 @@ impl GuardName {
         Self::RootCause,
         Self::Backoff,
         Self::Attempts,
+        Self::Cost,
         Self::Approval,
         Self::BlastRadius,
         Self::Freshness,
@@ -81,6 +84,7 @@ impl GuardName {
             Self::Backoff => "backoff",
             Self::Attempts => "attempts",
             Self::BlastRadius => "blast-radius",
+            Self::Cost => "cost",
             Self::Approval => "approval",
         }
     }

@@ -8,6 +8,7 @@ const FILES: &[(&str, &str)] = &[
     ("builtin:00-protected.toml", include_str!("../../config/policy.d/00-protected.toml")),
     ("builtin:10-units.toml", include_str!("../../config/policy.d/10-units.toml")),
     ("builtin:20-host.toml", include_str!("../../config/policy.d/20-host.toml")),
+    ("builtin:24-logs.toml", include_str!("../../config/policy.d/24-logs.toml")),
     ("builtin:25-filesystems.toml", include_str!("../../config/policy.d/25-filesystems.toml")),
     ("builtin:27-kernel.toml", include_str!("../../config/policy.d/27-kernel.toml")),
     ("builtin:30-agent.toml", include_str!("../../config/policy.d/30-agent.toml")),

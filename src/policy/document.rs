@@ -15,13 +15,14 @@ pub const ENTRIES_MAX: usize = 1000;
 pub const NAME_BYTES_MAX: usize = 64;
 
 const TABLES: &[&str] = &["limits", "escalation", "access", "history"];
-const NAMED: &[&str] = &["rule", "maintenance", "probe", "service"];
+const NAMED: &[&str] = &["rule", "maintenance", "probe", "service", "logs"];
 const LISTS: &[&str] = &["protected", "unprotect"];
 const EVERYTHING: &[&str] = &[
     "rule",
     "probe",
     "maintenance",
     "service",
+    "logs",
     "unit",
     "limits",
     "escalation",

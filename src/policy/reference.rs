@@ -31,14 +31,14 @@ pub fn reference() -> String {
         }
         page += &table;
     }
-    page += "\n## Remedies, lightest first\n\n| remedy | risk |\n|---|---|\n";
+    page += "\n## Remedies, lightest first\n\n| remedy | of a | risk |\n|---|---|---|\n";
     for remedy in Remedy::ALL {
         let risk = match remedy.risk() {
             Risk::Low => "low",
             Risk::Medium => "medium",
             Risk::High => "high: waits for a person's approval in every mode",
         };
-        let _ = writeln!(page, "| `{remedy}` | {risk} |");
+        let _ = writeln!(page, "| `{remedy}` | {} | {risk} |", remedy.works_on().as_str());
     }
     page
 }

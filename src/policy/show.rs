@@ -33,6 +33,13 @@ impl Policy {
                 "grace": Human(probe.grace).to_string(),
             })).collect::<Vec<_>>(),
             "history": { "bytes_max": self.history.bytes_max },
+            "logs": self.logs.iter().map(|logs| json!({
+                "name": logs.name,
+                "folder": logs.folder,
+                "except": logs.except,
+                "keep": logs.keep,
+                "keep_for": Human(logs.keep_for).to_string(),
+            })).collect::<Vec<_>>(),
             "services": self.services.iter().map(|service| &service.name).collect::<Vec<_>>(),
         })
         .to_string()

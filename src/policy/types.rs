@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    HISTORY_BYTES_DEFAULT, Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind, UnitName, UnitPattern,
-    WallTime,
+    HISTORY_BYTES_DEFAULT, LogRoot, Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind, UnitName,
+    UnitPattern, WallTime,
 };
 
 use super::Limits;
@@ -166,6 +166,8 @@ pub struct Policy {
     pub escalation: EscalationHooks,
     pub access: Access,
     pub history: HistorySettings,
+    /// Folders from which rotated logs may be removed.
+    pub logs: Vec<LogRoot>,
 }
 
 impl Policy {

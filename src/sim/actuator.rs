@@ -111,6 +111,10 @@ impl Run {
             }
             Remedy::Restart | Remedy::RestartWithDependencies => self.world.restart(target, Hand::Agent),
             Remedy::Stop => Ok(self.world.stop(target, Hand::Agent)),
+            Remedy::RotateLogs
+            | Remedy::VacuumJournal
+            | Remedy::PruneRotatedLogs
+            | Remedy::CleanPackageCache => Err("the simulated host has no file systems"),
         };
         for disturbance in std::mem::take(&mut self.world.disturbed) {
             self.see(&Seen::Disturbed { action, disturbance });
@@ -161,6 +165,7 @@ impl Run {
                 Applied::Unknown { why: "the answer got lost".into() }
             }
             applied @ (Applied::Changed
+            | Applied::Removed { .. }
             | Applied::AlreadySo
             | Applied::Failed { .. }
             | Applied::Withdrawn { .. }

@@ -178,6 +178,7 @@ pub(super) fn record_line(entry: &Entry) -> String {
             "{} {} intended: {} {} (attempt {})",
             intent.incident, intent.action, intent.remedy, intent.subject, intent.attempt
         ),
+        RecordBody::Removing { action, removals } => format!("{action} removes {} files", removals.len()),
         RecordBody::Applied { action, applied } => format!("{action} applied: {applied:?}"),
         RecordBody::Verified { action, verification, .. } => format!("{action} verified: {verification:?}"),
         RecordBody::Escalated { incident, severity, why, .. } => {
@@ -227,6 +228,6 @@ pub(super) fn effect_line(effect: &Effect) -> Option<String> {
             Some(format!("  {what:<7} {} about {}", notice.incident.id, notice.incident.subject))
         }
         Effect::Reply { reply, .. } => Some(format!("  reply   {reply:?}")),
-        Effect::TakeEvidence { .. } | Effect::Look(_) => None,
+        Effect::TakeEvidence { .. } | Effect::Look(_) | Effect::GoOn { .. } => None,
     }
 }

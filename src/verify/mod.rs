@@ -9,8 +9,12 @@ use crate::model::{
     ActiveState, Applied, BootTime, Health, Human, Intent, Reading, Remedy, UnitName, Verification,
 };
 
+mod room;
+
 #[cfg(test)]
 mod tests;
+
+pub use room::judge_room;
 
 /// How long a request that was under way when the link to the service manager broke may still take to show itself as a
 /// job. What the manager tells after a request on the same link, it tells after having taken it; the rest is for a link
@@ -123,7 +127,7 @@ pub fn judge(
 fn with_act(applied: &Applied, why: String) -> String {
     match applied {
         Applied::Failed { why: act } | Applied::Unknown { why: act } => format!("{why} ({act})"),
-        Applied::Changed | Applied::AlreadySo | Applied::Withdrawn { .. } => why,
+        Applied::Changed | Applied::Removed { .. } | Applied::AlreadySo | Applied::Withdrawn { .. } => why,
     }
 }
 
@@ -181,7 +185,12 @@ fn state_of(intent: &Intent, applied: &Applied, facts: &UnitFacts, watch: &Watch
 fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
     let anew = match intent.remedy {
         Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
-        Remedy::Reload | Remedy::Stop => false,
+        Remedy::Reload
+        | Remedy::Stop
+        | Remedy::RotateLogs
+        | Remedy::VacuumJournal
+        | Remedy::PruneRotatedLogs
+        | Remedy::CleanPackageCache => false,
     };
     let runs = (&intent.expectation.invocation_before, facts.status.invocation());
     anew && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)
@@ -201,7 +210,7 @@ fn is_over(applied: &Applied, facts: &UnitFacts) -> bool {
     match applied {
         Applied::Failed { .. } => true,
         Applied::Unknown { .. } => facts.status.job.value().is_none(),
-        Applied::Changed | Applied::AlreadySo | Applied::Withdrawn { .. } => false,
+        Applied::Changed | Applied::Removed { .. } | Applied::AlreadySo | Applied::Withdrawn { .. } => false,
     }
 }
 

@@ -101,6 +101,7 @@ fn intent(remedy: Remedy, is_probed: bool) -> Intent {
             settle: Duration::from_secs(SETTLE),
             within: Duration::from_secs(WITHIN),
             probed: is_probed,
+            free_before: Reading::Absent(Absence::NotApplicable),
         },
         approval: None,
         why: "it failed".into(),

@@ -34,6 +34,7 @@ mod package;
 mod pressure;
 mod process_table;
 mod repair;
+mod room;
 mod sanity;
 mod storms;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     environs::add(&mut suite);
     process_table::add(&mut suite);
     repair::add(&mut suite);
+    room::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()
 }

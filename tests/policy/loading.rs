@@ -163,7 +163,8 @@ fn candidates_are_judged_in_the_place_they_would_have() {
 fn the_reference_lists_every_field() {
     let page = policy::reference();
     assert!(
-        page.contains("| `active_state` | a text |") && page.contains("| `restart-with-dependencies` | high")
+        page.contains("| `active_state` | a text |")
+            && page.contains("| `restart-with-dependencies` | unit | high")
     );
 }
 

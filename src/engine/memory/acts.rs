@@ -1,6 +1,8 @@
 //! How records of acts change the state: budgets, backoff and what is left half done.
 
-use crate::model::{ActionId, Applied, IncidentState, Intent, Remedy, Timestamp, Tried, Verification};
+use crate::model::{
+    ActionId, Applied, Bytes, IncidentState, Intent, Remedy, Removal, Timestamp, Tried, Verification,
+};
 
 use super::Memory;
 
@@ -11,6 +13,8 @@ pub(in crate::engine) struct Action {
     pub(in crate::engine) begun: Timestamp,
     /// What the actuator said, once it did.
     pub(in crate::engine) applied: Option<Applied>,
+    /// Files that it was to remove so far.
+    pub(in crate::engine) removing: u64,
 }
 
 impl Memory {
@@ -28,7 +32,8 @@ impl Memory {
             self.proposals.remove(&proposal);
             self.proposal_is_settled(proposal);
         }
-        self.actions.insert(intent.action, Action { intent: intent.clone(), begun: at, applied: None });
+        self.actions
+            .insert(intent.action, Action { intent: intent.clone(), begun: at, applied: None, removing: 0 });
         let tried = Tried { action: intent.action, remedy: intent.remedy, verification: None };
         let what = format!("{} (attempt {}): {}", intent.remedy, intent.attempt, intent.why);
         self.note(intent.incident, at, what, Some(tried));
@@ -37,6 +42,16 @@ impl Memory {
             it.attempts += 1;
             it.held = None;
             it.proposal = None;
+        }
+    }
+
+    /// They count as removed from here on, whatever becomes of the act.
+    pub(super) fn removing(&mut self, action: ActionId, removals: &[Removal], at: Timestamp) {
+        let bytes = removals.iter().fold(0_u64, |sum, it| sum.saturating_add(it.allocated.0));
+        let files = u64::try_from(removals.len()).unwrap_or(u64::MAX);
+        self.removed.add(at.boot, files, Bytes(bytes));
+        if let Some(act) = self.actions.get_mut(&action) {
+            act.removing = act.removing.saturating_add(files);
         }
     }
 
@@ -51,7 +66,7 @@ impl Memory {
             {
                 self.half_done.insert(incident);
             }
-            Applied::Changed | Applied::AlreadySo => {
+            Applied::Changed | Applied::Removed { .. } | Applied::AlreadySo => {
                 self.half_done.remove(&incident);
             }
             // It is as the act before left it.
@@ -71,6 +86,9 @@ impl Memory {
         }
         let what = match applied {
             Applied::Changed => "carried out".to_owned(),
+            Applied::Removed { files, freed, inodes_freed, why } => {
+                format!("{files} files removed, {freed} and {inodes_freed} inodes freed: {why}")
+            }
             Applied::AlreadySo => "there was nothing to do".to_owned(),
             Applied::Withdrawn { why } => format!("withdrawn: {why}"),
             Applied::Failed { why } => format!("failed: {why}"),

@@ -10,11 +10,11 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::guard::{Attempts, Faults, History};
+use crate::guard::{Attempts, Faults, History, RemovedLately};
 use crate::model::{
     ActionId, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
     InvocationId, NoticeId, Owed, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy,
-    RuleName, Subject, Timestamp, UnitName,
+    RuleName, Subject, SubjectKind, Timestamp, UnitName,
 };
 
 use acts::Action;
@@ -43,6 +43,7 @@ pub struct Memory {
     pub(super) histories: BTreeMap<Subject, History>,
     pub(super) rule_attempts: BTreeMap<RuleName, Attempts>,
     pub(super) host_attempts: Attempts,
+    pub(super) removed: RemovedLately,
     pub(super) actions: BTreeMap<ActionId, Action>,
     pub(super) proposals: BTreeMap<ProposalId, (Proposal, Answer)>,
     /// What a person said no to, in which incident.
@@ -102,6 +103,7 @@ impl Memory {
         }
         self.rule_attempts.values_mut().for_each(|attempts| attempts.shift(by));
         self.host_attempts.shift(by);
+        self.removed.shift(by);
         self.actions.values_mut().for_each(|action| boot(&mut action.begun.boot));
         self.proposals.values_mut().for_each(|(proposal, _)| boot(&mut proposal.expires.boot));
         self.pauses.values_mut().for_each(|pause| boot(&mut pause.until.boot));
@@ -148,6 +150,10 @@ impl Memory {
                     it.held = None;
                     it.evidence = None;
                     it.recurrences += 1;
+                    if it.subject.kind() == SubjectKind::Filesystem {
+                        // Its ladder is of different things to do, each done once for a fault.
+                        it.attempts = 0;
+                    }
                 });
             }
             RecordBody::EvidenceTaken { incident, evidence } => {
@@ -204,6 +210,7 @@ impl Memory {
                 }
             }
             RecordBody::Intended(intent) => self.intend(intent, at),
+            RecordBody::Removing { action, removals } => self.removing(*action, removals, at),
             RecordBody::Applied { action, applied } => self.applied(*action, applied, at),
             RecordBody::Verified { action, verification, not_before } => {
                 self.verified(*action, verification, *not_before, at);

@@ -3,6 +3,7 @@
 
 mod cross;
 mod limits;
+mod logs;
 mod maintenance;
 mod misc;
 mod probe;
@@ -29,6 +30,7 @@ pub(super) fn build(report: &mut Report<'_>, document: &Document<'_>, digest: St
         document.entries("probe").iter().filter_map(|entry| probe::probe(report, entry)).collect();
     let services: Vec<_> =
         document.entries("service").iter().filter_map(|entry| service::service(report, entry)).collect();
+    let logs = document.entries("logs").iter().filter_map(|entry| logs::logs(report, entry)).collect();
     let tuning = document.units.iter().filter_map(|section| misc::tuning(report, section)).collect();
     let policy = Policy {
         digest,
@@ -42,6 +44,7 @@ pub(super) fn build(report: &mut Report<'_>, document: &Document<'_>, digest: St
         escalation: misc::escalation(report, document),
         access: misc::access(report, document),
         history: misc::history(report, document),
+        logs,
     };
     cross::check(report, document, &policy);
     policy

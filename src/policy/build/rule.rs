@@ -187,7 +187,10 @@ fn predicate(
 
 fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<SubjectKind>) -> Vec<Remedy> {
     let texts = section.texts(report, "ladder", "[\"restart\"]").unwrap_or_default();
-    let names: Vec<&str> = Remedy::ALL.into_iter().map(Remedy::name).collect();
+    let mut names: Vec<&str> = subject.into_iter().flat_map(fitting).collect();
+    if names.is_empty() {
+        names = Remedy::ALL.into_iter().map(Remedy::name).collect();
+    }
     let mut ladder: Vec<Remedy> = Vec::new();
     for (text, place) in texts {
         let Some(remedy) = Remedy::from_name(text) else {
@@ -218,18 +221,24 @@ fn ladder(report: &mut Report<'_>, section: &Section<'_>, subject: Option<Subjec
             Some(_) | None => ladder.push(remedy),
         }
     }
-    match subject {
-        Some(SubjectKind::Host | SubjectKind::Agent | SubjectKind::Filesystem) if !ladder.is_empty() => {
-            let help = "leave `ladder` out: the rule then only tells people";
-            report.error(
-                &section.place_of("ladder"),
-                "every remedy works on a unit, and this rule is not about units",
-                help,
-            );
-        }
-        Some(_) | None => {}
+    if let Some(subject) = subject
+        && let Some(stranger) = ladder.iter().find(|remedy| remedy.works_on() != subject)
+    {
+        let works_on = stranger.works_on().as_str();
+        let what = format!("\"{stranger}\" works on a {works_on}, and this rule is about another kind");
+        let fitting: Vec<&str> = fitting(subject).collect();
+        let help = if fitting.is_empty() {
+            "leave `ladder` out: the rule then only tells people".to_owned()
+        } else {
+            format!("for this kind there is {}", listed(fitting))
+        };
+        report.error(&section.place_of("ladder"), what, help);
     }
     ladder
+}
+
+fn fitting(subject: SubjectKind) -> impl Iterator<Item = &'static str> {
+    Remedy::ALL.into_iter().filter(move |remedy| remedy.works_on() == subject).map(Remedy::name)
 }
 
 fn attempts(report: &mut Report<'_>, section: &Section<'_>, rungs: usize) -> u32 {

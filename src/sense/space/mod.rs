@@ -9,7 +9,7 @@ mod top;
 mod walk;
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub use deleted::deleted_files;
 pub use give_way::give_way;
 pub use walk::{DEPTH_MAX, Walk};
 
+/// `BTRFS_SUPER_MAGIC` (statfs(2)).
+const BTRFS: rustix::fs::FsWord = 0x9123_683e;
 /// Entries between two looks at the clock: on a disk that is hard at work each may take some hundredths of a second.
 const SLICE: usize = 8;
 /// Works for so long, then rests for as long: the agent has a budget, and the host has other things to do.
@@ -105,10 +107,15 @@ fn open_root(proc: &Path, point: &MountPoint, device: DeviceNumber) -> Result<Ow
     let path = point.to_bytes();
     let below = path.strip_prefix(b"/").filter(|it| !it.is_empty()).unwrap_or(b".");
     let place = open_beneath(&host, Path::new(OsStr::from_bytes(below)))?;
-    if !walk::place_of(place.as_fd())?.is_on(device) {
+    if !walk::place_of(place.as_fd())?.is_on(device) && !is_subvolume(place.as_fd(), device) {
         return Err(NoLook::Gone);
     }
     Ok(walk::open_folder(place.as_fd(), c".")?)
+}
+
+/// stat(2) tells of btrfs the device of a subvolume, which is not the one in the table of mounts: there the kind must do.
+fn is_subvolume(place: BorrowedFd<'_>, device: DeviceNumber) -> bool {
+    device.major == 0 && rustix::fs::fstatfs(place).is_ok_and(|kind| kind.f_type == BTRFS)
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ impl Run {
                 self.later(wait, Event::Evidence(self.life, incident));
             }
             Effect::Look(subject) => self.look(subject),
+            // The simulated host has no file systems: nothing asks to remove a file.
+            Effect::GoOn { .. } => {}
             Effect::Tell { notice, .. } => self.call_hook(notice),
             Effect::Reply { ticket, reply } => {
                 if let Some(command) = self.commands.remove(&ticket) {

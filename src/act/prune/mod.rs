@@ -1,0 +1,30 @@
+//! The hands that remove rotated logs to make room, in folders that users may write to.
+//!
+//! Three steps, so that each removal is on record before it happens: [`Search::find`] walks and tells what may go,
+//! [`Search::prepare`] opens one file and says what to put on record, [`Ready::remove`] removes it. Each trusts
+//! nothing that the one before saw: it looks again, at descriptors.
+//!
+//! Must not touch: the ledger, the clock, anything outside of the folders of logs, any file that is not a rotated log,
+//! and any file on another file system or mount. No link is followed. What can't be told is a reason to leave a file
+//! alone.
+
+mod candidate;
+mod digest;
+mod lease;
+mod names;
+mod paths;
+mod place;
+mod prepare;
+mod refused;
+mod remove;
+mod search;
+mod select;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use candidate::Candidate;
+pub(super) use prepare::Ready;
+pub(super) use refused::{NoSearch, Refused};
+pub(super) use search::Search;

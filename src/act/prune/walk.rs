@@ -1,0 +1,254 @@
+//! The walk through folders of logs: what may be removed. Changes nothing.
+//!
+//! Bounded in entries, depth and memory, and stopped at any entry. No link is followed, no other mount is entered, and
+//! nothing is opened but folders.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{Dir, FileType};
+use rustix::io::Errno;
+
+use crate::model::{PathText, WallTime};
+
+use super::candidate::{Candidate, Folder, Pool};
+use super::names::{aside, rotated};
+use super::place::{About, look, look_at, open_to_list};
+use super::refused::Refused;
+use super::search::{Ground, Search, Start};
+use super::select::Seen;
+
+/// Entries of one walk. What the kernel remembers of each, about a kilobyte, is charged to the agent.
+pub(super) const ENTRIES_MAX: u64 = 150_000;
+/// Each folder is read twice: first its files, then what is below.
+const STEPS_MAX: u64 = 2 * ENTRIES_MAX;
+/// Levels below a folder of logs. Each holds a descriptor and a buffer of 32 KiB.
+pub(super) const DEPTH_MAX: usize = 48;
+/// Rotated files of one folder that are looked at.
+pub(super) const FOLDER_MAX: usize = 8192;
+/// Files that are told as left alone.
+pub(super) const REFUSED_MAX: usize = 32;
+/// Entries between two looks at whether to stop: on a disk that is hard at work each may take some hundredths of a
+/// second.
+const SLICE: u64 = 8;
+
+/// What a walk has found.
+#[derive(Debug)]
+pub(in crate::act) struct Found {
+    /// Leftovers of removals that were broken off, then the oldest first.
+    pub(in crate::act) candidates: Vec<Candidate>,
+    /// Candidates beyond those that are kept: another walk finds them when these are gone.
+    pub(in crate::act) left_out: u64,
+    /// Entries that were passed.
+    pub(in crate::act) entries: u64,
+    /// Nothing was left out of the walk: it came to its end, and could read every folder.
+    pub(in crate::act) whole: bool,
+    /// The first of those that have the name of a rotated log, and are none that may be removed.
+    pub(in crate::act) refused: Vec<(PathText, Refused)>,
+}
+
+pub(super) fn find(search: &Search, now: WallTime, stop: &dyn Fn() -> bool) -> Found {
+    let mut walk = Walk {
+        ground: &search.ground,
+        now,
+        stop,
+        steps: 0,
+        over: false,
+        entries: 0,
+        whole: true,
+        pool: Pool::default(),
+        refused: Vec::new(),
+    };
+    for start in &search.starts {
+        walk.through(start);
+    }
+    let (candidates, left_out) = walk.pool.finish();
+    Found { candidates, left_out, entries: walk.entries, whole: walk.whole, refused: walk.refused }
+}
+
+struct Level {
+    entries: Dir,
+    path: Vec<u8>,
+}
+
+struct Walk<'a> {
+    ground: &'a Ground,
+    now: WallTime,
+    stop: &'a dyn Fn() -> bool,
+    steps: u64,
+    over: bool,
+    entries: u64,
+    whole: bool,
+    pool: Pool,
+    refused: Vec<(PathText, Refused)>,
+}
+
+impl Walk<'_> {
+    fn through(&mut self, start: &Start) {
+        let mut way = Vec::new();
+        let opened = self.ground.open(&start.path).and_then(|folder| open_to_list(folder.as_fd(), b"."));
+        if let Some(folder) = self.reached(opened) {
+            self.enter(start, folder, start.path.clone(), &mut way);
+        }
+        while let Some(level) = way.last_mut() {
+            if self.is_over() {
+                return;
+            }
+            match level.entries.read() {
+                None => drop(way.pop()),
+                Some(Err(_)) => {
+                    self.whole = false;
+                    way.pop();
+                }
+                Some(Ok(entry)) => {
+                    let may_be_folder = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+                    if may_be_folder && !is_hidden(entry.file_name()) {
+                        self.descend(start, entry.file_name().to_bytes(), &mut way);
+                    }
+                }
+            }
+        }
+    }
+
+    fn descend(&mut self, start: &Start, name: &[u8], way: &mut Vec<Level>) {
+        let Some(level) = way.last() else { return };
+        let path = [&level.path[..], b"/", name].concat();
+        let Ok(above) = level.entries.fd() else { return };
+        let Some(about) = self.reached(look(above, name)) else { return };
+        if about.kind != FileType::Directory
+            || !self.ground.place.holds(&about)
+            || start.apart.contains(&path)
+        {
+            return;
+        }
+        if way.len() > DEPTH_MAX {
+            self.whole = false;
+            return;
+        }
+        let opened = open_to_list(above, name);
+        if let Some(folder) = self.reached(opened) {
+            self.enter(start, folder, path, way);
+        }
+    }
+
+    /// Reads the files of a folder, then goes on within it.
+    fn enter(&mut self, start: &Start, folder: OwnedFd, path: Vec<u8>, way: &mut Vec<Level>) {
+        let Some(about) = self.reached(look_at(folder.as_fd())) else { return };
+        if !self.ground.place.holds(&about) || start.apart_too.contains(&about.identity) {
+            return;
+        }
+        let Some(mut entries) = self.reached(Dir::new(folder)) else { return };
+        let here = Folder { path: path.clone(), identity: about.identity, rules: start.rules };
+        self.gather(&Arc::new(here), &mut entries);
+        entries.rewind();
+        way.push(Level { entries, path });
+    }
+
+    fn gather(&mut self, folder: &Arc<Folder>, entries: &mut Dir) {
+        let (mut certain, mut likely) = (Vec::new(), Vec::new());
+        while !self.is_over() {
+            let entry = match entries.read() {
+                None => break,
+                Some(Ok(entry)) => entry,
+                Some(Err(_)) => {
+                    self.whole = false;
+                    break;
+                }
+            };
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            self.entries += 1;
+            let Ok(above) = entries.fd() else { break };
+            if let Some(inode) = aside(name) {
+                self.pass_aside(folder, above, name, inode);
+            } else if let Some(shape) = rotated(name) {
+                let about = match self.pass(above, name) {
+                    Ok(about) => about,
+                    Err(why) if shape.certain => {
+                        self.refuse(folder, name, why);
+                        continue;
+                    }
+                    Err(_) => continue,
+                };
+                let list = if shape.certain { &mut certain } else { &mut likely };
+                list.push(Seen { name: name.to_vec(), log: shape.log, about });
+                if certain.len() + likely.len() >= FOLDER_MAX {
+                    self.whole = false;
+                    break;
+                }
+            }
+        }
+        if let Ok(above) = entries.fd() {
+            self.keep_rotated(above, &mut likely);
+            certain.append(&mut likely);
+        }
+        for (seen, keeper) in folder.rules.choose(certain, self.now) {
+            let Seen { name, about, .. } = seen;
+            self.pool.offer(Candidate { folder: Arc::clone(folder), name, about, keeper: Some(keeper) });
+        }
+    }
+
+    fn pass(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<About, Refused> {
+        let about = look(folder, name).map_err(Refused::of)?;
+        about.is_fit(self.ground.place)?;
+        Ok(about)
+    }
+
+    /// What a removal has put aside. Its own number is in its name; anything else got there at the last moment.
+    fn pass_aside(&mut self, folder: &Arc<Folder>, above: BorrowedFd<'_>, name: &[u8], inode: u64) {
+        match self.pass(above, name) {
+            Ok(about) if about.identity.inode != inode => self.refuse(folder, name, Refused::Stray),
+            // It was old enough, and its content is no younger for having been put aside.
+            Ok(about) if folder.rules.is_old_content(&about, self.now) => {
+                let (folder, name) = (Arc::clone(folder), name.to_vec());
+                self.pool.offer(Candidate { folder, name, about, keeper: None });
+            }
+            Ok(_) => self.refuse(folder, name, Refused::Young),
+            Err(why) => self.refuse(folder, name, why),
+        }
+    }
+
+    /// Those whose log stands beside them. It must be the same owner's, or root's: else whoever may make files there
+    /// could have another's taken for rotated ones.
+    fn keep_rotated(&self, folder: BorrowedFd<'_>, likely: &mut Vec<Seen>) {
+        let mut owners: BTreeMap<Vec<u8>, Option<u32>> = BTreeMap::new();
+        likely.retain(|seen| {
+            let owner = *owners.entry(seen.log.clone()).or_insert_with(|| {
+                let live = look(folder, &seen.log).ok()?;
+                live.is_fit(self.ground.place).is_ok().then_some(live.uid)
+            });
+            owner.is_some_and(|uid| uid == seen.about.uid || uid == 0)
+        });
+    }
+
+    fn refuse(&mut self, folder: &Folder, name: &[u8], why: Refused) {
+        if why != Refused::Gone && self.refused.len() < REFUSED_MAX {
+            self.refused.push((folder.path_of(name), why));
+        }
+    }
+
+    /// What is gone, or a link by now, is no trouble; what can't be read is.
+    fn reached<T>(&mut self, result: rustix::io::Result<T>) -> Option<T> {
+        let gone = |errno| matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV);
+        self.whole &= result.as_ref().err().is_none_or(|errno| gone(*errno));
+        result.ok()
+    }
+
+    fn is_over(&mut self) -> bool {
+        if !self.over && (self.steps >= STEPS_MAX || self.steps.is_multiple_of(SLICE) && (self.stop)()) {
+            self.over = true;
+            self.whole = false;
+        }
+        self.steps += 1;
+        self.over
+    }
+}
+
+/// Also `.` and `..`. Snapshots and waste baskets are hidden as well.
+fn is_hidden(name: &CStr) -> bool {
+    name.to_bytes().starts_with(b".")
+}

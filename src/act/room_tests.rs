@@ -1,0 +1,199 @@
+#![expect(clippy::disallowed_methods, reason = "makes files")]
+
+use std::cell::{Cell, RefCell};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::{Absence, DeviceNumber, LogRoot, MountPoint, Reading, WallTime};
+
+/// Far ahead, so that what a test makes is old.
+const NOW: i64 = 2_208_988_800_000;
+
+/// A folder with `app.log`, `app.log.1` and so on, each a day older than the one before.
+struct Logs(TempDir);
+
+impl Logs {
+    fn new(rotated: u32) -> Self {
+        let logs = Self(tempfile::tempdir().expect("a folder"));
+        for number in 0..=rotated {
+            let name = if number == 0 { "app.log".to_owned() } else { format!("app.log.{number}") };
+            let path = logs.0.path().join(name);
+            std::fs::write(&path, "some lines").expect("a file");
+            let age = Duration::from_hours(24) * (number + 1);
+            let then = SystemTime::UNIX_EPOCH + Duration::from_millis(NOW.unsigned_abs()) - age;
+            std::fs::File::open(&path).expect("it is there").set_modified(then).expect("its time can be set");
+        }
+        logs
+    }
+
+    fn left(&self) -> usize {
+        std::fs::read_dir(self.0.path()).expect("a folder").count()
+    }
+
+    fn order(&self) -> RoomOrder {
+        let path = self.0.path();
+        let number = path.metadata().expect("it is there").dev();
+        RoomOrder {
+            point: MountPoint::from_bytes(path.as_os_str().as_bytes()).expect("a path"),
+            device: DeviceNumber { major: rustix::fs::major(number), minor: rustix::fs::minor(number) },
+            roots: vec![LogRoot {
+                name: "logs".into(),
+                folder: path.to_owned(),
+                except: Vec::new(),
+                keep: 2,
+                keep_for: Duration::from_hours(1),
+            }],
+            files_max: 1000,
+            bytes_max: Bytes(1 << 30),
+        }
+    }
+}
+
+/// Agrees so many times, and remembers what was asked and how many files there were at each time.
+struct Agrees<'a> {
+    times: usize,
+    logs: &'a Logs,
+    asked: RefCell<Vec<(usize, Vec<Removal>)>>,
+}
+
+impl Consent for Agrees<'_> {
+    fn may_remove(&self, _: Usage, removals: Vec<Removal>) -> Result<(), String> {
+        let mut asked = self.asked.borrow_mut();
+        asked.push((self.logs.left(), removals));
+        if asked.len() <= self.times { Ok(()) } else { Err("there is room enough".into()) }
+    }
+}
+
+/// Where the clock stands when the permit was given, and what each look at it takes.
+#[derive(Clone, Copy)]
+struct Time {
+    late: Duration,
+    look: Duration,
+}
+
+const IN_TIME: Time = Time { late: Duration::ZERO, look: Duration::ZERO };
+
+type Asked = Vec<(usize, Vec<Removal>)>;
+
+fn make(remedy: Remedy, order: Option<RoomOrder>, logs: &Logs, times: usize, time: Time) -> (Applied, Asked) {
+    let at = |millis: i64| Timestamp::new(BootTime::from_millis(millis), WallTime::from_unix_millis(NOW));
+    let absent = Reading::Absent(Absence::NotApplicable);
+    let mut permit = Permit::for_test(remedy, Vec::new(), absent, at(1000));
+    if let Some(order) = order {
+        permit = permit.with_room(order);
+    }
+    let consent = Agrees { times, logs, asked: RefCell::default() };
+    let millis = |it: Duration| i64::try_from(it.as_millis()).expect("not long");
+    let clock = Cell::new(millis(time.late));
+    let now = || at(clock.replace(clock.get() + millis(time.look)));
+    let applied = make_room(&permit, Path::new("/there-is-no-proc-here"), &consent, &now);
+    (applied, consent.asked.into_inner())
+}
+
+fn prune(order: RoomOrder, logs: &Logs, times: usize) -> (Applied, Asked) {
+    make(Remedy::PruneRotatedLogs, Some(order), logs, times, IN_TIME)
+}
+
+fn removed(applied: &Applied) -> (u64, &str) {
+    let Applied::Removed { files, why, .. } = applied else { panic!("{applied:?}") };
+    (*files, why)
+}
+
+#[test]
+fn all_that_may_go_goes_in_steps_that_are_on_record_first() {
+    let logs = Logs::new(150);
+    let (applied, asked) = prune(logs.order(), &logs, usize::MAX);
+    assert_eq!(removed(&applied), (148, "of 151 entries nothing more may be removed"));
+    let steps: Vec<(usize, usize)> = asked.iter().map(|(left, removals)| (*left, removals.len())).collect();
+    assert_eq!(steps, [(151, 64), (87, 64), (23, 20)], "asked before anything of the step went");
+    assert!(
+        asked[0].1[0].path.to_string().ends_with("/app.log.150"),
+        "the oldest first: {:?}",
+        asked[0].1[0]
+    );
+    for kept in ["app.log", "app.log.1", "app.log.2"] {
+        assert!(logs.0.path().join(kept).exists(), "{kept}");
+    }
+}
+
+#[test]
+fn it_ends_when_there_is_room() {
+    let logs = Logs::new(150);
+    let (applied, asked) = prune(logs.order(), &logs, 1);
+    assert_eq!(removed(&applied), (64, "there is room enough"));
+    assert_eq!((asked.len(), logs.left()), (2, 87));
+}
+
+#[test]
+fn without_consent_nothing_goes() {
+    let logs = Logs::new(9);
+    let (applied, _) = prune(logs.order(), &logs, 0);
+    assert_eq!(applied, Applied::Withdrawn { why: "there is room enough".into() });
+    assert_eq!(logs.left(), 10);
+}
+
+#[test]
+fn there_are_bounds_for_files_and_bytes() {
+    let logs = Logs::new(100);
+    let (applied, _) = prune(RoomOrder { files_max: 70, ..logs.order() }, &logs, usize::MAX);
+    assert_eq!(removed(&applied), (70, "one act may remove no more files"));
+    assert_eq!(logs.left(), 31);
+    let (applied, asked) = prune(RoomOrder { bytes_max: Bytes(1), ..logs.order() }, &logs, usize::MAX);
+    assert_eq!(applied, Applied::Failed { why: "more bytes may not be removed in a day".into() });
+    assert_eq!((asked.len(), logs.left()), (0, 31));
+}
+
+#[test]
+fn nothing_begins_too_late() {
+    let logs = Logs::new(9);
+    let order = Some(logs.order());
+    let late = Time { late: Duration::from_millis(1001), look: Duration::ZERO };
+    let (applied, _) = make(Remedy::PruneRotatedLogs, order.clone(), &logs, usize::MAX, late);
+    assert_eq!(applied, Applied::Withdrawn { why: "its permit had expired".into() });
+    // The permit of the test gives it a second.
+    let slow = Time { late: Duration::ZERO, look: Duration::from_millis(200) };
+    let (applied, asked) = make(Remedy::PruneRotatedLogs, order, &logs, usize::MAX, slow);
+    assert_eq!(applied, Applied::Failed { why: "its time was over".into() });
+    assert_eq!((asked.len(), logs.left()), (0, 10));
+}
+
+#[test]
+fn it_is_this_file_system_and_no_other() {
+    let logs = Logs::new(9);
+    let other = RoomOrder { device: DeviceNumber { major: 7, minor: 77 }, ..logs.order() };
+    let (applied, _) = prune(other, &logs, usize::MAX);
+    assert!(matches!(applied, Applied::Failed { .. }), "{applied:?}");
+    let nowhere = RoomOrder { roots: Vec::new(), ..logs.order() };
+    assert_eq!(prune(nowhere, &logs, usize::MAX).0, Applied::AlreadySo);
+    assert_eq!(logs.left(), 10);
+}
+
+#[test]
+fn what_is_not_its_business_is_not_begun() {
+    let logs = Logs::new(9);
+    for (remedy, order) in [
+        (Remedy::Restart, Some(logs.order())),
+        (Remedy::VacuumJournal, Some(logs.order())),
+        (Remedy::PruneRotatedLogs, None),
+    ] {
+        let (applied, _) = make(remedy, order, &logs, usize::MAX, IN_TIME);
+        assert!(matches!(applied, Applied::Failed { .. }), "{remedy}: {applied:?}");
+    }
+    assert_eq!(logs.left(), 10);
+}
+
+#[test]
+fn what_was_left_alone_is_told() {
+    let logs = Logs::new(5);
+    let open =
+        std::fs::OpenOptions::new().append(true).open(logs.0.path().join("app.log.5")).expect("it is there");
+    let (applied, _) = prune(logs.order(), &logs, usize::MAX);
+    let (files, why) = removed(&applied);
+    assert_eq!(files, 2);
+    assert!(why.ends_with("/app.log.5 was left alone: it is open for writing"), "{why}");
+    drop(open);
+}

@@ -1,0 +1,119 @@
+//! Which rung of a file system's ladder is next.
+
+use crate::assess::View;
+use crate::model::{Incident, MountPoint, Reading, Remedy, SpaceLook, lies_on};
+use crate::policy::{Policy, Rule};
+
+use super::step::Step;
+
+/// Where the journal is kept when it is to outlive a boot (systemd-journald.service(8)).
+const JOURNAL: &[u8] = b"/var/log/journal";
+/// Where the package managers keep what they have fetched.
+const PACKAGES: &[u8] = b"/var/cache";
+
+/// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, only what the
+/// agent may remove itself is looked for, as slowly as the backoff says: what may not be removed yet will be older then.
+pub(super) fn next_step(
+    incident: &Incident,
+    rule: &Rule,
+    policy: &Policy,
+    view: &View,
+    point: &MountPoint,
+) -> Step {
+    let told = incident.escalated.is_some();
+    let escalate = |why: String| if told { Step::Wait } else { Step::Escalate { why } };
+    let status = match view.filesystems.one(point) {
+        Reading::Value(status) => status,
+        // What is mounted can't be told now, or nothing is: its incident ends when that is sure.
+        Reading::Absent(_) | Reading::Failed(_) => return Step::Wait,
+    };
+    let found = &incident.finding.what;
+    if rule.ladder.is_empty() {
+        return escalate(found.clone());
+    }
+    if status.read_only {
+        // Removing is writing; and damage is not mended by it.
+        return escalate(format!("{found}; it is mounted read-only, and nothing can be removed"));
+    }
+    // What others do is not done again and again: only what has grown old since is looked for.
+    let mut rungs = rungs(rule, policy, view, point);
+    if told {
+        rungs.retain(|remedy| remedy.removes_files());
+    }
+    let tried = tried(incident);
+    let Some(remedy) = tried.checked_rem(rungs.len()).and_then(|place| rungs.get(place)) else {
+        let why = format!("{found}; the policy names nothing on it that may be removed");
+        return escalate(with_takers(why, incident));
+    };
+    if tried >= rungs.len() && !told {
+        let why = format!("{found}; all was done that its ladder has ({})", names(&rungs));
+        return escalate(with_takers(why, incident));
+    }
+    Step::Repair { remedy: *remedy, targets: Vec::new() }
+}
+
+/// Whether a rung is left that was not tried yet.
+#[must_use]
+pub fn has_untried_rung(
+    incident: &Incident,
+    rule: &Rule,
+    policy: &Policy,
+    view: &View,
+    point: &MountPoint,
+) -> bool {
+    tried(incident) < rungs(rule, policy, view, point).len()
+}
+
+fn tried(incident: &Incident) -> usize {
+    usize::try_from(incident.attempts).unwrap_or(usize::MAX)
+}
+
+/// Those that can help there.
+fn rungs(rule: &Rule, policy: &Policy, view: &View, point: &MountPoint) -> Vec<Remedy> {
+    rule.ladder.iter().copied().filter(|remedy| can_help(*remedy, policy, view, point)).collect()
+}
+
+fn names(rungs: &[Remedy]) -> String {
+    rungs.iter().map(|remedy| remedy.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the remedy has anything to work on there, by what is mounted where.
+fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) -> bool {
+    let mounted = || view.filesystems.points().into_iter().flatten();
+    match remedy {
+        Remedy::RotateLogs | Remedy::PruneRotatedLogs => {
+            policy.logs.iter().any(|root| root.lies_on(point, mounted()))
+        }
+        Remedy::VacuumJournal => lies_on(JOURNAL, point, mounted()),
+        Remedy::CleanPackageCache => lies_on(PACKAGES, point, mounted()),
+        Remedy::Reload
+        | Remedy::Start
+        | Remedy::ResetAndStart
+        | Remedy::Restart
+        | Remedy::RestartWithDependencies
+        | Remedy::Stop => false,
+    }
+}
+
+/// A page that names the consumer.
+#[must_use]
+pub fn with_takers(why: String, incident: &Incident) -> String {
+    let look = incident.evidence.as_ref().map(|evidence| &evidence.space);
+    let Some(Reading::Value(look)) = look else { return why };
+    match largest(look) {
+        Some(taker) => format!("{why}; most is taken by {taker}"),
+        None => why,
+    }
+}
+
+fn largest(look: &SpaceLook) -> Option<String> {
+    let file = look.files.first().map(|file| (file.bytes, file.path.to_string()));
+    let folder = look.folders.first().map(|folder| (folder.bytes, format!("files in {}", folder.path)));
+    let (bytes, what) = match (file, folder) {
+        // One file that is most of its folder says more than the folder.
+        (Some(file), Some(folder)) if file.0.0 >= folder.0.0 / 2 => file,
+        (_, Some(folder)) => folder,
+        (file, None) => file?,
+    };
+    Some(format!("{what} ({bytes})"))
+}

@@ -1,0 +1,127 @@
+//! Evidence comes before the first action, because the repair destroys it; and is waited for only so long.
+
+use std::time::Duration;
+
+use crate::model::{
+    Absence, DeviceNumber, Evidence, FilesystemClass, IncidentId, MountPoint, Outlook, Reading, RecordBody,
+    RoomAnswer, SPACE_FIELDS, SPACE_LOOK_WITHIN, STORM_FIELDS, STORM_LOOK_WITHIN, StormLook, Subject,
+    SubjectKind,
+};
+
+use super::{Effect, Engine, EvidenceOf};
+
+/// A look at who fills a file system may take this part of the time until it is full, where something can be done.
+const PART_OF_WHAT_IS_LEFT: u32 = 4;
+/// It has at least so long: what is there by then tells most of it.
+const SPACE_LOOK_LEAST: Duration = Duration::from_millis(500);
+
+impl Engine {
+    pub(super) fn ask_for_evidence(&mut self, incident: IncidentId) {
+        let Some(subject) = self.memory.incidents.get(&incident).map(|it| it.subject.clone()) else { return };
+        match &subject {
+            Subject::Unit(unit) => {
+                let deadline = self.setup.policy.limits.evidence_deadline;
+                // The guards will want to know what others are doing.
+                self.look(Subject::Host);
+                self.await_evidence(incident, EvidenceOf::Unit(unit.clone()), deadline);
+            }
+            Subject::Host if self.names(incident, &STORM_FIELDS) => {
+                self.await_evidence(incident, EvidenceOf::Storm, STORM_LOOK_WITHIN);
+            }
+            Subject::Host => {
+                let evidence = self.evidence_of_host(Reading::Absent(Absence::NotApplicable));
+                self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+            }
+            Subject::Filesystem(point) => match self.worth_a_walk(incident, point) {
+                Some(device) => {
+                    let space = EvidenceOf::Space { point: point.clone(), device };
+                    // The guards will want to know what others are doing.
+                    self.look(Subject::Host);
+                    let within = self.space_look_within(incident, point);
+                    self.await_evidence(incident, space, within);
+                }
+                None => self.go_without_evidence(incident),
+            },
+            Subject::Agent => self.go_without_evidence(incident),
+        }
+    }
+
+    fn await_evidence(&mut self, incident: IncidentId, of: EvidenceOf, within: Duration) {
+        self.evidence.insert(incident, self.now.boot + within);
+        self.effects.push(Effect::TakeEvidence { incident, of });
+    }
+
+    /// Its finding says what there is to say.
+    fn go_without_evidence(&mut self, incident: IncidentId) {
+        let evidence = Evidence::missing("taken for units only");
+        self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+    }
+
+    /// Its rule names one of these fields.
+    fn names(&self, incident: IncidentId, fields: &[&str]) -> bool {
+        let rule = self.memory.incidents.get(&incident).map(|it| &it.rule);
+        rule.and_then(|name| Self::rule_of(&self.setup.policy, name))
+            .is_some_and(|rule| rule.when.fields().iter().any(|field| fields.contains(field)))
+    }
+
+    /// Which one it is, where the incident is about its room and looking for who takes it neither hangs nor burdens a
+    /// server.
+    fn worth_a_walk(&self, incident: IncidentId, point: &MountPoint) -> Option<DeviceNumber> {
+        let reading = self.view.filesystems.one(point);
+        let status = reading.value().filter(|_| self.names(incident, &SPACE_FIELDS))?;
+        let answers = matches!(status.room, RoomAnswer::Usage(_));
+        let is_near = matches!(status.class, FilesystemClass::Disk | FilesystemClass::Memory);
+        (answers && is_near).then_some(status.device)
+    }
+
+    fn evidence_of_host(&self, storm: Reading<StormLook>) -> Evidence {
+        Evidence::of_host(self.view.kernel.last_lines(), storm)
+    }
+
+    pub(super) fn wait_for_evidence(&mut self, incident: IncidentId) {
+        match self.evidence.get(&incident) {
+            Some(until) => self.wake_at(*until),
+            // The agent ended before it came.
+            None => {
+                self.ask_for_evidence(incident);
+                if let Some(until) = self.evidence.get(&incident) {
+                    self.wake_at(*until);
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_evidence(&mut self, incident: IncidentId, evidence: Evidence) {
+        if self.evidence.remove(&incident).is_some() {
+            let kind = self.memory.incidents.get(&incident).map(|it| it.subject.kind());
+            // Failed: it did not come in time.
+            let evidence = match (kind, &evidence) {
+                (
+                    Some(SubjectKind::Host),
+                    Evidence { storm: Reading::Absent(_), unit: Reading::Failed(why), .. },
+                ) => self.evidence_of_host(Reading::Failed(why.clone())),
+                (Some(SubjectKind::Host), _) => self.evidence_of_host(evidence.storm),
+                (Some(SubjectKind::Filesystem), Evidence { unit: Reading::Failed(why), .. }) => {
+                    Evidence::of_filesystem(Reading::Failed(why.clone()))
+                }
+                (Some(SubjectKind::Unit | SubjectKind::Filesystem | SubjectKind::Agent) | None, _) => {
+                    evidence
+                }
+            };
+            self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+        }
+    }
+
+    /// How long a file system that may soon be full is left alone for a look.
+    fn space_look_within(&self, incident: IncidentId, point: &MountPoint) -> Duration {
+        let can_act = self.memory.incidents.get(&incident).is_some_and(|it| !it.ladder.is_empty());
+        match self.view.filesystems.outlook(point) {
+            _ if !can_act => SPACE_LOOK_WITHIN,
+            Outlook::Full(_) => SPACE_LOOK_LEAST,
+            Outlook::Filling(filling) => {
+                (filling.full_in / PART_OF_WHAT_IS_LEFT).clamp(SPACE_LOOK_LEAST, SPACE_LOOK_WITHIN)
+            }
+            Outlook::TooEarly | Outlook::Steady => SPACE_LOOK_WITHIN,
+        }
+    }
+}
