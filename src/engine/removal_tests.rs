@@ -34,10 +34,10 @@ fn disk(mounted: &str, free: u64) -> FilesystemStatus {
 }
 
 fn tell(life: &mut Life, status: FilesystemStatus, second: i64) {
-    tell_with(life, vec![status], json!({"absent": "not-observed"}), second);
+    tell_with(life, vec![status], &json!({"absent": "not-observed"}), second);
 }
 
-fn tell_with(life: &mut Life, all: Vec<FilesystemStatus>, package_manager: Value, second: i64) {
+fn tell_with(life: &mut Life, all: Vec<FilesystemStatus>, package_manager: &Value, second: i64) {
     let activity = json!({
         "system_state": {"value": "running"}, "package_manager": package_manager, "manager_reloading": false,
     });
@@ -340,7 +340,7 @@ fn a_disk_whose_repair_is_held_back_is_told_of_all_the_same() {
     let mut life = Life::start(Memory::new());
     let apt = json!({"value": {"lock": "/var/lib/dpkg/lock", "pid": {"value": 7}}});
     for second in 10..220 {
-        tell_with(&mut life, vec![disk("/", FULL)], apt.clone(), second);
+        tell_with(&mut life, vec![disk("/", FULL)], &apt, second);
         give_evidence(&mut life, second);
         let held = second < 40 + 120;
         assert_eq!(escalations(&life).is_empty(), held, "{second}: {:?}", life.records);
@@ -380,7 +380,7 @@ fn nothing_is_done_on_one_disk_for_another() {
     let mut life = Life::start(Memory::new());
     for second in [10, 41, 42] {
         let mounted = [disk("/", FULL), disk("/var/log", ROOMY), disk("/var/cache", ROOMY)];
-        tell_with(&mut life, mounted.to_vec(), json!({"absent": "not-observed"}), second);
+        tell_with(&mut life, mounted.to_vec(), &json!({"absent": "not-observed"}), second);
         give_evidence(&mut life, second);
     }
     assert_eq!(life.acts, 0, "{:?}", life.records);
