@@ -255,10 +255,15 @@ impl Run {
             Weather::LostBus => self.hurry_reconciliation(5),
             Weather::FullDisk => {
                 // What the disk owes is on it before the engine hears that it takes records again.
-                if let Some((ticket, _)) = self.disk.waiting() {
+                let through = self.disk.waiting().map(|(ticket, _)| ticket);
+                if let Some(ticket) = through {
                     self.disk.commit(ticket);
                 }
                 self.owed = false;
+                // A commit that was under way may have been of less.
+                if let Some(ticket) = through {
+                    self.feed(Input::Recorded(ticket));
+                }
                 self.feed(Input::LedgerDegraded(false));
             }
             Weather::LossySignals

@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_many_small_lives() {
 }
 
 /// Seeds that once broke a promise: seed, hours, and what was wrong.
-const FOUND: [(u64, u64, &str); 14] = [
+const FOUND: [(u64, u64, &str); 15] = [
     (4, 8, "an early defect of the engine"),
     (7, 8, "an early defect of the engine"),
     (203, 8, "a record that a power cut took counted for a checker"),
@@ -45,6 +45,11 @@ const FOUND: [(u64, u64, &str); 14] = [
     (1045, 8, "a rival that was coming up did not count as running"),
     (506, 41, "a clock that was set between power cut and start ended a pause"),
     (618, 44, "a clock that was set between power cut and start shortened a backoff"),
+    (
+        409,
+        50,
+        "what was written as a full disk had room again was never called durable, by the simulated host",
+    ),
 ];
 
 #[test]
