@@ -117,11 +117,11 @@ impl Engine {
         let can_act = self.memory.incidents.get(&incident).is_some_and(|it| !it.ladder.is_empty());
         match self.view.filesystems.outlook(point) {
             _ if !can_act => SPACE_LOOK_WITHIN,
-            Outlook::Full(_) => SPACE_LOOK_LEAST,
             Outlook::Filling(filling) => {
                 (filling.full_in / PART_OF_WHAT_IS_LEFT).clamp(SPACE_LOOK_LEAST, SPACE_LOOK_WITHIN)
             }
-            Outlook::TooEarly | Outlook::Steady => SPACE_LOOK_WITHIN,
+            // What is full already gets no fuller, and people will ask who filled it.
+            Outlook::Full(_) | Outlook::TooEarly | Outlook::Steady => SPACE_LOOK_WITHIN,
         }
     }
 }

@@ -426,3 +426,14 @@ fn few_files_go_while_the_ledger_is_out_of_order() {
     }
     assert_eq!(life.went_on.len(), 17, "a thousand files and the rest of a step");
 }
+
+#[test]
+fn who_filled_a_full_disk_is_looked_for_before_anything_goes() {
+    let mut life = Life::under(policy(), Memory::new());
+    for second in [10, 41, 44] {
+        tell(&mut life, disk("/", 0), second);
+    }
+    assert_eq!(life.acts, 0, "the look is under way: {:?}", life.records);
+    give_evidence(&mut life, 45);
+    assert_eq!(life.acts, 1, "{:?}", life.records);
+}
