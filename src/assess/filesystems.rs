@@ -78,9 +78,7 @@ impl FilesystemFacts {
     ) {
         // Whoever works on it measured it since: a pass over all of them takes a while.
         let newer = self.asked.get(&status.mount_point).is_some_and(|asked| *asked > at);
-        if let (Some(known), true) =
-            (known, newer && known.is_some_and(|known| known.device == status.device))
-        {
+        if let Some(known) = known.filter(|known| newer && known.device == status.device) {
             if let Some(room) = room {
                 self.rooms.insert(status.mount_point.clone(), room);
             }
