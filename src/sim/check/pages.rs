@@ -15,6 +15,9 @@ pub(super) struct Pages {
     incidents: BTreeMap<IncidentId, (RuleName, Subject)>,
     /// The incident that was told of, and when the fault was last known to be over.
     told: BTreeMap<(RuleName, Subject), (IncidentId, Option<Moment>)>,
+    /// When each fault was over. Not forgotten with what was told: people may be told of it long after, where the way to
+    /// them is broken.
+    over: BTreeMap<IncidentId, Moment>,
 }
 
 impl Checker for Pages {
@@ -45,6 +48,7 @@ impl Checker for Pages {
             RecordBody::StabilityProven { subject } => self.told.retain(|(_, of), _| of != subject),
             RecordBody::PolicyLoaded { .. } => self.told.clear(),
             RecordBody::IncidentResolved { incident, .. } => {
+                self.over.insert(*incident, facts.t);
                 if let Some(key) = self.incidents.get(incident)
                     && let Some((told_of, over)) = self.told.get_mut(key)
                     // Another incident of the same kind is another fault, and nobody was told of that one.
@@ -68,7 +72,7 @@ impl Pages {
             // Told once more, over a crash: the fault was over when it was.
             (Some(_), Some((of, Some(over)))) if of == incident.id => Some(over),
             // The record of it may take longer than the fault.
-            (Some(_), _) => Some(t),
+            (Some(_), _) => Some(self.over.get(&incident.id).copied().unwrap_or(t)),
         };
         self.told.insert(key, (incident.id, over));
         match before {
