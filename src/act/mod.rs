@@ -3,7 +3,7 @@
 //! One file for each kind of remedy. Never decides: what it finds changed makes it withdraw, and a person or the
 //! engine thinks again. Must not touch: the engine, the ledger, anything that the permit does not name.
 
-mod prune;
+mod logs;
 mod recheck;
 mod reload;
 mod restart;

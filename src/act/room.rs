@@ -1,6 +1,6 @@
 //! Make room on a file system: remove what the permit names, in steps that are on record first, until there is enough.
 //!
-//! Must not touch: what lies outside the permit's folders, and what [`super::prune`] refuses.
+//! Must not touch: what lies outside the permit's folders, and what [`super::logs`] refuses.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::model::{
     Applied, BootTime, Bytes, PathText, REMOVALS_AT_ONCE, Remedy, Removal, RoomOrder, Timestamp, Usage,
 };
 
-use super::prune::{Candidate, NoSearch, Ready, Refused, Search};
+use super::logs::{Candidate, NoSearch, Ready, Refused, Search};
 
 #[cfg(test)]
 #[path = "room_tests.rs"]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::*;
-use crate::act::prune::lease::{F_SETSIG, Lease, control};
+use crate::act::logs::lease::{F_SETSIG, Lease, control};
 
 const WRITING: [(&str, Result<(), Refused>); 1] = [(VICTIM, Err(Refused::OpenForWriting))];
 const REMOVED: [(&str, Result<(), Refused>); 1] = [(VICTIM, Ok(()))];

@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::*;
-use crate::act::prune::place::{handle, look_at, mount_by_proc, open_beneath};
+use crate::act::logs::place::{handle, look_at, mount_by_proc, open_beneath};
 
 #[test]
 fn names_of_any_bytes_are_found_and_removed() {

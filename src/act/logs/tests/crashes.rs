@@ -1,9 +1,9 @@
 //! A removal that is broken off at each of its steps, and what the next search makes of what it finds.
 
 use super::*;
-use crate::act::prune::lease::Lease;
-use crate::act::prune::place::look;
-use crate::act::prune::remove::move_to_what_looks_free;
+use crate::act::logs::lease::Lease;
+use crate::act::logs::place::look;
+use crate::act::logs::remove::move_to_what_looks_free;
 use std::os::fd::AsFd as _;
 
 /// As after a crash behind the renaming.
