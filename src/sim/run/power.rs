@@ -147,10 +147,11 @@ impl Run {
     pub(in crate::sim) fn step_wall(&mut self, forward: bool, by: Moment) {
         let by = i64::try_from(by).unwrap_or(0);
         self.wall_base += if forward { by } else { -by };
-        self.set_unseen |= self.agent.is_none();
         self.told.stepped = Some(self.now().boot);
         let by = std::time::Duration::from_millis(by.unsigned_abs());
         self.feed(Input::ClockStepped { forward, by });
+        // It was not there, or ended before it had written that down.
+        self.set_unseen |= self.agent.is_none();
     }
 
     pub(in crate::sim) fn suspend(&mut self, length: Moment) {
