@@ -35,6 +35,7 @@ const fn brings_up(remedy: Remedy) -> bool {
         Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
         Remedy::Reload
         | Remedy::Stop
+        | Remedy::ArchiveLogs
         | Remedy::RotateLogs
         | Remedy::VacuumJournal
         | Remedy::PruneRotatedLogs

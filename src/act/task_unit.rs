@@ -11,7 +11,8 @@ const fn unit_of(remedy: Remedy) -> Option<&'static str> {
         Remedy::RotateLogs => Some("prunella-rotate-logs.service"),
         Remedy::VacuumJournal => Some("prunella-vacuum-journal.service"),
         Remedy::CleanPackageCache => Some("prunella-clean-package-cache.service"),
-        Remedy::PruneRotatedLogs
+        Remedy::ArchiveLogs
+        | Remedy::PruneRotatedLogs
         | Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart

@@ -1,7 +1,7 @@
 //! A record as one sentence. Every kind has its own: a new kind does not compile without one.
 
 use crate::model::{
-    Applied, Bytes, Delivery, Evidence, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody,
+    Applied, Bytes, Delivery, Evidence, Fate, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody,
     Removal, Resolution, StormLook, Verification,
 };
 
@@ -50,7 +50,12 @@ fn raw(body: &RecordBody) -> String {
             intent.attempt,
             intent.why
         ),
-        RecordBody::Removing { action, removals } => format!("{action} removes {}", removed(removals)),
+        RecordBody::Removing { action, removals } => match removals.as_slice() {
+            [Removal { path, size, fate: Fate::Archived { archive, from }, .. }] => {
+                format!("{action} archives {size} of {path} from byte {} on in {archive}", from.0)
+            }
+            removals => format!("{action} removes {}", removed(removals)),
+        },
         RecordBody::Applied { action, applied } => format!("{action} {}", applied_words(applied)),
         RecordBody::Verified { action, verification, .. } => format!("{action} {}", verified(verification)),
         RecordBody::Escalated { incident, why, tried, .. } => {
@@ -150,6 +155,9 @@ fn applied_words(applied: &Applied) -> String {
         Applied::Changed => "carried out".into(),
         Applied::Removed { files, freed, inodes_freed, why } => {
             format!("removed {files} files, which freed {freed} and {inodes_freed} inodes: {why}")
+        }
+        Applied::Archived { logs, content, freed, why } => {
+            format!("archived {content} of {logs} logs, which freed {freed}: {why}")
         }
         Applied::AlreadySo => "had nothing to do".into(),
         Applied::Withdrawn { why } => format!("withdrawn: {why}"),

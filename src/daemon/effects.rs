@@ -200,7 +200,7 @@ impl Hands {
         let hands = self.clone();
         let action = permit.action();
         tokio::spawn(async move {
-            let applied = if permit.remedy().removes_files() {
+            let applied = if permit.remedy().is_own_work() {
                 hands.rooms.act(permit, hands.proc.clone(), hands.inbox()).await
             } else {
                 hands.act_on_units(permit).await

@@ -29,6 +29,9 @@ pub(super) fn record(entry: &Entry) {
             Applied::Removed { files, freed, inodes_freed, why } => {
                 tracing::warn!(%action, files, %freed, inodes_freed, "removed: {why}");
             }
+            Applied::Archived { logs, content, freed, why } => {
+                tracing::warn!(%action, logs, %content, %freed, "archived: {why}");
+            }
             Applied::Changed => tracing::info!(%action, "carried out"),
             Applied::AlreadySo => tracing::info!(%action, "there was nothing to do"),
             Applied::Withdrawn { why } => tracing::info!(%action, "withdrawn: {why}"),

@@ -12,7 +12,7 @@ const JOURNAL: &[u8] = b"/var/log/journal";
 const PACKAGES: &[u8] = b"/var/cache";
 
 /// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, only what the
-/// agent may remove itself is looked for, as slowly as the backoff says: what may not be removed yet will be older then.
+/// agent does itself is tried again, as slowly as the backoff says: what may not be removed yet will be older then.
 pub(super) fn next_step(
     incident: &Incident,
     rule: &Rule,
@@ -35,10 +35,10 @@ pub(super) fn next_step(
         // Removing is writing; and damage is not mended by it.
         return escalate(format!("{found}; it is mounted read-only, and nothing can be removed"));
     }
-    // What others do is not done again and again: only what has grown old since is looked for.
+    // What others do is not done again and again: only what has grown or become old since is looked for.
     let mut rungs = rungs(rule, policy, view, point);
     if told {
-        rungs.retain(|remedy| remedy.removes_files());
+        rungs.retain(|remedy| remedy.is_own_work());
     }
     let tried = tried(incident);
     let Some(remedy) = tried.checked_rem(rungs.len()).and_then(|place| rungs.get(place)) else {
@@ -81,7 +81,7 @@ fn names(rungs: &[Remedy]) -> String {
 fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) -> bool {
     let mounted = || view.filesystems.points().into_iter().flatten();
     match remedy {
-        Remedy::RotateLogs | Remedy::PruneRotatedLogs => {
+        Remedy::ArchiveLogs | Remedy::RotateLogs | Remedy::PruneRotatedLogs => {
             policy.logs.iter().any(|root| root.lies_on(point, mounted()))
         }
         Remedy::VacuumJournal => lies_on(JOURNAL, point, mounted()),

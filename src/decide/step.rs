@@ -99,7 +99,11 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             _,
         ) => Some(remedy),
         (
-            Remedy::RotateLogs | Remedy::VacuumJournal | Remedy::PruneRotatedLogs | Remedy::CleanPackageCache,
+            Remedy::ArchiveLogs
+            | Remedy::RotateLogs
+            | Remedy::VacuumJournal
+            | Remedy::PruneRotatedLogs
+            | Remedy::CleanPackageCache,
             _,
         ) => None,
     }

@@ -1,4 +1,4 @@
-//! Files that an act is about to remove: on record before, and no further than is needed.
+//! Files that an act is about to remove or archive: on record before, and no further than is needed.
 
 use crate::model::{ActionId, RecordBody, Removal, Subject, Usage};
 
@@ -17,7 +17,8 @@ impl Engine {
             self.touched.extend(subject);
             self.assess();
         }
-        match self.within_bounds(action).and_then(|()| self.may_remove(action)) {
+        let removes = removals.iter().any(|it| it.fate.is_gone());
+        match self.within_bounds(action, removes).and_then(|()| self.may_remove(action)) {
             Ok(()) => {
                 let ticket = self.record(RecordBody::Removing { action, removals });
                 self.removals.insert(ticket, action);
@@ -52,8 +53,8 @@ impl Engine {
     }
 
     /// Not asked again of what is on record by then.
-    fn within_bounds(&self, action: ActionId) -> Result<(), String> {
-        if self.memory.removed.left(self.now.boot).is_err() {
+    fn within_bounds(&self, action: ActionId, removes: bool) -> Result<(), String> {
+        if removes && self.memory.removed.left(self.now.boot).is_err() {
             return Err("as many files were removed in the last 24 hours as may be in a day".into());
         }
         let so_far = self.memory.actions.get(&action).map_or(0, |known| known.removing);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    Bytes, Command, DeviceNumber, Evidence, FilesystemClass, FilesystemStatus, FilesystemsUpdate,
+    Bytes, Command, DeviceNumber, Evidence, Fate, FilesystemClass, FilesystemStatus, FilesystemsUpdate,
     IncidentState, Inodes, LargeFolder, MountPoint, PathText, PauseScope, Peer, REMOVED_PER_DAY, Reading,
     Remedy, Removal, Resolution, RoomAnswer, SpaceLook, SubjectKind, Usage, Verification,
 };
@@ -59,6 +59,7 @@ fn removal(number: u64, bytes: u64) -> Removal {
         gid: 0,
         inode: number,
         digest: "00".into(),
+        fate: Fate::Gone,
     }
 }
 
@@ -371,7 +372,7 @@ fn a_full_disk_is_told_of_after_it_was_told_that_it_is_nearly_full() {
     live(&mut life, FULL, 500);
     assert_eq!(escalations(&life).len(), 2, "the second is a page: {:?}", life.records);
     let steps: Vec<Remedy> = life.permits.iter().map(Permit::remedy).collect();
-    let others = steps.iter().filter(|step| !step.removes_files()).count();
+    let others = steps.iter().filter(|step| !step.is_own_work()).count();
     assert!(others <= 3, "what others do is done once for an incident: {steps:?}");
 }
 

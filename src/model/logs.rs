@@ -1,4 +1,4 @@
-//! Rotated logs: where they may be removed to make room, and what is kept on record of each that was.
+//! Logs: where room may be made by removing rotated ones and archiving live ones, and what is kept on record of each.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const REMOVED_BYTES_PER_DAY: Bytes = Bytes(256 << 30);
 /// Files that are put on record together, before the first of them is removed.
 pub const REMOVALS_AT_ONCE: usize = 64;
 
-/// A folder of logs, from which rotated ones may be removed.
+/// A folder of logs: rotated ones may be removed from it, and live ones archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRoot {
     /// What the policy calls it.
@@ -57,13 +57,13 @@ fn is_at_or_below(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// A file that is about to be removed: on record before it is.
+/// A file, or a part of one, that is about to be removed: on record before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     pub path: PathText,
     /// Its length.
     pub size: Bytes,
-    /// That it takes on the disk.
+    /// That is taken from the disk.
     pub allocated: Bytes,
     pub modified: WallTime,
     pub uid: u32,
@@ -71,9 +71,35 @@ pub struct Removal {
     pub inode: u64,
     /// SHA-256 over the first and the last 64 KiB, in hexadecimal digits; of a shorter file, over all of it.
     pub digest: String,
+    #[serde(default, skip_serializing_if = "Fate::is_gone")]
+    pub fate: Fate,
 }
 
-/// Where room is to be made, and what may be removed there: nothing else.
+/// What becomes of the content of what is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It is gone with the file.
+    #[default]
+    Gone,
+    /// It was a part of a file that stays, and is in an archive, which is on the disk by then. `size` and `digest` are of
+    /// the part.
+    Archived {
+        archive: PathText,
+        /// Where in the file the part begins.
+        from: Bytes,
+    },
+}
+
+impl Fate {
+    /// Whether nothing is left of it.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone)
+    }
+}
+
+/// Where room is to be made, and what may be removed or archived there: nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomOrder {
     pub point: MountPoint,

@@ -19,6 +19,16 @@ pub enum Applied {
         /// Why it went no further.
         why: String,
     },
+    /// The older parts of live logs were compressed into archives beside them. What that made free was measured on the file
+    /// system, as above.
+    Archived {
+        logs: u64,
+        /// Of the logs, before they were compressed.
+        content: Bytes,
+        freed: Bytes,
+        /// Why it went no further.
+        why: String,
+    },
     /// There was nothing to do.
     AlreadySo,
     /// At the moment of execution the subject was no longer what the permit was for; nothing was done.

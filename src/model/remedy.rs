@@ -23,6 +23,8 @@ pub enum Remedy {
     RestartWithDependencies,
     /// Stop it: a broken unit that harms others.
     Stop,
+    /// Compress the older part of live logs into an archive beside each, and give its room back; nothing is lost.
+    ArchiveLogs,
     /// Have the host's own logrotate rotate every log that it has rules for, now.
     RotateLogs,
     /// Have the journal begin new files, and throw away the oldest beyond a small size.
@@ -59,13 +61,14 @@ pub enum Reversal {
 
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
         Self::Restart,
         Self::RestartWithDependencies,
         Self::Stop,
+        Self::ArchiveLogs,
         Self::RotateLogs,
         Self::VacuumJournal,
         Self::PruneRotatedLogs,
@@ -82,6 +85,7 @@ impl Remedy {
             Self::Restart => "restart",
             Self::RestartWithDependencies => "restart-with-dependencies",
             Self::Stop => "stop",
+            Self::ArchiveLogs => "archive-logs",
             Self::RotateLogs => "rotate-logs",
             Self::VacuumJournal => "vacuum-journal",
             Self::PruneRotatedLogs => "prune-rotated-logs",
@@ -105,18 +109,38 @@ impl Remedy {
             | Self::Restart
             | Self::RestartWithDependencies
             | Self::Stop => SubjectKind::Unit,
-            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
-                SubjectKind::Filesystem
-            }
+            Self::ArchiveLogs
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::CleanPackageCache => SubjectKind::Filesystem,
         }
     }
 
     /// Done by the agent's own hands, on a thread that may block; the others are asked of the service manager.
     #[must_use]
+    pub const fn is_own_work(self) -> bool {
+        match self {
+            Self::ArchiveLogs | Self::PruneRotatedLogs => true,
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::CleanPackageCache => false,
+        }
+    }
+
+    /// Removes files of its own choice, which do not come back: there is a bound for a day.
+    #[must_use]
     pub const fn removes_files(self) -> bool {
         match self {
             Self::PruneRotatedLogs => true,
-            Self::Reload
+            Self::ArchiveLogs
+            | Self::Reload
             | Self::Start
             | Self::ResetAndStart
             | Self::Restart
@@ -134,6 +158,7 @@ impl Remedy {
         match self {
             Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
             Self::Restart
+            | Self::ArchiveLogs
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
@@ -147,6 +172,7 @@ impl Remedy {
     pub const fn is_disruptive(self) -> bool {
         match self {
             Self::Reload
+            | Self::ArchiveLogs
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
@@ -167,6 +193,7 @@ impl Remedy {
             Self::Reload
             | Self::Start
             | Self::ResetAndStart
+            | Self::ArchiveLogs
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
@@ -181,6 +208,7 @@ impl Remedy {
             Self::Start | Self::ResetAndStart | Self::Restart | Self::RestartWithDependencies => true,
             Self::Reload
             | Self::Stop
+            | Self::ArchiveLogs
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
@@ -197,6 +225,7 @@ impl Remedy {
             | Self::Restart
             | Self::RestartWithDependencies
             | Self::Stop
+            | Self::ArchiveLogs
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
@@ -209,6 +238,7 @@ impl Remedy {
     pub const fn expected_disruption(self) -> Duration {
         match self {
             Self::Reload
+            | Self::ArchiveLogs
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
@@ -228,7 +258,9 @@ impl Remedy {
             Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
                 Reversal::Impossible
             }
-            Self::Reload
+            // Its archive holds what the log had.
+            Self::ArchiveLogs
+            | Self::Reload
             | Self::Start
             | Self::ResetAndStart
             | Self::Restart

@@ -111,7 +111,8 @@ impl Run {
             }
             Remedy::Restart | Remedy::RestartWithDependencies => self.world.restart(target, Hand::Agent),
             Remedy::Stop => Ok(self.world.stop(target, Hand::Agent)),
-            Remedy::RotateLogs
+            Remedy::ArchiveLogs
+            | Remedy::RotateLogs
             | Remedy::VacuumJournal
             | Remedy::PruneRotatedLogs
             | Remedy::CleanPackageCache => Err("the simulated host has no file systems"),
@@ -166,6 +167,7 @@ impl Run {
             }
             applied @ (Applied::Changed
             | Applied::Removed { .. }
+            | Applied::Archived { .. }
             | Applied::AlreadySo
             | Applied::Failed { .. }
             | Applied::Withdrawn { .. }

@@ -127,7 +127,11 @@ pub fn judge(
 fn with_act(applied: &Applied, why: String) -> String {
     match applied {
         Applied::Failed { why: act } | Applied::Unknown { why: act } => format!("{why} ({act})"),
-        Applied::Changed | Applied::Removed { .. } | Applied::AlreadySo | Applied::Withdrawn { .. } => why,
+        Applied::Changed
+        | Applied::Removed { .. }
+        | Applied::Archived { .. }
+        | Applied::AlreadySo
+        | Applied::Withdrawn { .. } => why,
     }
 }
 
@@ -187,6 +191,7 @@ fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
         Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
         Remedy::Reload
         | Remedy::Stop
+        | Remedy::ArchiveLogs
         | Remedy::RotateLogs
         | Remedy::VacuumJournal
         | Remedy::PruneRotatedLogs
@@ -210,7 +215,11 @@ fn is_over(applied: &Applied, facts: &UnitFacts) -> bool {
     match applied {
         Applied::Failed { .. } => true,
         Applied::Unknown { .. } => facts.status.job.value().is_none(),
-        Applied::Changed | Applied::Removed { .. } | Applied::AlreadySo | Applied::Withdrawn { .. } => false,
+        Applied::Changed
+        | Applied::Removed { .. }
+        | Applied::Archived { .. }
+        | Applied::AlreadySo
+        | Applied::Withdrawn { .. } => false,
     }
 }
 

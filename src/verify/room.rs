@@ -46,6 +46,9 @@ fn what_it_did(intent: &Intent, applied: &Applied, usage: &Usage) -> String {
         Applied::Removed { files, freed, inodes_freed, why } => {
             format!("{files} files were removed, {freed} and {inodes_freed} inodes are free by it ({why})")
         }
+        Applied::Archived { logs, content, freed, why } => {
+            format!("{content} of {logs} logs were archived, {freed} are free by it ({why})")
+        }
         Applied::Changed => match intent.expectation.free_before.value() {
             Some(before) if usage.free > *before => {
                 format!("{} more are free than before", Bytes(usage.free.0 - before.0))

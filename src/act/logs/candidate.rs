@@ -91,6 +91,48 @@ impl PartialEq for Candidate {
 
 impl Eq for Candidate {}
 
+/// Of one search; those that are left out are small, and found by the next.
+pub(super) const LIVE_MAX: usize = 256;
+
+/// A live log by what the walk saw of it, or an archive of one that was begun and not finished.
+#[derive(Debug)]
+pub(in crate::act) struct LiveLog {
+    pub(super) folder: Arc<Folder>,
+    pub(super) name: Vec<u8>,
+    pub(super) about: About,
+    pub(super) is_leftover: bool,
+}
+
+impl LiveLog {
+    /// For people.
+    pub(in crate::act) fn path(&self) -> PathText {
+        self.folder.path_of(&self.name)
+    }
+}
+
+/// The largest of many, after what is to be finished first.
+#[derive(Debug, Default)]
+pub(super) struct LivePool(Vec<LiveLog>);
+
+impl LivePool {
+    pub(super) fn offer(&mut self, log: LiveLog) {
+        self.0.push(log);
+        if self.0.len() >= 2 * LIVE_MAX {
+            self.trim();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<LiveLog> {
+        self.trim();
+        self.0
+    }
+
+    fn trim(&mut self) {
+        self.0.sort_by_key(|log| (!log.is_leftover, std::cmp::Reverse(log.about.blocks)));
+        self.0.truncate(LIVE_MAX);
+    }
+}
+
 /// The oldest of many.
 #[derive(Debug, Default)]
 pub(super) struct Pool {

@@ -13,10 +13,16 @@ const CHUNK: usize = 16 << 10;
 /// SHA-256 over the first and the last 64 KiB, in hexadecimal digits; of a shorter file, over all of it. None when it
 /// ends before its size.
 pub(super) fn digest(file: BorrowedFd<'_>, size: u64) -> rustix::io::Result<Option<String>> {
+    digest_of_part(file, 0, size)
+}
+
+/// The same, of the part between two places.
+pub(super) fn digest_of_part(file: BorrowedFd<'_>, from: u64, to: u64) -> rustix::io::Result<Option<String>> {
     let mut hash = Sha256::new();
+    let size = to.saturating_sub(from);
     let head = size.min(END);
     let tail = (size - head).min(END);
-    let whole = add(&mut hash, file, 0, head)? && add(&mut hash, file, size - tail, tail)?;
+    let whole = add(&mut hash, file, from, head)? && add(&mut hash, file, to.saturating_sub(tail), tail)?;
     Ok(whole.then(|| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 

@@ -1,16 +1,18 @@
-//! The hands that remove rotated logs to make room, in folders that users may write to.
+//! The hands that make room among logs, in folders that users may write to: rotated ones are removed, live ones archived.
 //!
 //! Three steps, so that each removal is on record before it happens: [`Search::find`] walks and tells what may go,
 //! [`Search::prepare`] opens one file and says what to put on record, [`Ready::remove`] removes it. Each trusts
-//! nothing that the one before saw: it looks again, at descriptors.
+//! nothing that the one before saw: it looks again, at descriptors. Archiving goes the same way, see [`Archiving`].
 //!
-//! Must not touch: the ledger, the clock, anything outside of the folders of logs, any file that is not a rotated log,
-//! and any file on another file system or mount. No link is followed. What can't be told is a reason to leave a file
-//! alone.
+//! Must not touch: the ledger, the clock, anything outside of the folders of logs, any file that is not a log by its
+//! name, and any file on another file system or mount. No link is followed. What can't be told is a reason to leave a
+//! file alone.
 
+mod archive;
 mod candidate;
 mod digest;
 mod lease;
+mod live;
 mod names;
 mod paths;
 mod place;
@@ -24,7 +26,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub(super) use candidate::Candidate;
+pub(super) use archive::{Archiving, Halt};
+pub(super) use candidate::{Candidate, LiveLog};
 pub(super) use prepare::Ready;
 pub(super) use refused::{NoSearch, Refused};
-pub(super) use search::Search;
+pub(super) use search::{PassedOver, Search};

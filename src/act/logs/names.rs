@@ -238,18 +238,18 @@ fn number(text: &[u8], digits: usize) -> Option<(u64, &[u8])> {
     Some((value, rest))
 }
 
-fn is_log(name: &[u8]) -> bool {
+pub(super) fn is_log(name: &[u8]) -> bool {
     let ends = |suffixes: &[&[u8]]| suffixes.iter().any(|suffix| name.ends_with(suffix));
     ends(&LOG_SUFFIXES) || ends(&LOG_WORDS) || LOG_NAMES.contains(&name)
 }
 
-fn is_data(name: &[u8]) -> bool {
+pub(super) fn is_data(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     DATA_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) || DATA_NAMES.contains(&&name[..])
 }
 
 /// Who logged in, and what was done as whom: not the agent's to throw away.
-fn is_trail(log: &[u8]) -> bool {
+pub(super) fn is_trail(log: &[u8]) -> bool {
     let log = log.to_ascii_lowercase();
     TRAILS.iter().any(|trail| {
         log.strip_prefix(*trail).is_some_and(|rest| matches!(rest, b"" | b".log" | b"_log" | b"-log"))

@@ -233,6 +233,19 @@ pub(super) fn open_to_read(handle: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd
     quietly(flags, &|flags| rustix::fs::open(&path[..], flags, Mode::empty()))
 }
 
+/// The same, to take parts out of it as well.
+pub(super) fn open_to_change(handle: BorrowedFd<'_>) -> Result<OwnedFd, Refused> {
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    quietly(flags, &|flags| rustix::fs::open(&path[..], flags, Mode::empty())).map_err(|errno| match errno {
+        // Without waiting: somebody else's lease.
+        Errno::AGAIN => Refused::Leased,
+        // Of /proc, not of the file.
+        Errno::NOENT => Refused::Errno(errno),
+        other => Refused::of(other),
+    })
+}
+
 /// That somebody looked is no access; only owners and root may say so.
 fn quietly(
     flags: OFlags,

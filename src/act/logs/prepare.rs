@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use crate::model::{Bytes, Removal, WallTime};
+use crate::model::{Bytes, Fate, Removal, WallTime};
 
 use super::candidate::{Candidate, Folder, allocated};
 use super::digest::digest;
@@ -78,6 +78,7 @@ pub(super) fn prepare(ground: &Arc<Ground>, candidate: &Candidate, now: WallTime
         gid: about.gid,
         inode: about.identity.inode,
         digest,
+        fate: Fate::Gone,
     };
     let (ground, folder, name) = (Arc::clone(ground), Arc::clone(folder), name.clone());
     Ok(Ready { ground, folder, opened, name, file, about, is_leftover, removal })

@@ -52,6 +52,14 @@ pub(in crate::act) enum Refused {
     LivesOn,
     #[error("the kernel forbids it: a swap file, marks on the folder, or missing rights: {0}")]
     Forbidden(Errno),
+    #[error("it is not lines of text")]
+    NoLines,
+    #[error("it is too small, or holds nothing but its last lines")]
+    NothingToArchive,
+    #[error("compressing it frees next to nothing")]
+    Dense,
+    #[error("parts of it can't be given back on this file system")]
+    NoHoles,
     #[error("the file system is read-only")]
     ReadOnly,
     #[error("{0}")]

@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::FsWord;
@@ -12,13 +13,14 @@ use rustix::io::Errno;
 
 use crate::model::{Absence, Bytes, DeviceNumber, Inodes, LogRoot, MountPoint, Reading, Usage, WallTime};
 
-use super::candidate::{Candidate, Folder};
+use super::archive::Archiving;
+use super::candidate::{Candidate, Folder, LiveLog};
 use super::paths::{below, canonical};
 use super::place::{Identity, Place, look_at, open_beneath, open_within};
 use super::prepare::{Ready, prepare};
 use super::refused::{NoSearch, Refused};
 use super::select::Rules;
-use super::walk::{Found, find};
+use super::walk::{Found, FoundLive, find, find_live};
 
 /// `BTRFS_SUPER_MAGIC` (statfs(2)).
 const BTRFS: FsWord = 0x9123_683e;
@@ -137,6 +139,23 @@ impl Search {
     /// Walks through the folders until `stop` says so, and tells which files may be removed, the oldest first.
     pub(in crate::act) fn find(&self, now: WallTime, stop: &dyn Fn() -> bool) -> Found {
         find(self, now, stop)
+    }
+
+    /// Walks through the folders until `stop` says so, and tells which logs are live and large, the largest first; before
+    /// them archives that were begun and not finished.
+    pub(in crate::act) fn find_live(&self, stop: &dyn Fn() -> bool) -> FoundLive {
+        find_live(self, stop)
+    }
+
+    /// Begins or goes on to archive a live log, or to finish what was left behind. `proc` tells who has it open.
+    pub(in crate::act) fn archive(
+        &self,
+        log: &LiveLog,
+        proc: &Path,
+        now: WallTime,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Archiving, Refused> {
+        Archiving::begin(&self.ground, log, proc, now, stop)
     }
 
     /// Opens a candidate and looks at it again, closer; what it returns is to be put on record before it is removed.

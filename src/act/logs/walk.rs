@@ -1,4 +1,4 @@
-//! The walk through folders of logs: what may be removed. Changes nothing.
+//! The walk through folders of logs: what may be removed or archived. Changes nothing.
 //!
 //! Bounded in entries, depth and memory, and stopped at any entry. No link is followed, no other mount is entered, and
 //! nothing is opened but folders.
@@ -8,12 +8,13 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{Dir, FileType};
+use rustix::fs::{Dir, DirEntry, FileType};
 use rustix::io::Errno;
 
 use crate::model::{PathText, WallTime};
 
-use super::candidate::{Candidate, Folder, Pool};
+use super::candidate::{Candidate, Folder, LiveLog, LivePool, Pool, allocated};
+use super::live::{archiving, is_live};
 use super::names::{aside, rotated};
 use super::place::{About, look, look_at, open_to_list};
 use super::refused::Refused;
@@ -28,6 +29,8 @@ const STEPS_MAX: u64 = 2 * ENTRIES_MAX;
 pub(super) const DEPTH_MAX: usize = 48;
 /// Rotated files of one folder that are looked at.
 pub(super) const FOLDER_MAX: usize = 8192;
+/// A log that takes less is left as it is.
+const LIVE_MIN: u64 = 1 << 20;
 /// Files that are told as left alone.
 pub(super) const REFUSED_MAX: usize = 32;
 /// Entries between two looks at whether to stop: on a disk that is hard at work each may take some hundredths of a
@@ -49,22 +52,27 @@ pub(in crate::act) struct Found {
     pub(in crate::act) refused: Vec<(PathText, Refused)>,
 }
 
+/// What a walk for live logs has found.
+#[derive(Debug)]
+pub(in crate::act) struct FoundLive {
+    /// Archives that were begun and not finished, then the largest logs first.
+    pub(in crate::act) logs: Vec<LiveLog>,
+    /// Entries that were passed.
+    pub(in crate::act) entries: u64,
+    /// The first of those that have the name of a log, and are none that may be archived.
+    pub(in crate::act) refused: Vec<(PathText, Refused)>,
+}
+
+pub(super) fn find_live(search: &Search, stop: &dyn Fn() -> bool) -> FoundLive {
+    let walk = Walk::over(search, Wanted::Live(LivePool::default()), stop);
+    let Wanted::Live(pool) = walk.wanted else { unreachable!("it is what was asked for") };
+    FoundLive { logs: pool.finish(), entries: walk.entries, refused: walk.refused }
+}
+
 pub(super) fn find(search: &Search, now: WallTime, stop: &dyn Fn() -> bool) -> Found {
-    let mut walk = Walk {
-        ground: &search.ground,
-        now,
-        stop,
-        steps: 0,
-        over: false,
-        entries: 0,
-        whole: true,
-        pool: Pool::default(),
-        refused: Vec::new(),
-    };
-    for start in &search.starts {
-        walk.through(start);
-    }
-    let (candidates, left_out) = walk.pool.finish();
+    let walk = Walk::over(search, Wanted::Rotated { now, pool: Pool::default() }, stop);
+    let Wanted::Rotated { pool, .. } = walk.wanted else { unreachable!("it is what was asked for") };
+    let (candidates, left_out) = pool.finish();
     Found { candidates, left_out, entries: walk.entries, whole: walk.whole, refused: walk.refused }
 }
 
@@ -73,19 +81,42 @@ struct Level {
     path: Vec<u8>,
 }
 
+/// What is looked for, and what was found of it.
+enum Wanted {
+    Rotated { now: WallTime, pool: Pool },
+    Live(LivePool),
+}
+
 struct Walk<'a> {
     ground: &'a Ground,
-    now: WallTime,
+    wanted: Wanted,
     stop: &'a dyn Fn() -> bool,
     steps: u64,
     over: bool,
     entries: u64,
     whole: bool,
-    pool: Pool,
     refused: Vec<(PathText, Refused)>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn over(search: &'a Search, wanted: Wanted, stop: &'a dyn Fn() -> bool) -> Self {
+        let refused = Vec::new();
+        let mut walk = Self {
+            ground: &search.ground,
+            wanted,
+            stop,
+            steps: 0,
+            over: false,
+            entries: 0,
+            whole: true,
+            refused,
+        };
+        for start in &search.starts {
+            walk.through(start);
+        }
+        walk
+    }
+
     fn through(&mut self, start: &Start) {
         let mut way = Vec::new();
         let opened = self.ground.open(&start.path).and_then(|folder| open_to_list(folder.as_fd(), b"."));
@@ -147,24 +178,59 @@ impl Walk<'_> {
     }
 
     fn gather(&mut self, folder: &Arc<Folder>, entries: &mut Dir) {
-        let (mut certain, mut likely) = (Vec::new(), Vec::new());
+        match self.wanted {
+            Wanted::Rotated { now, .. } => self.gather_rotated(folder, entries, now),
+            Wanted::Live(_) => self.gather_live(folder, entries),
+        }
+    }
+
+    /// The next file or folder that is in it.
+    fn next(&mut self, entries: &mut Dir) -> Option<DirEntry> {
         while !self.is_over() {
-            let entry = match entries.read() {
-                None => break,
-                Some(Ok(entry)) => entry,
-                Some(Err(_)) => {
-                    self.whole = false;
-                    break;
+            match entries.read()? {
+                Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => {}
+                Ok(entry) => {
+                    self.entries += 1;
+                    return Some(entry);
                 }
-            };
+                Err(_) => {
+                    self.whole = false;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn gather_live(&mut self, folder: &Arc<Folder>, entries: &mut Dir) {
+        while let Some(entry) = self.next(entries) {
             let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
+            let is_leftover = archiving(name).is_some();
+            if !is_leftover && !is_live(name) {
                 continue;
             }
-            self.entries += 1;
+            let Ok(above) = entries.fd() else { break };
+            match self.pass(above, name) {
+                Ok(about) if is_leftover || allocated(&about).0 >= LIVE_MIN => {
+                    let (folder, name) = (Arc::clone(folder), name.to_vec());
+                    let log = LiveLog { folder, name, about, is_leftover };
+                    if let Wanted::Live(pool) = &mut self.wanted {
+                        pool.offer(log);
+                    }
+                }
+                Ok(_) => {}
+                Err(why) => self.refuse(folder, name, why),
+            }
+        }
+    }
+
+    fn gather_rotated(&mut self, folder: &Arc<Folder>, entries: &mut Dir, now: WallTime) {
+        let (mut certain, mut likely) = (Vec::new(), Vec::new());
+        while let Some(entry) = self.next(entries) {
+            let name = entry.file_name().to_bytes();
             let Ok(above) = entries.fd() else { break };
             if let Some(inode) = aside(name) {
-                self.pass_aside(folder, above, name, inode);
+                self.pass_aside(folder, above, name, (inode, now));
             } else if let Some(shape) = rotated(name) {
                 let about = match self.pass(above, name) {
                     Ok(about) => about,
@@ -186,9 +252,9 @@ impl Walk<'_> {
             self.keep_rotated(above, &mut likely);
             certain.append(&mut likely);
         }
-        for (seen, keeper) in folder.rules.choose(certain, self.now) {
+        for (seen, keeper) in folder.rules.choose(certain, now) {
             let Seen { name, about, .. } = seen;
-            self.pool.offer(Candidate { folder: Arc::clone(folder), name, about, keeper: Some(keeper) });
+            self.offer(Candidate { folder: Arc::clone(folder), name, about, keeper: Some(keeper) });
         }
     }
 
@@ -198,14 +264,26 @@ impl Walk<'_> {
         Ok(about)
     }
 
+    fn offer(&mut self, candidate: Candidate) {
+        if let Wanted::Rotated { pool, .. } = &mut self.wanted {
+            pool.offer(candidate);
+        }
+    }
+
     /// What a removal has put aside. Its own number is in its name; anything else got there at the last moment.
-    fn pass_aside(&mut self, folder: &Arc<Folder>, above: BorrowedFd<'_>, name: &[u8], inode: u64) {
+    fn pass_aside(
+        &mut self,
+        folder: &Arc<Folder>,
+        above: BorrowedFd<'_>,
+        name: &[u8],
+        (inode, now): (u64, WallTime),
+    ) {
         match self.pass(above, name) {
             Ok(about) if about.identity.inode != inode => self.refuse(folder, name, Refused::Stray),
             // It was old enough, and its content is no younger for having been put aside.
-            Ok(about) if folder.rules.is_old_content(&about, self.now) => {
+            Ok(about) if folder.rules.is_old_content(&about, now) => {
                 let (folder, name) = (Arc::clone(folder), name.to_vec());
-                self.pool.offer(Candidate { folder, name, about, keeper: None });
+                self.offer(Candidate { folder, name, about, keeper: None });
             }
             Ok(_) => self.refuse(folder, name, Refused::Young),
             Err(why) => self.refuse(folder, name, why),

@@ -47,11 +47,13 @@ impl Memory {
 
     /// They count as removed from here on, whatever becomes of the act.
     pub(super) fn removing(&mut self, action: ActionId, removals: &[Removal], at: Timestamp) {
-        let bytes = removals.iter().fold(0_u64, |sum, it| sum.saturating_add(it.allocated.0));
-        let files = u64::try_from(removals.len()).unwrap_or(u64::MAX);
+        // What is in an archive is not lost.
+        let gone = || removals.iter().filter(|it| it.fate.is_gone());
+        let bytes = gone().fold(0_u64, |sum, it| sum.saturating_add(it.allocated.0));
+        let files = u64::try_from(gone().count()).unwrap_or(u64::MAX);
         self.removed.add(at.boot, files, Bytes(bytes));
         if let Some(act) = self.actions.get_mut(&action) {
-            act.removing = act.removing.saturating_add(files);
+            act.removing = act.removing.saturating_add(u64::try_from(removals.len()).unwrap_or(u64::MAX));
         }
     }
 
@@ -66,7 +68,7 @@ impl Memory {
             {
                 self.half_done.insert(incident);
             }
-            Applied::Changed | Applied::Removed { .. } | Applied::AlreadySo => {
+            Applied::Changed | Applied::Removed { .. } | Applied::Archived { .. } | Applied::AlreadySo => {
                 self.half_done.remove(&incident);
             }
             // It is as the act before left it.
@@ -88,6 +90,9 @@ impl Memory {
             Applied::Changed => "carried out".to_owned(),
             Applied::Removed { files, freed, inodes_freed, why } => {
                 format!("{files} files removed, {freed} and {inodes_freed} inodes freed: {why}")
+            }
+            Applied::Archived { logs, content, freed, why } => {
+                format!("{content} of {logs} logs archived, {freed} freed: {why}")
             }
             Applied::AlreadySo => "there was nothing to do".to_owned(),
             Applied::Withdrawn { why } => format!("withdrawn: {why}"),

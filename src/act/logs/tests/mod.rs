@@ -2,6 +2,7 @@
 //! anything outside of the folder of logs has changed.
 #![expect(clippy::disallowed_methods, reason = "makes trees, and one other process")]
 
+mod archives;
 mod crashes;
 mod files;
 mod folders;

@@ -1,6 +1,9 @@
-//! Make room on a file system: remove what the permit names, in steps that are on record first, until there is enough.
+//! Make room on a file system: remove or archive what the permit names, in steps that are on record first, until there is
+//! enough.
 //!
 //! Must not touch: what lies outside the permit's folders, and what [`super::logs`] refuses.
+
+mod archive;
 
 use std::path::Path;
 
@@ -11,10 +14,9 @@ use crate::model::{
     Applied, BootTime, Bytes, PathText, REMOVALS_AT_ONCE, Remedy, Removal, RoomOrder, Timestamp, Usage,
 };
 
-use super::logs::{Candidate, NoSearch, Ready, Refused, Search};
+use super::logs::{Candidate, NoSearch, PassedOver, Ready, Refused, Search};
 
 #[cfg(test)]
-#[path = "room_tests.rs"]
 mod tests;
 
 /// Of the whole file system, what one step removes at the most, unless a single file is larger: after each it is measured
@@ -46,7 +48,7 @@ pub fn make_room(
         return Applied::Failed { why: format!("{} makes no room", permit.remedy()) };
     };
     match permit.remedy() {
-        Remedy::PruneRotatedLogs => {}
+        Remedy::ArchiveLogs | Remedy::PruneRotatedLogs => {}
         Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
@@ -67,6 +69,9 @@ pub fn make_room(
         }
     };
     let until = begun.boot + permit.deadline();
+    if permit.remedy() == Remedy::ArchiveLogs {
+        return archive::Work { search, consent, now, until, proc }.carry_out();
+    }
     Work { search, order, consent, now, until, removed: 0, bytes: 0, refused: None }.carry_out()
 }
 
@@ -219,12 +224,7 @@ impl Work<'_> {
             End::NothingLeft(entries) => format!("of {entries} entries nothing more may be removed"),
             End::Bound(why) => why.into(),
         };
-        let unsearched = self
-            .search
-            .passed_over()
-            .first()
-            .map(|it| format!("; {} could not be searched: {}", it.name, it.why));
-        let end = format!("{end}{}", unsearched.unwrap_or_default());
+        let end = format!("{end}{}", unsearched(&self.search));
         match &self.refused {
             Some((path, why, 1)) => format!("{end}; {path} was left alone: {why}"),
             Some((path, why, count)) => {
@@ -233,6 +233,12 @@ impl Work<'_> {
             None => end,
         }
     }
+}
+
+/// The first folder of logs that could not be searched, for people.
+fn unsearched(search: &Search) -> String {
+    let told = |it: &PassedOver| format!("; {} could not be searched: {}", it.name, it.why);
+    search.passed_over().first().map(told).unwrap_or_default()
 }
 
 /// Bytes and inodes by which there is more room; others may have taken more of it meanwhile than was made.

@@ -1,0 +1,331 @@
+//! The archive of one log, while it is being made: under a private name, beside its log, for root alone.
+//!
+//! Each stage is a gzip member of its own, and is on the disk before anything is taken from the log. What a crash leaves
+//! at its end is cut off by whoever goes on with it. Nothing is opened through a link, and no other file is written to.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use flate2::write::GzEncoder;
+use flate2::{Compression, bufread};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::act::logs::live::{archive_name, archiving_name};
+use crate::act::logs::place::{About, Place, handle, look, look_at, open_to_change, open_to_list};
+use crate::act::logs::refused::Refused;
+use crate::model::WallTime;
+
+use super::slot::{FIRST_MAX, SLOT_AT, Slot, first_member, parse_first_member};
+
+/// The rights of a file that may hold what only its owner may read.
+const OWNER_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// Permissions, without what a log never has: set-uid, set-gid, sticky.
+const PERMISSIONS: u32 = 0o777;
+/// Tries to find a free name, each a second later.
+const NAMES_MAX: u32 = 10;
+const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct ArchiveFile {
+    folder: OwnedFd,
+    temporary: Vec<u8>,
+    file: OwnedFd,
+    about: About,
+    log: Vec<u8>,
+    /// Of it, what is whole.
+    slot: Slot,
+    /// The last stage is in it, and was not given up.
+    has_last: bool,
+}
+
+/// Why a stage was not written.
+pub(super) enum Unwritten {
+    NoRoom,
+    Errno(Errno),
+    /// What was to be written could not be read.
+    Source(Refused),
+}
+
+impl ArchiveFile {
+    /// A new one for this log.
+    pub(super) fn begin(
+        folder: BorrowedFd<'_>,
+        log: &[u8],
+        about: &About,
+        now: WallTime,
+    ) -> Result<Self, Refused> {
+        archive_name(log, now).ok_or(Refused::Errno(Errno::NAMETOOLONG))?;
+        let folder = open_to_list(folder, b".").map_err(Refused::Errno)?;
+        let temporary = archiving_name(about.identity.inode);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder, &temporary[..], flags, OWNER_ALONE).map_err(Refused::of)?;
+        let mut slot = Slot {
+            inode: about.identity.inode,
+            begun: now,
+            uid: about.uid,
+            gid: about.gid,
+            mode: u32::from(about.mode) & PERMISSIONS,
+            sealed: 0,
+            length: 0,
+            from: 0,
+            to: 0,
+        };
+        let length = first_member(&slot, log).len();
+        (slot.sealed, slot.length) = (as_u64(length), as_u64(length));
+        let about = look_at(file.as_fd()).map_err(Refused::Errno)?;
+        let archive = Self { folder, temporary, file, about, log: log.to_vec(), slot, has_last: false };
+        match write_all_at(archive.file.as_fd(), &first_member(&slot, log), 0) {
+            Ok(()) => Ok(archive),
+            Err(errno) => {
+                archive.discard();
+                Err(Refused::Errno(errno))
+            }
+        }
+    }
+
+    /// One that was left behind. The last stage in it is whole, or is cut off.
+    pub(super) fn resume(folder: BorrowedFd<'_>, temporary: &[u8], place: Place) -> Result<Self, Refused> {
+        let handle = handle(folder, temporary).map_err(Refused::of)?;
+        let about = look_at(handle.as_fd()).map_err(Refused::Errno)?;
+        about.is_fit(place)?;
+        // Only root makes these, and for root alone.
+        if about.uid != 0 || u32::from(about.mode) & 0o7777 != OWNER_ALONE.bits() {
+            return Err(Refused::Stray);
+        }
+        let folder = open_to_list(folder, b".").map_err(Refused::Errno)?;
+        let file = open_to_change(handle.as_fd())?;
+        let mut first = vec![0; FIRST_MAX];
+        let read = rustix::io::pread(&file, &mut first[..], 0).map_err(Refused::Errno)?;
+        first.truncate(read);
+        let Some((slot, log)) = parse_first_member(&first) else { return Err(Refused::Stray) };
+        if archiving_name(slot.inode) != temporary || slot.sealed > about.size {
+            return Err(Refused::Stray);
+        }
+        let temporary = temporary.to_vec();
+        let mut archive = Self { folder, temporary, file, about, log, slot, has_last: slot.to > slot.from };
+        if archive.has_last && (slot.length > about.size || !archive.is_whole()) {
+            archive.has_last = false;
+        }
+        if !archive.has_last {
+            (archive.slot.length, archive.slot.to) = (archive.slot.sealed, archive.slot.from);
+        }
+        archive.cut()?;
+        Ok(archive)
+    }
+
+    pub(super) const fn log(&self) -> &Vec<u8> {
+        &self.log
+    }
+
+    pub(super) const fn inode_of_log(&self) -> u64 {
+        self.slot.inode
+    }
+
+    /// The last stage that is in it, in bytes of the log.
+    pub(super) fn last(&self) -> Option<(u64, u64)> {
+        self.has_last.then_some((self.slot.from, self.slot.to))
+    }
+
+    /// What it will be called.
+    pub(super) fn name(&self) -> Vec<u8> {
+        archive_name(&self.log, self.slot.begun).unwrap_or_else(|| self.temporary.clone())
+    }
+
+    /// Adds a stage: this part of the log, as `read` brings it. It is on the disk when this returns. Returns how long it
+    /// is in the archive.
+    pub(super) fn add(
+        &mut self,
+        (from, to): (u64, u64),
+        read: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Unwritten>,
+    ) -> Result<u64, Unwritten> {
+        let sealed = self.slot.length;
+        let sink = At { file: self.file.as_fd(), at: sealed };
+        let mut encoder = GzEncoder::new(sink, Compression::fast());
+        let packed =
+            read(&mut |bytes| encoder.write_all(bytes)).and_then(|()| encoder.finish().map_err(unwritten));
+        let length = match packed {
+            Ok(sink) => sink.at,
+            Err(why) => {
+                let _ = self.cut();
+                return Err(why);
+            }
+        };
+        let before = self.slot;
+        self.slot = Slot { sealed, length, from, to, ..self.slot };
+        let written = write_all_at(self.file.as_fd(), &self.slot.bytes(), SLOT_AT)
+            .and_then(|()| rustix::fs::fdatasync(&self.file))
+            // Its name as well.
+            .and_then(|()| if self.has_last { Ok(()) } else { rustix::fs::fsync(&self.folder) });
+        if let Err(errno) = written {
+            self.slot = before;
+            let _ = write_all_at(self.file.as_fd(), &self.slot.bytes(), SLOT_AT);
+            let _ = self.cut();
+            return Err(unwritten(errno.into()));
+        }
+        self.has_last = true;
+        Ok(length - sealed)
+    }
+
+    /// Takes the last stage out again: its part stays in the log.
+    pub(super) fn give_up_last(&mut self) -> Result<(), Refused> {
+        (self.slot.length, self.slot.to, self.has_last) = (self.slot.sealed, self.slot.from, false);
+        write_all_at(self.file.as_fd(), &self.slot.bytes(), SLOT_AT).map_err(Refused::Errno)?;
+        self.cut()
+    }
+
+    /// It is still there, whole, under its name, and the only one of its kind.
+    pub(super) fn is_safe(&self, place: Place) -> Result<(), Refused> {
+        let about = look_at(self.file.as_fd()).map_err(Refused::Errno)?;
+        about.is_fit(place)?;
+        let named = look(self.folder.as_fd(), &self.temporary).map_err(Refused::of)?;
+        if named.identity == about.identity && about.size == self.slot.length {
+            Ok(())
+        } else {
+            Err(Refused::Replaced)
+        }
+    }
+
+    /// Compares the last stage with what the log has in its place, piece by piece.
+    pub(super) fn compare_last(&self, same: &mut dyn FnMut(u64, &[u8]) -> bool) -> bool {
+        let mut at = self.slot.from;
+        self.decode_last(&mut |piece| {
+            let is_same = same(at, piece);
+            at += as_u64(piece.len());
+            is_same
+        }) && at == self.slot.to
+    }
+
+    fn is_whole(&self) -> bool {
+        let mut length = 0_u64;
+        self.decode_last(&mut |piece| {
+            length += as_u64(piece.len());
+            length <= self.slot.to - self.slot.from
+        }) && length == self.slot.to - self.slot.from
+    }
+
+    /// True when it is a whole member with the right check sum, and every piece was taken.
+    fn decode_last(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let part = Part { file: self.file.as_fd(), at: self.slot.sealed, end: self.slot.length };
+        let mut decoder = bufread::GzDecoder::new(io::BufReader::new(part));
+        let mut piece = vec![0; super::CHUNK];
+        loop {
+            match decoder.read(&mut piece) {
+                Ok(0) => return true,
+                Ok(read) if take(piece.get(..read).unwrap_or_default()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Gives it its owner, its rights and its name. Nothing is done to it after.
+    pub(super) fn finish(self, log: Option<BorrowedFd<'_>>) -> Result<Vec<u8>, Refused> {
+        if self.is_empty() {
+            self.discard();
+            return Err(Refused::NothingToArchive);
+        }
+        super::rights::hand_over(self.file.as_fd(), log, (self.slot.uid, self.slot.gid), self.slot.mode)?;
+        rustix::fs::fsync(&self.file).map_err(Refused::Errno)?;
+        let named = look(self.folder.as_fd(), &self.temporary).map_err(Refused::of)?;
+        if named.identity != self.about.identity {
+            return Err(Refused::Replaced);
+        }
+        let mut last = Errno::EXIST;
+        for later in 0..NAMES_MAX {
+            let name = archive_name(&self.log, self.slot.begun + SECOND * later);
+            let name = name.ok_or(Refused::Errno(Errno::NAMETOOLONG))?;
+            match self.rename(&name) {
+                Ok(()) => {
+                    rustix::fs::fsync(&self.folder).map_err(Refused::Errno)?;
+                    return Ok(name);
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => {
+                    last = errno;
+                    break;
+                }
+            }
+        }
+        Err(Refused::Errno(last))
+    }
+
+    /// No stage was ever added.
+    fn is_empty(&self) -> bool {
+        self.slot.length == as_u64(first_member(&self.slot, &self.log).len())
+    }
+
+    fn rename(&self, name: &[u8]) -> rustix::io::Result<()> {
+        let (folder, from) = (&self.folder, &self.temporary[..]);
+        match rustix::fs::renameat_with(folder, from, folder, name, RenameFlags::NOREPLACE) {
+            // Not of this file system, or of this kernel.
+            Err(Errno::INVAL | Errno::NOSYS) => match look(folder.as_fd(), name) {
+                Ok(_) => Err(Errno::EXIST),
+                Err(Errno::NOENT) => rustix::fs::renameat(folder, from, folder, name),
+                Err(other) => Err(other),
+            },
+            other => other,
+        }
+    }
+
+    /// Nothing of the log is in it alone: its parts are given back only when it has them for good.
+    fn discard(&self) {
+        if look(self.folder.as_fd(), &self.temporary).is_ok_and(|it| it.identity == self.about.identity) {
+            let _ = rustix::fs::unlinkat(&self.folder, &self.temporary[..], AtFlags::empty());
+        }
+    }
+
+    fn cut(&self) -> Result<(), Refused> {
+        rustix::fs::ftruncate(&self.file, self.slot.length).map_err(Refused::Errno)
+    }
+}
+
+/// Writes on from a place.
+struct At<'a> {
+    file: BorrowedFd<'a>,
+    at: u64,
+}
+
+impl io::Write for At<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = rustix::io::pwrite(self.file, bytes, self.at)?;
+        self.at += as_u64(written);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads from a place to another.
+struct Part<'a> {
+    file: BorrowedFd<'a>,
+    at: u64,
+    end: u64,
+}
+
+impl io::Read for Part<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = bytes.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));
+        let read = rustix::io::pread(self.file, bytes.get_mut(..most).unwrap_or_default(), self.at)?;
+        self.at += as_u64(read);
+        Ok(read)
+    }
+}
+
+fn write_all_at(file: BorrowedFd<'_>, bytes: &[u8], at: u64) -> rustix::io::Result<()> {
+    At { file, at }.write_all(bytes).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+pub(super) fn unwritten(error: io::Error) -> Unwritten {
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Unwritten::NoRoom,
+        Some(errno) => Unwritten::Errno(errno),
+        None => Unwritten::Errno(Errno::IO),
+    }
+}
+
+fn as_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
