@@ -148,6 +148,14 @@ fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
         });
         known.map_err(|why| no(GuardName::Freshness, Hold::UntilChange, why))?;
     }
+    // Whom those would pull along in their turn is not known either.
+    for along in reach::taken_down(request, c).iter().chain(&reach::started(request, c)) {
+        if let Some(Reading::Failed(why)) = c.view.unit(along).map(|facts| &facts.status.details) {
+            let why =
+                format!("{} would take {along} along, whose details are unknown: {why}", request.subject);
+            return Err(no(GuardName::Freshness, Hold::UntilChange, why));
+        }
+    }
     let recent = c.view.activity_at.is_some_and(|at| c.now.boot.since(at) <= ACTIVITY_FRESH);
     let unknown = match &c.view.activity {
         Reading::Value(activity) => {

@@ -418,6 +418,13 @@ fn what_is_not_known_or_not_fresh_permits_nothing() {
     check(GuardName::Freshness, For::AChange, |case| {
         case.units[0].details = Reading::Failed("the call timed out".into());
     });
+    // What it would pull along, and whom that would.
+    let unread = |case: &mut Case, active| {
+        case.units[1].active = active;
+        case.units[1].details = Reading::Failed("the call timed out".into());
+    };
+    check(GuardName::Freshness, For::AChange, |case| unread(case, ActiveState::Inactive));
+    check_allowed(|case| unread(case, ActiveState::Active));
 }
 
 #[test]

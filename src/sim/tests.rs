@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_many_small_lives() {
 }
 
 /// Seeds that once broke a promise: seed, hours, and what was wrong.
-const FOUND: [(u64, u64, &str); 17] = [
+const FOUND: [(u64, u64, &str); 18] = [
     (4, 8, "an early defect of the engine"),
     (7, 8, "an early defect of the engine"),
     (203, 8, "a record that a power cut took counted for a checker"),
@@ -52,6 +52,11 @@ const FOUND: [(u64, u64, &str); 17] = [
     ),
     (206, 21, "a page that came long after its fault counted as the end of the fault"),
     (753, 10, "a clock was set and the power cut before the agent could write it down"),
+    (
+        1113,
+        42,
+        "a unit between two others could not be read, and what a start would pull along was not known",
+    ),
 ];
 
 #[test]
