@@ -43,9 +43,13 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         Remedy::ResetAndStart => start::carry_out_after_reset(&permit, manager).await,
         Remedy::Restart | Remedy::RestartWithDependencies => restart::carry_out(&permit, manager).await,
         Remedy::Stop => stop::carry_out(&permit, manager).await,
-        Remedy::RotateLogs | Remedy::VacuumJournal | Remedy::CleanPackageCache | Remedy::PruneRotatedLogs => {
-            Applied::Failed { why: "it works on no unit".into() }
-        }
+        Remedy::RotateLogs
+        | Remedy::VacuumJournal
+        | Remedy::PruneRotatedLogs
+        | Remedy::PruneCoreDumps
+        | Remedy::CleanTemporaryFiles
+        | Remedy::CleanPackageCache
+        | Remedy::CleanContainerImages => Applied::Failed { why: "it works on no unit".into() },
     }
 }
 

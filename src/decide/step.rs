@@ -99,7 +99,13 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             _,
         ) => Some(remedy),
         (
-            Remedy::RotateLogs | Remedy::VacuumJournal | Remedy::PruneRotatedLogs | Remedy::CleanPackageCache,
+            Remedy::RotateLogs
+            | Remedy::VacuumJournal
+            | Remedy::PruneRotatedLogs
+            | Remedy::PruneCoreDumps
+            | Remedy::CleanTemporaryFiles
+            | Remedy::CleanPackageCache
+            | Remedy::CleanContainerImages,
             _,
         ) => None,
     }

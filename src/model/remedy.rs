@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::SubjectKind;
+use super::{Holds, SubjectKind};
 
 /// One kind of repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,8 +29,14 @@ pub enum Remedy {
     VacuumJournal,
     /// Remove rotated logs from the folders that the policy names, the oldest first.
     PruneRotatedLogs,
+    /// Remove core dumps from the folders that the policy names, the oldest first.
+    PruneCoreDumps,
+    /// Have the host's own rules for temporary files (tmpfiles.d) carried out now: what is too old by them goes.
+    CleanTemporaryFiles,
     /// Have the package manager throw away the packages that it has fetched.
     CleanPackageCache,
+    /// Have the container runtime throw away the images that no container uses.
+    CleanContainerImages,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -59,7 +65,7 @@ pub enum Reversal {
 
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
@@ -69,7 +75,10 @@ impl Remedy {
         Self::RotateLogs,
         Self::VacuumJournal,
         Self::PruneRotatedLogs,
+        Self::PruneCoreDumps,
+        Self::CleanTemporaryFiles,
         Self::CleanPackageCache,
+        Self::CleanContainerImages,
     ];
 
     /// Its name in policy, records and on screen.
@@ -85,7 +94,10 @@ impl Remedy {
             Self::RotateLogs => "rotate-logs",
             Self::VacuumJournal => "vacuum-journal",
             Self::PruneRotatedLogs => "prune-rotated-logs",
+            Self::PruneCoreDumps => "prune-core-dumps",
+            Self::CleanTemporaryFiles => "clean-temporary-files",
             Self::CleanPackageCache => "clean-package-cache",
+            Self::CleanContainerImages => "clean-container-images",
         }
     }
 
@@ -105,9 +117,13 @@ impl Remedy {
             | Self::Restart
             | Self::RestartWithDependencies
             | Self::Stop => SubjectKind::Unit,
-            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
-                SubjectKind::Filesystem
-            }
+            Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => SubjectKind::Filesystem,
         }
     }
 
@@ -115,7 +131,7 @@ impl Remedy {
     #[must_use]
     pub const fn removes_files(self) -> bool {
         match self {
-            Self::PruneRotatedLogs => true,
+            Self::PruneRotatedLogs | Self::PruneCoreDumps => true,
             Self::Reload
             | Self::Start
             | Self::ResetAndStart
@@ -124,7 +140,28 @@ impl Remedy {
             | Self::Stop
             | Self::RotateLogs
             | Self::VacuumJournal
-            | Self::CleanPackageCache => false,
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
+        }
+    }
+
+    /// What the folders of the policy hold that it works in; none for what does not go by them.
+    #[must_use]
+    pub const fn works_in(self) -> Option<Holds> {
+        match self {
+            Self::RotateLogs | Self::PruneRotatedLogs => Some(Holds::Logs),
+            Self::PruneCoreDumps => Some(Holds::CoreDumps),
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::VacuumJournal
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => None,
         }
     }
 
@@ -137,7 +174,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => Risk::Medium,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => Risk::Medium,
             Self::RestartWithDependencies | Self::Stop => Risk::High,
         }
     }
@@ -150,7 +190,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
             Self::Start
             | Self::ResetAndStart
             | Self::Restart
@@ -170,7 +213,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -184,7 +230,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -200,7 +249,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -212,7 +264,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => Duration::ZERO,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => Duration::ZERO,
             Self::Start | Self::ResetAndStart => Duration::from_secs(1),
             Self::Restart => Duration::from_secs(3),
             Self::RestartWithDependencies => Duration::from_secs(10),
@@ -225,9 +280,13 @@ impl Remedy {
     pub const fn reversal(self) -> Reversal {
         match self {
             Self::Stop => Reversal::Start,
-            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
-                Reversal::Impossible
-            }
+            Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => Reversal::Impossible,
             Self::Reload
             | Self::Start
             | Self::ResetAndStart
