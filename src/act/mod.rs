@@ -46,8 +46,11 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         Remedy::ArchiveLogs
         | Remedy::RotateLogs
         | Remedy::VacuumJournal
+        | Remedy::PruneRotatedLogs
+        | Remedy::PruneCoreDumps
+        | Remedy::CleanTemporaryFiles
         | Remedy::CleanPackageCache
-        | Remedy::PruneRotatedLogs => Applied::Failed { why: "it works on no unit".into() },
+        | Remedy::CleanContainerImages => Applied::Failed { why: "it works on no unit".into() },
     }
 }
 

@@ -39,7 +39,10 @@ const fn brings_up(remedy: Remedy) -> bool {
         | Remedy::RotateLogs
         | Remedy::VacuumJournal
         | Remedy::PruneRotatedLogs
-        | Remedy::CleanPackageCache => false,
+        | Remedy::PruneCoreDumps
+        | Remedy::CleanTemporaryFiles
+        | Remedy::CleanPackageCache
+        | Remedy::CleanContainerImages => false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Have somebody make room whose business it is: logrotate, the journal, the package manager.
+//! Have somebody make room whose business it is: logrotate, the journal, systemd-tmpfiles, the package manager, the
+//! container runtime.
 //!
 //! Each is a unit of the package, run once: an operator sees it, can try it by hand, and changes it with a drop-in. What it
 //! frees is measured afterwards.
@@ -10,9 +11,12 @@ const fn unit_of(remedy: Remedy) -> Option<&'static str> {
     match remedy {
         Remedy::RotateLogs => Some("prunella-rotate-logs.service"),
         Remedy::VacuumJournal => Some("prunella-vacuum-journal.service"),
+        Remedy::CleanTemporaryFiles => Some("prunella-clean-temporary-files.service"),
         Remedy::CleanPackageCache => Some("prunella-clean-package-cache.service"),
+        Remedy::CleanContainerImages => Some("prunella-clean-container-images.service"),
         Remedy::ArchiveLogs
         | Remedy::PruneRotatedLogs
+        | Remedy::PruneCoreDumps
         | Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart

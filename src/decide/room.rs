@@ -10,6 +10,10 @@ use super::step::Step;
 const JOURNAL: &[u8] = b"/var/log/journal";
 /// Where the package managers keep what they have fetched.
 const PACKAGES: &[u8] = b"/var/cache";
+/// Where the rules for temporary files that systemd and the distributions ship throw away what is old (tmpfiles.d(5)).
+const TEMPORARY: [&[u8]; 4] = [b"/tmp", b"/var/tmp", b"/var/lib/systemd/coredump", b"/var/cache/man"];
+/// Where container runtimes keep their images.
+const IMAGES: [&[u8]; 3] = [b"/var/lib/containerd", b"/var/lib/docker", b"/var/lib/containers"];
 
 /// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, only what the
 /// agent does itself is tried again, as slowly as the backoff says: what may not be removed yet will be older then.
@@ -81,11 +85,14 @@ fn names(rungs: &[Remedy]) -> String {
 fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) -> bool {
     let mounted = || view.filesystems.points().into_iter().flatten();
     match remedy {
-        Remedy::ArchiveLogs | Remedy::RotateLogs | Remedy::PruneRotatedLogs => {
-            policy.logs.iter().any(|root| root.lies_on(point, mounted()))
+        Remedy::ArchiveLogs | Remedy::RotateLogs | Remedy::PruneRotatedLogs | Remedy::PruneCoreDumps => {
+            let mut fitting = policy.logs.iter().filter(|root| remedy.works_in() == Some(root.holds));
+            fitting.any(|root| root.lies_on(point, mounted()))
         }
         Remedy::VacuumJournal => lies_on(JOURNAL, point, mounted()),
+        Remedy::CleanTemporaryFiles => TEMPORARY.iter().any(|folder| lies_on(folder, point, mounted())),
         Remedy::CleanPackageCache => lies_on(PACKAGES, point, mounted()),
+        Remedy::CleanContainerImages => IMAGES.iter().any(|folder| lies_on(folder, point, mounted())),
         Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
@@ -116,4 +123,65 @@ fn largest(look: &SpaceLook) -> Option<String> {
         (file, None) => file?,
     };
     Some(format!("{what} ({bytes})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        BootTime, DeviceNumber, FilesystemClass, FilesystemStatus, FilesystemsUpdate, RoomAnswer, Sample,
+        Timestamp, WallTime,
+    };
+
+    fn point(path: &str) -> MountPoint {
+        MountPoint::from_bytes(path.as_bytes()).expect("a path")
+    }
+
+    fn disk(mounted: &str) -> FilesystemStatus {
+        FilesystemStatus {
+            mount_point: point(mounted),
+            device: DeviceNumber { major: 8, minor: 1 },
+            fs_type: "ext4".into(),
+            source: "/dev/sda1".into(),
+            class: FilesystemClass::Disk,
+            read_only: false,
+            forced_read_only: Reading::Value(false),
+            room: RoomAnswer::Failed("not asked".into()),
+        }
+    }
+
+    /// Where these are mounted, the shipped policy knows this use of the remedy on exactly these.
+    #[track_caller]
+    fn check(remedy: Remedy, mounted: &[&str], on: &[&str]) {
+        let mut view = View::default();
+        let all = mounted.iter().map(|path| disk(path)).collect();
+        let at = Timestamp::new(BootTime::from_millis(1000), WallTime::from_unix_millis(0));
+        view.take(&Sample { filesystems: Some(FilesystemsUpdate::Complete(all)), ..Sample::empty(at) });
+        let policy = Policy::builtin().expect("the shipped policy is right");
+        let helps = |path: &&str| can_help(remedy, &policy, &view, &point(path));
+        let found: Vec<&str> = mounted.iter().copied().filter(helps).collect();
+        assert_eq!(found, on, "{remedy} among {mounted:?}");
+    }
+
+    #[test]
+    fn a_remedy_can_help_where_its_files_lie() {
+        check(Remedy::PruneRotatedLogs, &["/", "/var/log", "/srv"], &["/var/log"]);
+        check(Remedy::PruneRotatedLogs, &["/", "/var/lib/systemd/coredump"], &["/"]);
+        check(Remedy::PruneCoreDumps, &["/", "/var/log", "/srv"], &["/"]);
+        check(Remedy::PruneCoreDumps, &["/", "/var", "/var/log"], &["/var"]);
+        check(Remedy::PruneCoreDumps, &["/", "/var/lib/systemd/coredump"], &["/var/lib/systemd/coredump"]);
+        check(Remedy::CleanTemporaryFiles, &["/", "/srv"], &["/"]);
+        check(Remedy::CleanTemporaryFiles, &["/", "/tmp", "/var", "/home"], &["/tmp", "/var"]);
+        check(
+            Remedy::CleanTemporaryFiles,
+            &["/", "/tmp", "/var/tmp", "/var/cache", "/var/lib/systemd"],
+            &["/tmp", "/var/tmp", "/var/cache", "/var/lib/systemd"],
+        );
+        check(Remedy::CleanPackageCache, &["/", "/var/cache/man"], &["/"]);
+        check(Remedy::CleanContainerImages, &["/", "/var/lib/docker"], &["/", "/var/lib/docker"]);
+        check(Remedy::CleanContainerImages, &["/", "/var/lib", "/srv"], &["/var/lib"]);
+        let images = ["/var/lib/containerd", "/var/lib/containers", "/var/lib/docker"];
+        check(Remedy::CleanContainerImages, &[&["/"], &images[..]].concat(), &images);
+        check(Remedy::Restart, &["/"], &[]);
+    }
 }

@@ -103,7 +103,10 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             | Remedy::RotateLogs
             | Remedy::VacuumJournal
             | Remedy::PruneRotatedLogs
-            | Remedy::CleanPackageCache,
+            | Remedy::PruneCoreDumps
+            | Remedy::CleanTemporaryFiles
+            | Remedy::CleanPackageCache
+            | Remedy::CleanContainerImages,
             _,
         ) => None,
     }

@@ -74,6 +74,8 @@ pub struct Engine {
     permits: BTreeMap<RecordTicket, Permit>,
     /// Acts that wait until what they are about to remove is on record.
     removals: BTreeMap<RecordTicket, ActionId>,
+    /// Acts on file systems that were about to be full.
+    urgent: BTreeSet<ActionId>,
     /// What people are being told.
     tellings: BTreeMap<NoticeId, telling::Telling>,
     /// Answers to commands whose record is not durable yet: what a person was told must not be forgotten.
@@ -116,6 +118,7 @@ impl Engine {
             gone_for_good: BTreeSet::new(),
             permits: BTreeMap::new(),
             removals: BTreeMap::new(),
+            urgent: BTreeSet::new(),
             tellings: BTreeMap::new(),
             replies: BTreeMap::new(),
             evidence: BTreeMap::new(),

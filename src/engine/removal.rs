@@ -1,18 +1,25 @@
 //! Files that an act is about to remove or archive: on record before, and no further than is needed.
 
-use crate::model::{ActionId, RecordBody, Removal, Subject, Usage};
+use std::time::Duration;
+
+use crate::model::{ActionId, MountPoint, RecordBody, Remedy, Removal, Subject, Usage};
 
 use super::{Effect, Engine, RecordTicket};
 
 /// Files that an act may remove while records are only in memory: it may be their own disk that is full, and these few may
 /// be what makes room for them. Thousands more would push older records out.
 const REMOVED_DEGRADED: u64 = 1000;
+/// A file system that would be full so soon is soon where it was: what is lost to nobody goes on beyond the threshold.
+const FILLS_SOON: Duration = Duration::from_mins(10);
 
 impl Engine {
     /// An act asks whether it may go on. Its own measure of the room is the freshest there is.
     pub(super) fn removing(&mut self, action: ActionId, usage: Usage, removals: Vec<Removal>) {
         let subject = self.memory.actions.get(&action).map(|known| known.intent.subject.clone());
         if let Some(Subject::Filesystem(point)) = &subject {
+            if self.fills_soon(action, point) {
+                self.urgent.insert(action);
+            }
             self.view.filesystems.take_room(point, usage, self.now.boot);
             self.touched.extend(subject);
             self.assess();
@@ -64,6 +71,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Asked before the act shows in it.
+    fn fills_soon(&self, action: ActionId, point: &MountPoint) -> bool {
+        let remedy = self.memory.actions.get(&action).map(|known| known.intent.remedy);
+        let filling = self.view.filesystems.outlook(point);
+        remedy == Some(Remedy::ArchiveLogs) && filling.filling().is_some_and(|it| it.full_in < FILLS_SOON)
+    }
+
     fn may_remove(&self, action: ActionId) -> Result<(), String> {
         let known = self.memory.actions.get(&action).filter(|known| known.applied.is_none());
         let Some(intent) = known.map(|known| &known.intent) else {
@@ -72,7 +86,7 @@ impl Engine {
         if Self::rule_of(&self.setup.policy, &intent.rule).is_none() {
             return Err("its rule left the policy".into());
         }
-        if self.is_cleared(&intent.rule, &intent.subject) {
+        if self.is_cleared(&intent.rule, &intent.subject) && !self.urgent.contains(&action) {
             return Err("there is room enough".into());
         }
         self.still_wanted(action)

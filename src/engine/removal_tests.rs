@@ -303,7 +303,7 @@ fn every_step_is_taken_once_and_at_once_and_then_a_person_is_told() {
     }
     let id = incident(&life).id;
     life.handle(Input::EvidenceTaken { incident: id, evidence: look() }, 41);
-    for number in 1..=3 {
+    for number in 1..=6 {
         let second = 41 + 2 * i64::try_from(number).unwrap();
         assert_eq!(u64::try_from(life.acts).unwrap(), number, "{:?}", life.records);
         life.handle(Input::Acted { action: ActionId(number), applied: Applied::Changed }, second);
@@ -311,8 +311,22 @@ fn every_step_is_taken_once_and_at_once_and_then_a_person_is_told() {
         life.handle(Input::Tick, second + 2);
     }
     let steps: Vec<Remedy> = life.permits.iter().map(Permit::remedy).collect();
-    let all = [Remedy::VacuumJournal, Remedy::PruneRotatedLogs, Remedy::CleanPackageCache];
+    let all = [
+        Remedy::ArchiveLogs,
+        Remedy::VacuumJournal,
+        Remedy::PruneRotatedLogs,
+        Remedy::PruneCoreDumps,
+        Remedy::CleanTemporaryFiles,
+        Remedy::CleanPackageCache,
+    ];
     assert_eq!(steps, all);
+    // Each may work where its files are, and nowhere else.
+    let folders: Vec<Vec<String>> = life
+        .permits
+        .iter()
+        .map(|it| it.room().unwrap().roots.iter().map(|root| root.folder.display().to_string()).collect())
+        .collect();
+    assert_eq!(folders, [&["/var/log"][..], &[], &["/var/log"], &["/var/lib/systemd/coredump"], &[], &[]]);
     let freed = |it: &RecordBody| {
         matches!(it, RecordBody::Verified { verification: Verification::Refuted { why }, .. }
         if why.contains("1 B more are free than before"))
@@ -380,7 +394,7 @@ fn a_full_disk_is_told_of_after_it_was_told_that_it_is_nearly_full() {
 fn nothing_is_done_on_one_disk_for_another() {
     let mut life = Life::start(Memory::new());
     for second in [10, 41, 42] {
-        let mounted = [disk("/", FULL), disk("/var/log", ROOMY), disk("/var/cache", ROOMY)];
+        let mounted = [disk("/", FULL), disk("/var", ROOMY), disk("/tmp", ROOMY)];
         tell_with(&mut life, mounted.to_vec(), &json!({"absent": "not-observed"}), second);
         give_evidence(&mut life, second);
     }

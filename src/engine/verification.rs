@@ -16,6 +16,7 @@ impl Engine {
             self.memory.actions.iter().map(|(id, action)| (*id, action.applied.is_some())).collect();
         for (action, applied) in unfinished {
             if applied {
+                self.urgent.remove(&action);
                 self.watches.insert(action, Watch::new(self.now.boot));
             } else {
                 self.acted(action, Applied::Unknown { why: "the agent ended while it was under way".into() });

@@ -365,8 +365,13 @@ fn backoff(c: &Circumstances<'_>) -> Answer {
 
 fn attempts(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
     let limits = &c.policy.limits;
+    let mut on_subject = limits.attempts_per_subject;
+    if let Subject::Filesystem(_) = request.subject {
+        // Its rungs are tried once each: the budget bounds what is repeated, and cuts off no ladder.
+        on_subject.count = on_subject.count.max(u32::try_from(request.rule.ladder.len()).unwrap_or(u32::MAX));
+    }
     let budgets = [
-        (&c.history.attempts, limits.attempts_per_subject, format!("on {}", request.subject)),
+        (&c.history.attempts, on_subject, format!("on {}", request.subject)),
         (c.rule_attempts, limits.attempts_per_rule, format!("by rule {}", request.rule.name)),
         (c.host_attempts, limits.attempts_per_host, "on this host".to_owned()),
     ];

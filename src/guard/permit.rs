@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    Absence, ActionId, Bytes, InvocationId, REMOVED_PER_ACTION, Reading, Remedy, RoomOrder, Subject,
+    Absence, ActionId, Bytes, InvocationId, LogRoot, REMOVED_PER_ACTION, Reading, Remedy, RoomOrder, Subject,
     Timestamp, UnitName,
 };
 
@@ -135,7 +135,7 @@ fn room_order(request: &Request<'_>, c: &Circumstances<'_>) -> Option<RoomOrder>
     Some(RoomOrder {
         point: point.clone(),
         device,
-        roots: c.policy.logs.clone(),
+        roots: request.remedy.works_in().map_or_else(Vec::new, |it| LogRoot::holding(&c.policy.logs, it)),
         files_max: files.min(REMOVED_PER_ACTION),
         bytes_max: bytes,
     })

@@ -1,4 +1,5 @@
-//! Logs: where room may be made by removing rotated ones and archiving live ones, and what is kept on record of each.
+//! Logs and core dumps: where room may be made by removing old ones and archiving live logs, and what is kept on record of
+//! each.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +17,18 @@ pub const REMOVED_BYTES_PER_DAY: Bytes = Bytes(256 << 30);
 /// Files that are put on record together, before the first of them is removed.
 pub const REMOVALS_AT_ONCE: usize = 64;
 
-/// A folder of logs: rotated ones may be removed from it, and live ones archived.
+/// What a folder is for. Only files of that kind are removed from it, whatever else lies there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holds {
+    /// Logs, of which the rotated ones may be removed.
+    #[default]
+    Logs,
+    /// Memory of programs that crashed, as systemd-coredump(8) leaves it.
+    CoreDumps,
+}
+
+/// A folder of logs or of core dumps, from which old ones may be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRoot {
     /// What the policy calls it.
@@ -25,13 +37,26 @@ pub struct LogRoot {
     pub folder: PathBuf,
     /// Folders within it that are left alone, absolute as well.
     pub except: Vec<PathBuf>,
-    /// So many rotated files of each log are kept, the newest; at least one.
+    pub holds: Holds,
+    /// So many rotated files of each log, or dumps of each program, are kept, the newest; at least one.
     pub keep: u32,
     /// What is younger is kept.
     pub keep_for: Duration,
 }
 
 impl LogRoot {
+    /// Those of all that hold such files. A folder within one of them that holds others is left alone.
+    #[must_use]
+    pub fn holding(all: &[Self], holds: Holds) -> Vec<Self> {
+        let (mut fitting, others): (Vec<_>, Vec<_>) =
+            all.iter().cloned().partition(|root| root.holds == holds);
+        for root in &mut fitting {
+            let within = others.iter().map(|other| &other.folder).filter(|it| it.starts_with(&root.folder));
+            root.except.extend(within.cloned());
+        }
+        fitting
+    }
+
     /// Whether some of it lies on what is mounted at `point`, going by the mount points: it does itself, or that is mounted
     /// within it.
     #[must_use]
@@ -119,6 +144,7 @@ mod tests {
             name: "logs".into(),
             folder: folder.into(),
             except: Vec::new(),
+            holds: Holds::Logs,
             keep: 1,
             keep_for: Duration::ZERO,
         };
@@ -126,6 +152,43 @@ mod tests {
         let mounted = ["/", "/var", "/srv", "/var/log/shop"].map(|path| point(path).expect("a path"));
         let here = point(here).expect("a path");
         assert_eq!(root.lies_on(&here, mounted.iter()), lies, "{folder} on {here}");
+    }
+
+    /// Of folders of logs (`l`) and of core dumps (`c`), those of one kind, each with what is left alone in it.
+    #[track_caller]
+    fn check_holding(all: &[(char, &str)], holds: Holds, expected: &[(&str, &[&str])]) {
+        let root = |(kind, folder): &(char, &str)| LogRoot {
+            name: (*folder).into(),
+            folder: folder.into(),
+            except: Vec::new(),
+            holds: if *kind == 'c' { Holds::CoreDumps } else { Holds::Logs },
+            keep: 1,
+            keep_for: Duration::ZERO,
+        };
+        let all: Vec<LogRoot> = all.iter().map(root).collect();
+        let found = LogRoot::holding(&all, holds);
+        let found: Vec<(&str, Vec<&str>)> = found
+            .iter()
+            .map(|it| (it.name.as_str(), it.except.iter().map(|path| path.to_str().expect("text")).collect()))
+            .collect();
+        let expected: Vec<(&str, Vec<&str>)> = expected.iter().map(|(it, not)| (*it, not.to_vec())).collect();
+        assert_eq!(found, expected, "{holds:?} of {all:?}");
+    }
+
+    #[test]
+    fn what_holds_others_is_left_alone() {
+        let apart = [('l', "/var/log"), ('c', "/var/lib/systemd/coredump"), ('c', "/var/logs")];
+        check_holding(&apart, Holds::Logs, &[("/var/log", &[])]);
+        check_holding(&apart, Holds::CoreDumps, &[("/var/lib/systemd/coredump", &[]), ("/var/logs", &[])]);
+        let within = [('l', "/srv"), ('c', "/srv/dumps"), ('l', "/srv/dumps/log"), ('l', "/srv/log")];
+        let logs: &[(&str, &[&str])] =
+            &[("/srv", &["/srv/dumps"]), ("/srv/dumps/log", &[]), ("/srv/log", &[])];
+        check_holding(&within, Holds::Logs, logs);
+        check_holding(&within, Holds::CoreDumps, &[("/srv/dumps", &["/srv/dumps/log"])]);
+        // The policy refuses this; then nothing goes.
+        let one = [('l', "/srv/a"), ('c', "/srv/a")];
+        check_holding(&one, Holds::Logs, &[("/srv/a", &["/srv/a"])]);
+        check_holding(&[], Holds::CoreDumps, &[]);
     }
 
     #[test]

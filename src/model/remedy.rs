@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::SubjectKind;
+use super::{Holds, SubjectKind};
 
 /// One kind of repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,8 +31,14 @@ pub enum Remedy {
     VacuumJournal,
     /// Remove rotated logs from the folders that the policy names, the oldest first.
     PruneRotatedLogs,
+    /// Remove core dumps from the folders that the policy names, the oldest first.
+    PruneCoreDumps,
+    /// Have the host's own rules for temporary files (tmpfiles.d) carried out now: what is too old by them goes.
+    CleanTemporaryFiles,
     /// Have the package manager throw away the packages that it has fetched.
     CleanPackageCache,
+    /// Have the container runtime throw away the images that no container uses.
+    CleanContainerImages,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -61,7 +67,7 @@ pub enum Reversal {
 
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
@@ -72,7 +78,10 @@ impl Remedy {
         Self::RotateLogs,
         Self::VacuumJournal,
         Self::PruneRotatedLogs,
+        Self::PruneCoreDumps,
+        Self::CleanTemporaryFiles,
         Self::CleanPackageCache,
+        Self::CleanContainerImages,
     ];
 
     /// Its name in policy, records and on screen.
@@ -89,7 +98,10 @@ impl Remedy {
             Self::RotateLogs => "rotate-logs",
             Self::VacuumJournal => "vacuum-journal",
             Self::PruneRotatedLogs => "prune-rotated-logs",
+            Self::PruneCoreDumps => "prune-core-dumps",
+            Self::CleanTemporaryFiles => "clean-temporary-files",
             Self::CleanPackageCache => "clean-package-cache",
+            Self::CleanContainerImages => "clean-container-images",
         }
     }
 
@@ -113,7 +125,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => SubjectKind::Filesystem,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => SubjectKind::Filesystem,
         }
     }
 
@@ -121,7 +136,7 @@ impl Remedy {
     #[must_use]
     pub const fn is_own_work(self) -> bool {
         match self {
-            Self::ArchiveLogs | Self::PruneRotatedLogs => true,
+            Self::ArchiveLogs | Self::PruneRotatedLogs | Self::PruneCoreDumps => true,
             Self::Reload
             | Self::Start
             | Self::ResetAndStart
@@ -130,7 +145,9 @@ impl Remedy {
             | Self::Stop
             | Self::RotateLogs
             | Self::VacuumJournal
-            | Self::CleanPackageCache => false,
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -138,7 +155,7 @@ impl Remedy {
     #[must_use]
     pub const fn removes_files(self) -> bool {
         match self {
-            Self::PruneRotatedLogs => true,
+            Self::PruneRotatedLogs | Self::PruneCoreDumps => true,
             Self::ArchiveLogs
             | Self::Reload
             | Self::Start
@@ -148,7 +165,28 @@ impl Remedy {
             | Self::Stop
             | Self::RotateLogs
             | Self::VacuumJournal
-            | Self::CleanPackageCache => false,
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
+        }
+    }
+
+    /// What the folders of the policy hold that it works in; none for what does not go by them.
+    #[must_use]
+    pub const fn works_in(self) -> Option<Holds> {
+        match self {
+            Self::ArchiveLogs | Self::RotateLogs | Self::PruneRotatedLogs => Some(Holds::Logs),
+            Self::PruneCoreDumps => Some(Holds::CoreDumps),
+            Self::Reload
+            | Self::Start
+            | Self::ResetAndStart
+            | Self::Restart
+            | Self::RestartWithDependencies
+            | Self::Stop
+            | Self::VacuumJournal
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => None,
         }
     }
 
@@ -162,7 +200,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => Risk::Medium,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => Risk::Medium,
             Self::RestartWithDependencies | Self::Stop => Risk::High,
         }
     }
@@ -176,7 +217,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
             Self::Start
             | Self::ResetAndStart
             | Self::Restart
@@ -197,7 +241,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -212,7 +259,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -229,7 +279,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => false,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => false,
         }
     }
 
@@ -242,7 +295,10 @@ impl Remedy {
             | Self::RotateLogs
             | Self::VacuumJournal
             | Self::PruneRotatedLogs
-            | Self::CleanPackageCache => Duration::ZERO,
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => Duration::ZERO,
             Self::Start | Self::ResetAndStart => Duration::from_secs(1),
             Self::Restart => Duration::from_secs(3),
             Self::RestartWithDependencies => Duration::from_secs(10),
@@ -255,9 +311,13 @@ impl Remedy {
     pub const fn reversal(self) -> Reversal {
         match self {
             Self::Stop => Reversal::Start,
-            Self::RotateLogs | Self::VacuumJournal | Self::PruneRotatedLogs | Self::CleanPackageCache => {
-                Reversal::Impossible
-            }
+            Self::RotateLogs
+            | Self::VacuumJournal
+            | Self::PruneRotatedLogs
+            | Self::PruneCoreDumps
+            | Self::CleanTemporaryFiles
+            | Self::CleanPackageCache
+            | Self::CleanContainerImages => Reversal::Impossible,
             // Its archive holds what the log had.
             Self::ArchiveLogs
             | Self::Reload

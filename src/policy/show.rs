@@ -37,6 +37,7 @@ impl Policy {
                 "name": logs.name,
                 "folder": logs.folder,
                 "except": logs.except,
+                "holds": logs.holds,
                 "keep": logs.keep,
                 "keep_for": Human(logs.keep_for).to_string(),
             })).collect::<Vec<_>>(),

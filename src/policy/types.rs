@@ -166,7 +166,7 @@ pub struct Policy {
     pub escalation: EscalationHooks,
     pub access: Access,
     pub history: HistorySettings,
-    /// Folders from which rotated logs may be removed.
+    /// Folders from which rotated logs or core dumps may be removed.
     pub logs: Vec<LogRoot>,
 }
 

@@ -115,7 +115,10 @@ impl Run {
             | Remedy::RotateLogs
             | Remedy::VacuumJournal
             | Remedy::PruneRotatedLogs
-            | Remedy::CleanPackageCache => Err("the simulated host has no file systems"),
+            | Remedy::PruneCoreDumps
+            | Remedy::CleanTemporaryFiles
+            | Remedy::CleanPackageCache
+            | Remedy::CleanContainerImages => Err("the simulated host has no file systems"),
         };
         for disturbance in std::mem::take(&mut self.world.disturbed) {
             self.see(&Seen::Disturbed { action, disturbance });

@@ -195,7 +195,10 @@ fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
         | Remedy::RotateLogs
         | Remedy::VacuumJournal
         | Remedy::PruneRotatedLogs
-        | Remedy::CleanPackageCache => false,
+        | Remedy::PruneCoreDumps
+        | Remedy::CleanTemporaryFiles
+        | Remedy::CleanPackageCache
+        | Remedy::CleanContainerImages => false,
     };
     let runs = (&intent.expectation.invocation_before, facts.status.invocation());
     anew && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)

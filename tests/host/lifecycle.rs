@@ -135,9 +135,9 @@ fn sandbox(host: &Host) {
         let text = host.ok(&format!("awk '/^{set}/ {{print $2}}' /proc/{pid}/status"));
         u64::from_str_radix(&text, 16).expect("a set of capabilities")
     };
-    // CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, CAP_LEASE, CAP_SYSLOG, and nothing else that stays;
+    // CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, CAP_LEASE, CAP_SYSLOG, and no other stays;
     // a container may not have all of them to give. CAP_PERFMON and CAP_BPF are for the start alone.
-    let (stays, start) = (1 << 1 | 1 << 3 | 1 << 19 | 1 << 24 | 1 << 28 | 1 << 34, 1 << 38 | 1 << 39);
+    let (stays, start) = (1 | 1 << 1 | 1 << 3 | 1 << 19 | 1 << 24 | 1 << 28 | 1 << 34, 1 << 38 | 1 << 39);
     let given = mask("1", "CapBnd");
     assert_eq!(mask(&pid, "CapEff"), stays & given);
     assert_eq!(mask(&pid, "CapBnd"), (stays | start) & given);

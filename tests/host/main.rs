@@ -22,6 +22,7 @@ mod access;
 mod agent;
 mod bus;
 mod crash_points;
+mod dumps;
 mod environs;
 mod filesystems;
 mod filling;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     process_table::add(&mut suite);
     repair::add(&mut suite);
     room::add(&mut suite);
+    dumps::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()
 }

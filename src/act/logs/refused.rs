@@ -12,7 +12,7 @@ pub(in crate::act) enum Refused {
     NotAFile,
     #[error("it has other names (hard links): removing this one would free nothing")]
     OtherNames,
-    #[error("it takes on the rights of its owner or group when it is run: no log does")]
+    #[error("it takes on the rights of its owner or group when it is run: no log or dump does")]
     SetId,
     #[error("it is on another file system or another mount")]
     Elsewhere,
@@ -36,7 +36,7 @@ pub(in crate::act) enum Refused {
     Replaced,
     #[error("its folder was moved, replaced or removed")]
     FolderMoved,
-    #[error("the newest rotated file of this log, which is to be kept, is not there any more")]
+    #[error("the newest of its log or program, which is to be kept, is not there any more")]
     NothingKept,
     #[error("the name under which it is put aside first is taken")]
     AsideTaken,
@@ -91,7 +91,7 @@ pub(in crate::act) enum NoSearch {
     #[error("which mount it is can't be told, so that others could not be told from it: {0}")]
     Mount(Errno),
     /// With the reasons of those that could not be used.
-    #[error("no folder of logs is on it{0}")]
+    #[error("no folder that the policy names is on it{0}")]
     NoFolder(String),
     #[error("{0}")]
     Errno(Errno),

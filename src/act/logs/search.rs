@@ -1,4 +1,4 @@
-//! Where rotated logs are looked for: the folders of logs that are on one file system.
+//! Where rotated logs and core dumps are looked for: the folders of the policy that are on one file system.
 //!
 //! Opens folders and changes nothing. What is on another file system or mount is passed over before it is asked
 //! anything.
@@ -196,7 +196,7 @@ impl Search {
         apart.retain(|other| other != begin && below(other, begin).is_some());
         let known = |path: &Vec<u8>| Some(look_at(self.ground.open(path).ok()?.as_fd()).ok()?.identity);
         let apart_too = apart.iter().filter_map(known).collect();
-        let rules = Rules { keep: root.keep, keep_for: root.keep_for };
+        let rules = Rules { holds: root.holds, keep: root.keep, keep_for: root.keep_for };
         Ok(Some(Start { path: begin.to_vec(), rules, apart, apart_too }))
     }
 }

@@ -1,13 +1,15 @@
-//! Which rotated files of one folder may go. Pure.
+//! Which rotated files or core dumps of one folder may go. Pure.
 //!
-//! The newest of each log stay whatever their age, of the rest what is young. Files of several owners are counted
-//! apart: a user may be able to make files beside another's, and must not be able to make those superfluous.
+//! The newest of each log or program stay whatever their age, of the rest what is young. Files of several owners are
+//! counted apart: a user may be able to make files beside another's, and must not be able to make those superfluous.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::WallTime;
+use crate::model::{Holds, WallTime};
 
+use super::dumps::program;
+use super::names::{Rotated, rotated};
 use super::place::{About, Identity};
 
 /// A file that was renamed, compressed, copied or given to another a moment ago is still being rotated.
@@ -20,21 +22,22 @@ pub(super) const SETTLE: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) name: Vec<u8>,
-    /// The name of the log that it was rotated from.
+    /// The name of the log that it was rotated from, or what all dumps of the program have in common.
     pub(super) log: Vec<u8>,
     pub(super) about: About,
 }
 
-/// The newest of a log, which is kept: while it is there, no removal leaves the log without any.
+/// The newest of a log or program, which is kept: while it is there, no removal leaves the log without any.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Keeper {
     pub(super) name: Vec<u8>,
     pub(super) identity: Identity,
 }
 
-/// What is kept of each log.
+/// What a folder holds, and what is kept of each log or program in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
+    pub(super) holds: Holds,
     /// So many, and one at least.
     pub(super) keep: u32,
     /// What is younger.
@@ -42,6 +45,14 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// What a name tells, if it is one that may go from such a folder.
+    pub(super) fn shape(&self, name: &[u8]) -> Option<Rotated> {
+        match self.holds {
+            Holds::Logs => rotated(name),
+            Holds::CoreDumps => program(name).map(|log| Rotated { log, certain: true }),
+        }
+    }
+
     /// By when it was written to last, and changed in any way. What lies in the future is young.
     pub(super) fn is_old(&self, about: &About, now: WallTime) -> bool {
         self.is_old_content(about, now) && has_passed(about.changed.wall(), self.keep_for.min(SETTLE), now)

@@ -15,7 +15,7 @@ use crate::model::{PathText, WallTime};
 
 use super::candidate::{Candidate, Folder, LiveLog, LivePool, Pool, allocated};
 use super::live::{archiving, is_live};
-use super::names::{aside, rotated};
+use super::names::aside;
 use super::place::{About, look, look_at, open_to_list};
 use super::refused::Refused;
 use super::search::{Ground, Search, Start};
@@ -48,7 +48,7 @@ pub(in crate::act) struct Found {
     pub(in crate::act) entries: u64,
     /// Nothing was left out of the walk: it came to its end, and could read every folder.
     pub(in crate::act) whole: bool,
-    /// The first of those that have the name of a rotated log, and are none that may be removed.
+    /// The first of those that are called like what may be removed, and are none that may.
     pub(in crate::act) refused: Vec<(PathText, Refused)>,
 }
 
@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
             let Ok(above) = entries.fd() else { break };
             if let Some(inode) = aside(name) {
                 self.pass_aside(folder, above, name, (inode, now));
-            } else if let Some(shape) = rotated(name) {
+            } else if let Some(shape) = folder.rules.shape(name) {
                 let about = match self.pass(above, name) {
                     Ok(about) => about,
                     Err(why) if shape.certain => {

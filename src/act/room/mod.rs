@@ -48,7 +48,7 @@ pub fn make_room(
         return Applied::Failed { why: format!("{} makes no room", permit.remedy()) };
     };
     match permit.remedy() {
-        Remedy::ArchiveLogs | Remedy::PruneRotatedLogs => {}
+        Remedy::ArchiveLogs | Remedy::PruneRotatedLogs | Remedy::PruneCoreDumps => {}
         Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
@@ -57,7 +57,9 @@ pub fn make_room(
         | Remedy::Stop
         | Remedy::RotateLogs
         | Remedy::VacuumJournal
-        | Remedy::CleanPackageCache => {
+        | Remedy::CleanTemporaryFiles
+        | Remedy::CleanPackageCache
+        | Remedy::CleanContainerImages => {
             return Applied::Failed { why: format!("{} is done by others", permit.remedy()) };
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Absence, DeviceNumber, LogRoot, MountPoint, Reading, WallTime};
+use crate::model::{Absence, DeviceNumber, Holds, LogRoot, MountPoint, Reading, WallTime};
 
 /// Far ahead, so that what a test makes is old.
 const NOW: i64 = 2_208_988_800_000;
@@ -44,6 +44,7 @@ impl Logs {
                 name: "logs".into(),
                 folder: path.to_owned(),
                 except: Vec::new(),
+                holds: Holds::Logs,
                 keep: 2,
                 keep_for: Duration::from_hours(1),
             }],
@@ -178,12 +179,40 @@ fn what_is_not_its_business_is_not_begun() {
     for (remedy, order) in [
         (Remedy::Restart, Some(logs.order())),
         (Remedy::VacuumJournal, Some(logs.order())),
+        (Remedy::CleanTemporaryFiles, Some(logs.order())),
+        (Remedy::CleanContainerImages, Some(logs.order())),
         (Remedy::PruneRotatedLogs, None),
+        (Remedy::PruneCoreDumps, None),
     ] {
         let (applied, _) = make(remedy, order, &logs, usize::MAX, IN_TIME);
         assert!(matches!(applied, Applied::Failed { .. }), "{remedy}: {applied:?}");
     }
     assert_eq!(logs.left(), 10);
+}
+
+#[test]
+fn dumps_go_by_the_same_hands() {
+    let logs = Logs::new(9);
+    let dump = |number: u32| {
+        let path = logs.0.path().join(format!("core.shop.0.{:032x}.{number}.1767358455000000.zst", 7));
+        std::fs::write(&path, "memory").expect("a file");
+        let age = Duration::from_hours(24) * number;
+        let then = SystemTime::UNIX_EPOCH + Duration::from_millis(NOW.unsigned_abs()) - age;
+        std::fs::File::open(&path).expect("it is there").set_modified(then).expect("its time can be set");
+        path
+    };
+    let dumps: Vec<_> = (1..=5).map(dump).collect();
+    let mut order = logs.order();
+    for root in &mut order.roots {
+        root.holds = Holds::CoreDumps;
+    }
+    let (applied, asked) = make(Remedy::PruneCoreDumps, Some(order), &logs, usize::MAX, IN_TIME);
+    assert_eq!(removed(&applied), (3, "of 15 entries nothing more may be removed"));
+    let named: Vec<_> =
+        asked.iter().flat_map(|(_, removals)| removals).map(|it| it.path.to_string()).collect();
+    let oldest_first: Vec<_> = dumps.iter().skip(2).rev().map(|it| it.display().to_string()).collect();
+    assert_eq!(named, oldest_first, "on record first");
+    assert_eq!(logs.left(), 12, "two dumps, and all logs");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::policy::types::{Policy, ServiceDefinition};
 /// Holds the sections against each other.
 pub(super) fn check(report: &mut Report<'_>, document: &Document<'_>, policy: &Policy) {
     probes_are_one_for_each_unit(report, document, policy);
+    folders_hold_one_kind(report, document, policy);
     if document.is_complete() && document.entries("service").len() == policy.services.len() {
         requirements_are_known(report, document, policy);
         requirements_have_no_circle(report, document, policy);
@@ -34,6 +35,28 @@ fn probes_are_one_for_each_unit(report: &mut Report<'_>, document: &Document<'_>
                 format!("{} has a probe already, \"{earlier}\"", probe.unit),
                 "leave one of them; an exec probe can check several things",
                 ("the other probe is given", &there),
+            );
+        }
+    }
+}
+
+/// Either of two that hold different things would keep the other from its files.
+fn folders_hold_one_kind(report: &mut Report<'_>, document: &Document<'_>, policy: &Policy) {
+    for (at, root) in policy.logs.iter().enumerate() {
+        let place = |name: &str| {
+            let entry = document.entries("logs").iter().find(|entry| entry.name == name);
+            entry.map(|entry| entry.section.place_of("folder"))
+        };
+        let mut earlier = policy.logs.iter().take(at);
+        let Some(other) = earlier.find(|it| it.folder == root.folder && it.holds != root.holds) else {
+            continue;
+        };
+        if let (Some(here), Some(there)) = (place(&root.name), place(&other.name)) {
+            report.error_with(
+                &here,
+                format!("\"{}\" says that something else is held there", other.name),
+                "give each kind a folder of its own",
+                ("the folder is named", &there),
             );
         }
     }

@@ -1,17 +1,18 @@
-//! `[[logs]]`: folders from which rotated logs may be removed.
+//! `[[logs]]`: folders from which rotated logs or core dumps may be removed.
 
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::LogRoot;
+use crate::model::{Holds, LogRoot};
 use crate::policy::diagnostic::Report;
 use crate::policy::document::Entry;
 use crate::policy::section::Section;
 
 use super::words::path;
 
-const KEYS: &[&str] = &["name", "override", "enabled", "folder", "except", "keep", "keep_for"];
+const KEYS: &[&str] = &["name", "override", "enabled", "folder", "except", "holds", "keep", "keep_for"];
+const HOLDS: &[(&str, Holds)] = &[("logs", Holds::Logs), ("core-dumps", Holds::CoreDumps)];
 /// At least the newest: the last hours before a fault are in it.
 const KEEP: RangeInclusive<u32> = 1..=1000;
 const KEEP_DEFAULT: u32 = 2;
@@ -49,33 +50,37 @@ const SYSTEM: &[&str] = &[
 const NEVER_BELOW: &[&str] =
     &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys"];
 
-/// A folder of logs; `None` when it is wrong (reported) or switched off.
+/// A folder of logs or core dumps; `None` when it is wrong (reported) or switched off.
 pub(super) fn logs(report: &mut Report<'_>, entry: &Entry<'_>) -> Option<LogRoot> {
     let section = &entry.section;
     section.only(report, KEYS);
     let enabled = section.boolean(report, "enabled").unwrap_or(true);
+    let holds = section.word(report, "holds", HOLDS).unwrap_or_default();
     let folder = section
         .demand(report, "folder", "folder = \"/var/log/shop\"")
         .then(|| path(report, section, "folder"))
         .flatten()
         .map(|folder| folder.components().collect::<PathBuf>())
-        .filter(|folder| holds_logs_alone(report, section, folder));
+        .filter(|folder| holds_them_alone(report, section, folder, holds));
     let except = except(report, section, folder.as_deref());
     let keep = section.count(report, "keep", &KEEP).unwrap_or(KEEP_DEFAULT);
     let keep_for = section.duration(report, "keep_for", &KEEP_FOR).unwrap_or(KEEP_FOR_DEFAULT);
     let folder = folder?;
-    enabled.then(|| LogRoot { name: entry.name.to_owned(), folder, except, keep, keep_for })
+    enabled.then(|| LogRoot { name: entry.name.to_owned(), folder, except, holds, keep, keep_for })
 }
 
-fn holds_logs_alone(report: &mut Report<'_>, section: &Section<'_>, folder: &Path) -> bool {
+fn holds_them_alone(report: &mut Report<'_>, section: &Section<'_>, folder: &Path, holds: Holds) -> bool {
+    let (what, example) = match holds {
+        Holds::Logs => ("logs", "/var/log/shop"),
+        Holds::CoreDumps => ("core dumps", "/var/lib/systemd/coredump"),
+    };
     let above = SYSTEM.iter().find(|system| Path::new(system).starts_with(folder));
     let within = NEVER_BELOW.iter().find(|system| folder.starts_with(system));
     let Some(system) = above.or(within) else { return true };
-    let what = format!("{} is no folder of logs alone: {system} is not to be touched", folder.display());
     report.error(
         &section.place_of("folder"),
-        what,
-        "name the folder of the logs themselves, as \"/var/log/shop\"",
+        format!("{} is no folder of {what} alone: {system} is not to be touched", folder.display()),
+        format!("name the folder of the {what} themselves, as \"{example}\""),
     );
     false
 }

@@ -121,7 +121,7 @@ fn a_part_that_climbs_leads_nowhere() {
     assert!(told(PathBuf::from("logs"), vec![]).contains(climbs));
     assert!(told(yard.path("logs"), vec![yard.path("logs/../logs/sub")]).contains(climbs));
     assert!(told(yard.path("logs"), vec![PathBuf::from("sub")]).contains(climbs));
-    assert_eq!(told(yard.path("nowhere"), vec![]), "no folder of logs is on it");
+    assert_eq!(told(yard.path("nowhere"), vec![]), "no folder that the policy names is on it");
     assert!(told(yard.path("outside/secret"), vec![]).contains("is a link, or no folder"));
 }
 

@@ -4,6 +4,7 @@
 
 mod archives;
 mod crashes;
+mod dumps;
 mod files;
 mod folders;
 mod moments;
@@ -29,7 +30,7 @@ use tempfile::TempDir;
 use super::search::PassedOver;
 use super::walk::Found;
 use super::*;
-use crate::model::{DeviceNumber, LogRoot, MountPoint, WallTime};
+use crate::model::{DeviceNumber, Holds, LogRoot, MountPoint, WallTime};
 
 /// Far ahead, so that what a test makes is old.
 const NOW: WallTime = WallTime::from_unix_millis(2_208_988_800_000);
@@ -104,7 +105,14 @@ impl Yard {
     }
 
     fn rule(&self) -> LogRoot {
-        LogRoot { name: "logs".into(), folder: self.path("logs"), except: vec![], keep: 1, keep_for: DAY }
+        LogRoot {
+            name: "logs".into(),
+            folder: self.path("logs"),
+            except: vec![],
+            holds: Holds::Logs,
+            keep: 1,
+            keep_for: DAY,
+        }
     }
 
     fn search_by(&self, roots: &[LogRoot]) -> Result<Search, NoSearch> {

@@ -215,7 +215,7 @@ fn long_paths_take_no_more_memory_than_short_ones() {
         let yard = Yard::new();
         yard.found(&yard.search()).about
     };
-    let rules = select::Rules { keep: 1, keep_for: DAY };
+    let rules = select::Rules { holds: Holds::Logs, keep: 1, keep_for: DAY };
     let path = vec![b'x'; 10_000];
     let folder = Arc::new(candidate::Folder { path, identity: about.identity, rules });
     let mut pool = candidate::Pool::default();
