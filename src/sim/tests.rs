@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_many_small_lives() {
 }
 
 /// Seeds that once broke a promise: seed, hours, and what was wrong.
-const FOUND: [(u64, u64, &str); 18] = [
+const FOUND: [(u64, u64, &str); 19] = [
     (4, 8, "an early defect of the engine"),
     (7, 8, "an early defect of the engine"),
     (203, 8, "a record that a power cut took counted for a checker"),
@@ -56,6 +56,11 @@ const FOUND: [(u64, u64, &str); 18] = [
         1113,
         42,
         "a unit between two others could not be read, and what a start would pull along was not known",
+    ),
+    (
+        1869,
+        31,
+        "an old incident that had just ended was forgotten for its number, and its fault told as a new one",
     ),
 ];
 

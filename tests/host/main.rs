@@ -20,6 +20,7 @@
 
 mod access;
 mod agent;
+mod archive;
 mod bus;
 mod crash_points;
 mod dumps;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     process_table::add(&mut suite);
     repair::add(&mut suite);
     room::add(&mut suite);
+    archive::add(&mut suite);
     dumps::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

@@ -55,10 +55,12 @@ impl Memory {
         if self.incidents.len() <= self.open.len() + ENDED_KEPT {
             return;
         }
-        let ended: Vec<IncidentId> =
-            self.incidents.keys().copied().filter(|id| !self.open.contains(id) && !untold(*id)).collect();
+        let ended = self.incidents.values().filter(|it| !self.open.contains(&it.id) && !untold(it.id));
+        let mut ended: Vec<_> = ended.map(|it| (it.closed.map(|at| at.boot), it.id)).collect();
+        // By when they ended: an old one that ended just now is the one that its fault would open again.
+        ended.sort_unstable();
         let surplus = ended.len().saturating_sub(ENDED_KEPT);
-        for id in ended.into_iter().take(surplus) {
+        for (_, id) in ended.into_iter().take(surplus) {
             self.incidents.remove(&id);
             self.current.retain(|_, current| *current != id);
             self.denied.retain(|(incident, _), _| *incident != id);
