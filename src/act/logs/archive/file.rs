@@ -39,6 +39,10 @@ pub(super) struct ArchiveFile {
     has_last: bool,
 }
 
+/// Brings the parts of a stage, one after the other, to whom it is given.
+type Source<'a> = dyn FnMut(&mut Sink<'_>) -> Result<(), Unwritten> + 'a;
+type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
+
 /// Why a stage was not written.
 pub(super) enum Unwritten {
     NoRoom,
@@ -134,16 +138,12 @@ impl ArchiveFile {
 
     /// Adds a stage: this part of the log, as `read` brings it. It is on the disk when this returns. Returns how long it
     /// is in the archive.
-    pub(super) fn add(
-        &mut self,
-        (from, to): (u64, u64),
-        read: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Unwritten>,
-    ) -> Result<u64, Unwritten> {
+    pub(super) fn add(&mut self, (from, to): (u64, u64), read: &mut Source<'_>) -> Result<u64, Unwritten> {
         let sealed = self.slot.length;
         let sink = At { file: self.file.as_fd(), at: sealed };
         let mut encoder = GzEncoder::new(sink, Compression::fast());
-        let packed =
-            read(&mut |bytes| encoder.write_all(bytes)).and_then(|()| encoder.finish().map_err(unwritten));
+        let packed = read(&mut |bytes| encoder.write_all(bytes))
+            .and_then(|()| encoder.finish().map_err(|error| unwritten(&error)));
         let length = match packed {
             Ok(sink) => sink.at,
             Err(why) => {
@@ -161,7 +161,7 @@ impl ArchiveFile {
             self.slot = before;
             let _ = write_all_at(self.file.as_fd(), &self.slot.bytes(), SLOT_AT);
             let _ = self.cut();
-            return Err(unwritten(errno.into()));
+            return Err(unwritten(&errno.into()));
         }
         self.has_last = true;
         Ok(length - sealed)
@@ -318,8 +318,8 @@ fn write_all_at(file: BorrowedFd<'_>, bytes: &[u8], at: u64) -> rustix::io::Resu
     At { file, at }.write_all(bytes).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
-pub(super) fn unwritten(error: io::Error) -> Unwritten {
-    match Errno::from_io_error(&error) {
+pub(super) fn unwritten(error: &io::Error) -> Unwritten {
+    match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Unwritten::NoRoom,
         Some(errno) => Unwritten::Errno(errno),
         None => Unwritten::Errno(Errno::IO),

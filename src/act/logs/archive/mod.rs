@@ -250,7 +250,7 @@ impl Archiving {
                 let most = CHUNK.min(usize::try_from(to - at).unwrap_or(CHUNK));
                 let part = piece.get_mut(..most).unwrap_or_default();
                 match read_all_at(log, part, at) {
-                    Ok(true) => write(part).map_err(unwritten)?,
+                    Ok(true) => write(part).map_err(|error| unwritten(&error))?,
                     Ok(false) => return Err(Unwritten::Source(Refused::Changed)),
                     Err(errno) => return Err(Unwritten::Source(Refused::Errno(errno))),
                 }

@@ -269,7 +269,7 @@ fn look_at(path: &Path) -> About {
 
 /// After the agent ended at that moment, the next one goes on.
 #[track_caller]
-fn check_broken_off(what: &str, stages: u32, then: impl FnOnce(Archiving, &Yard)) {
+fn check_broken_off(what: &str, stages: u32, then: impl Fn(Archiving, &Yard)) {
     for proc in ["empty", "nowhere"] {
         let yard = yard_with(LINES);
         let proc = yard.path(proc);
@@ -280,7 +280,7 @@ fn check_broken_off(what: &str, stages: u32, then: impl FnOnce(Archiving, &Yard)
             archiving.give_back().expect("it is as it was packed");
         }
         then(archiving, &yard);
-        return go_on(&yard, &proc, what);
+        go_on(&yard, &proc, what);
     }
 }
 
