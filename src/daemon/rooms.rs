@@ -9,7 +9,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::act::{self, Consent};
 use crate::engine::Input;
 use crate::guard::Permit;
-use crate::model::{ActionId, Applied, MountPoint, Removal, Usage};
+use crate::model::{ActionId, Applied, MountPoint, Remedy, Removal, Usage};
+use crate::sense::space;
 
 use super::clock;
 use super::core::Event;
@@ -60,6 +61,9 @@ impl Rooms {
         let (answer, answered) = oneshot::channel();
         let thread = std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES);
         let begun = thread.spawn(move || {
+            if permit.remedy() == Remedy::ArchiveLogs {
+                space::step_back();
+            }
             // Nobody listens any more when the agent ends.
             let _ = answer.send(act::make_room(&permit, &proc, &asker, &clock::now));
         });

@@ -7,6 +7,9 @@ use crate::model::{
     Remedy, Removal, Resolution, RoomAnswer, SpaceLook, SubjectKind, Usage, Verification,
 };
 
+#[path = "archiving_tests.rs"]
+mod archiving;
+
 const GIB: u64 = 1 << 30;
 const SIZE: u64 = 100 * GIB;
 

@@ -232,7 +232,8 @@ impl Engine {
         else {
             return Err("its rule left the policy".into());
         };
-        if self.is_cleared(&intent.rule, &intent.subject) && !self.is_hidden_by_reset(incident) {
+        let urgent = self.urgent.contains(&action);
+        if self.is_cleared(&intent.rule, &intent.subject) && !self.is_hidden_by_reset(incident) && !urgent {
             return Err("the fault went in the meantime".into());
         }
         let (remedy, targets) = (intent.remedy, intent.targets.as_slice());

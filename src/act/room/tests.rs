@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Absence, DeviceNumber, Holds, LogRoot, MountPoint, Reading, WallTime};
+use crate::model::{Absence, DeviceNumber, Fate, Holds, LogRoot, MountPoint, Reading, WallTime};
 
 /// Far ahead, so that what a test makes is old.
 const NOW: i64 = 2_208_988_800_000;
@@ -225,4 +225,67 @@ fn what_was_left_alone_is_told() {
     assert_eq!(files, 2);
     assert!(why.ends_with("/app.log.5 was left alone: it is open for writing"), "{why}");
     drop(open);
+}
+
+/// A log of 8 MiB that is still written to.
+fn with_live_log() -> Logs {
+    let logs = Logs::new(0);
+    let line = "a line that somebody wrote, of no great length\n";
+    std::fs::write(logs.0.path().join("app.log"), line.repeat((8 << 20) / line.len())).expect("a file");
+    logs
+}
+
+fn archive(logs: &Logs, times: usize, time: Time) -> (Applied, Asked) {
+    make(Remedy::ArchiveLogs, Some(logs.order()), logs, times, time)
+}
+
+#[test]
+fn live_logs_are_archived_in_stages_that_are_on_record_first() {
+    let logs = with_live_log();
+    let (applied, asked) = archive(&logs, usize::MAX, IN_TIME);
+    let Applied::Archived { logs: count, content, why, .. } = applied else { panic!("{applied:?}") };
+    assert_eq!((count, why.as_str()), (1, "of 1 entries no more logs may be archived"));
+    let parts: Vec<(u64, u64)> = asked
+        .iter()
+        .map(|(_, removals)| match &removals[..] {
+            [Removal { size, fate: Fate::Archived { from, archive }, .. }] => {
+                assert!(archive.to_string().ends_with("/app.log-20400101-000000.gz"), "{archive:?}");
+                (from.0, size.0)
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // Each twice as long as the one before, and each where that one ended.
+    assert_eq!(parts[..2].iter().map(|it| it.1 >> 20).collect::<Vec<_>>(), [0, 1]);
+    assert!(parts.windows(2).all(|two| two[0].0 + two[0].1 == two[1].0), "{parts:?}");
+    assert_eq!(parts.iter().map(|it| it.1).sum::<u64>(), content.0);
+    assert!(content.0 > 7 << 20, "{content:?}");
+    assert_eq!(logs.left(), 2);
+}
+
+#[test]
+fn archiving_ends_when_it_is_not_wanted_any_more() {
+    let logs = with_live_log();
+    let (applied, asked) = archive(&logs, 1, IN_TIME);
+    let Applied::Archived { why, content, .. } = applied else { panic!("{applied:?}") };
+    assert_eq!((why.as_str(), asked.len()), ("there is room enough", 2));
+    assert_eq!(content, asked[0].1[0].size);
+    assert_eq!(logs.left(), 2, "its archive has its name");
+
+    let logs = with_live_log();
+    let (applied, _) = archive(&logs, 0, IN_TIME);
+    assert_eq!(applied, Applied::Withdrawn { why: "there is room enough".into() });
+    assert_eq!(logs.left(), 1, "nothing is left behind");
+
+    let slow = Time { late: Duration::ZERO, look: Duration::from_millis(400) };
+    let (applied, _) = archive(&logs, usize::MAX, slow);
+    assert_eq!(applied, Applied::Failed { why: "its time was over".into() });
+    assert_eq!(logs.left(), 1);
+}
+
+#[test]
+fn where_no_log_is_large_nothing_is_archived() {
+    let logs = Logs::new(3);
+    assert_eq!(archive(&logs, usize::MAX, IN_TIME).0, Applied::AlreadySo);
+    assert_eq!(logs.left(), 4);
 }

@@ -22,7 +22,7 @@ use crate::model::{Bytes, DeviceNumber, MountPoint, SpaceLook, WallTime};
 
 use super::filesystem::open_beneath;
 pub use deleted::deleted_files;
-pub use give_way::give_way;
+pub use give_way::{give_way, step_back};
 pub use walk::{DEPTH_MAX, Walk};
 
 /// `BTRFS_SUPER_MAGIC` (statfs(2)).
