@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -26,6 +27,31 @@ pub(super) struct Rooms {
     waiting: Arc<Mutex<BTreeMap<ActionId, oneshot::Sender<Answer>>>>,
     wanted: Arc<Mutex<BTreeSet<MountPoint>>>,
     wanting: Arc<Notify>,
+    work: Arc<Work>,
+}
+
+/// Whether an act is or was at work: what it takes is not the price of looking.
+#[derive(Debug, Default)]
+struct Work {
+    now: AtomicU32,
+    lately: AtomicBool,
+}
+
+impl Work {
+    fn begin(self: &Arc<Self>) -> AtWork {
+        self.now.fetch_add(1, Ordering::Relaxed);
+        self.lately.store(true, Ordering::Relaxed);
+        AtWork(Arc::clone(self))
+    }
+}
+
+/// Until it is dropped.
+struct AtWork(Arc<Work>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Rooms {
@@ -44,6 +70,12 @@ impl Rooms {
         self.wanting.notify_one();
     }
 
+    /// Whether an act was at work since this was asked before.
+    pub(super) fn take_worked(&self) -> bool {
+        let now = self.work.now.load(Ordering::Relaxed) > 0;
+        self.work.lately.swap(now, Ordering::Relaxed) || now
+    }
+
     /// Until one is wanted.
     pub(super) async fn wanted(&self) {
         self.wanting.notified().await;
@@ -60,7 +92,9 @@ impl Rooms {
         let asker = Asker { inbox, waiting: Arc::clone(&self.waiting), action: permit.action() };
         let (answer, answered) = oneshot::channel();
         let thread = std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES);
+        let at_work = self.work.begin();
         let begun = thread.spawn(move || {
+            let _at_work = at_work;
             if permit.remedy() == Remedy::ArchiveLogs {
                 space::step_back();
             }

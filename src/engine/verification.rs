@@ -16,7 +16,6 @@ impl Engine {
             self.memory.actions.iter().map(|(id, action)| (*id, action.applied.is_some())).collect();
         for (action, applied) in unfinished {
             if applied {
-                self.urgent.remove(&action);
                 self.watches.insert(action, Watch::new(self.now.boot));
             } else {
                 self.acted(action, Applied::Unknown { why: "the agent ended while it was under way".into() });
@@ -31,6 +30,7 @@ impl Engine {
             // A second report of one act changes nothing.
             return;
         }
+        self.urgent.remove(&action);
         self.watches.insert(action, Watch::new(self.now.boot));
         self.record(RecordBody::Applied { action, applied });
     }

@@ -54,6 +54,8 @@ pub(in crate::act) enum Refused {
     Forbidden(Errno),
     #[error("it is not lines of text")]
     NoLines,
+    #[error("another act is at work on its archive")]
+    Busy,
     #[error("it is too small, or holds nothing but its last lines")]
     NothingToArchive,
     #[error("compressing it frees next to nothing")]

@@ -59,6 +59,8 @@ pub(in crate::act) struct FoundLive {
     pub(in crate::act) logs: Vec<LiveLog>,
     /// Entries that were passed.
     pub(in crate::act) entries: u64,
+    /// Nothing was left out of the walk.
+    pub(in crate::act) whole: bool,
     /// The first of those that have the name of a log, and are none that may be archived.
     pub(in crate::act) refused: Vec<(PathText, Refused)>,
 }
@@ -66,7 +68,7 @@ pub(in crate::act) struct FoundLive {
 pub(super) fn find_live(search: &Search, stop: &dyn Fn() -> bool) -> FoundLive {
     let walk = Walk::over(search, Wanted::Live(LivePool::default()), stop);
     let Wanted::Live(pool) = walk.wanted else { unreachable!("it is what was asked for") };
-    FoundLive { logs: pool.finish(), entries: walk.entries, refused: walk.refused }
+    FoundLive { logs: pool.finish(), entries: walk.entries, whole: walk.whole, refused: walk.refused }
 }
 
 pub(super) fn find(search: &Search, now: WallTime, stop: &dyn Fn() -> bool) -> Found {
@@ -211,6 +213,10 @@ impl<'a> Walk<'a> {
             }
             let Ok(above) = entries.fd() else { break };
             match self.pass(above, name) {
+                // Only root makes these; whoever else has made it wants to be in the way.
+                Ok(about) if is_leftover && (about.uid != 0 || about.mode & 0o7777 != 0o600) => {
+                    self.refuse(folder, name, Refused::Stray);
+                }
                 Ok(about) if is_leftover || allocated(&about).0 >= LIVE_MIN => {
                     let (folder, name) = (Arc::clone(folder), name.to_vec());
                     let log = LiveLog { folder, name, about, is_leftover };

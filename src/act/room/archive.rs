@@ -89,7 +89,16 @@ impl Work<'_> {
                 return end;
             }
         }
-        End::NothingLeft(found.entries)
+        if found.whole {
+            End::NothingLeft(found.entries)
+        } else if self.is_over() {
+            End::TimeOver
+        } else {
+            End::Failed(format!(
+                "of {} entries no more logs may be archived, and not all were seen",
+                found.entries
+            ))
+        }
     }
 
     /// One log, as far as room is wanted.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use flate2::write::GzEncoder;
 use flate2::{Compression, bufread};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::act::logs::live::{archive_name, archiving_name};
@@ -16,6 +16,7 @@ use crate::act::logs::place::{About, Place, handle, look, look_at, open_to_chang
 use crate::act::logs::refused::Refused;
 use crate::model::WallTime;
 
+use super::rights::{OWNER_ALONE as OWNER_ONLY, hand_over, has_no_list};
 use super::slot::{FIRST_MAX, SLOT_AT, Slot, first_member, parse_first_member};
 
 /// The rights of a file that may hold what only its owner may read.
@@ -24,6 +25,8 @@ const OWNER_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
 const PERMISSIONS: u32 = 0o777;
 /// Tries to find a free name, each a second later.
 const NAMES_MAX: u32 = 10;
+/// The longest that holds no stage.
+const FIRST_LENGTH_MAX: u64 = FIRST_MAX as u64;
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -55,21 +58,23 @@ impl ArchiveFile {
     /// A new one for this log.
     pub(super) fn begin(
         folder: BorrowedFd<'_>,
-        log: &[u8],
+        (log, opened): (&[u8], BorrowedFd<'_>),
         about: &About,
         now: WallTime,
     ) -> Result<Self, Refused> {
-        archive_name(log, now).ok_or(Refused::Errno(Errno::NAMETOOLONG))?;
+        let mask = if has_no_list(opened) { PERMISSIONS } else { OWNER_ONLY };
         let folder = open_to_list(folder, b".").map_err(Refused::Errno)?;
+        let now = free_from(folder.as_fd(), log, now)?;
         let temporary = archiving_name(about.identity.inode);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&folder, &temporary[..], flags, OWNER_ALONE).map_err(Refused::of)?;
+        hold(&file)?;
         let mut slot = Slot {
             inode: about.identity.inode,
             begun: now,
             uid: about.uid,
             gid: about.gid,
-            mode: u32::from(about.mode) & PERMISSIONS,
+            mode: u32::from(about.mode) & mask,
             sealed: 0,
             length: 0,
             from: 0,
@@ -99,22 +104,34 @@ impl ArchiveFile {
         }
         let folder = open_to_list(folder, b".").map_err(Refused::Errno)?;
         let file = open_to_change(handle.as_fd())?;
+        hold(&file)?;
         let mut first = vec![0; FIRST_MAX];
         let read = rustix::io::pread(&file, &mut first[..], 0).map_err(Refused::Errno)?;
         first.truncate(read);
-        let Some((slot, log)) = parse_first_member(&first) else { return Err(Refused::Stray) };
+        let Some((slot, log)) = parse_first_member(&first) else {
+            if about.size <= FIRST_LENGTH_MAX && handle_is_named(folder.as_fd(), temporary, &about) {
+                // Broken off before there was a stage in it.
+                let _ = rustix::fs::unlinkat(&folder, temporary, AtFlags::empty());
+                return Err(Refused::NothingToArchive);
+            }
+            return Err(Refused::Stray);
+        };
         if archiving_name(slot.inode) != temporary || slot.sealed > about.size {
             return Err(Refused::Stray);
         }
         let temporary = temporary.to_vec();
         let mut archive = Self { folder, temporary, file, about, log, slot, has_last: slot.to > slot.from };
-        if archive.has_last && (slot.length > about.size || !archive.is_whole()) {
+        if archive.has_last && (slot.length > about.size || !archive.is_whole().map_err(Refused::Errno)?) {
+            // It was never on the disk as a whole, and so nothing of it was taken out of the log.
             archive.has_last = false;
         }
         if !archive.has_last {
             (archive.slot.length, archive.slot.to) = (archive.slot.sealed, archive.slot.from);
         }
         archive.cut()?;
+        // What is whole in memory may not be on the disk: whoever wrote it may have ended before that.
+        rustix::fs::fsync(&archive.file).map_err(Refused::Errno)?;
+        rustix::fs::fsync(&archive.folder).map_err(Refused::Errno)?;
         Ok(archive)
     }
 
@@ -186,46 +203,54 @@ impl ArchiveFile {
         }
     }
 
+    /// How long the last stage is in it.
+    pub(super) const fn last_length(&self) -> u64 {
+        self.slot.length - self.slot.sealed
+    }
+
     /// Compares the last stage with what the log has in its place, piece by piece.
-    pub(super) fn compare_last(&self, same: &mut dyn FnMut(u64, &[u8]) -> bool) -> bool {
+    pub(super) fn compare_last(&self, same: &mut dyn FnMut(u64, &[u8]) -> bool) -> rustix::io::Result<bool> {
         let mut at = self.slot.from;
-        self.decode_last(&mut |piece| {
+        let all = self.decode_last(&mut |piece| {
             let is_same = same(at, piece);
             at += as_u64(piece.len());
             is_same
-        }) && at == self.slot.to
+        })?;
+        Ok(all && at == self.slot.to)
     }
 
-    fn is_whole(&self) -> bool {
+    fn is_whole(&self) -> rustix::io::Result<bool> {
         let mut length = 0_u64;
-        self.decode_last(&mut |piece| {
+        let all = self.decode_last(&mut |piece| {
             length += as_u64(piece.len());
             length <= self.slot.to - self.slot.from
-        }) && length == self.slot.to - self.slot.from
+        })?;
+        Ok(all && length == self.slot.to - self.slot.from)
     }
 
-    /// True when it is a whole member with the right check sum, and every piece was taken.
-    fn decode_last(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    /// True when it is a whole member with the right check sum, and every piece was taken. That it can't be read now says
+    /// nothing of what is in it.
+    fn decode_last(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> rustix::io::Result<bool> {
         let part = Part { file: self.file.as_fd(), at: self.slot.sealed, end: self.slot.length };
         let mut decoder = bufread::GzDecoder::new(io::BufReader::new(part));
         let mut piece = vec![0; super::CHUNK];
         loop {
             match decoder.read(&mut piece) {
-                Ok(0) => return true,
+                Ok(0) => return Ok(true),
                 Ok(read) if take(piece.get(..read).unwrap_or_default()) => {}
+                Ok(_) => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(_) | Err(_) => return false,
+                Err(error) => return Errno::from_io_error(&error).map_or(Ok(false), Err),
             }
         }
     }
 
-    /// Gives it its owner, its rights and its name. Nothing is done to it after.
+    /// Gives it its name, then its owner and rights: until then nobody but root can read it. Nothing is done to it after.
     pub(super) fn finish(self, log: Option<BorrowedFd<'_>>) -> Result<Vec<u8>, Refused> {
         if self.is_empty() {
             self.discard();
             return Err(Refused::NothingToArchive);
         }
-        super::rights::hand_over(self.file.as_fd(), log, (self.slot.uid, self.slot.gid), self.slot.mode)?;
         rustix::fs::fsync(&self.file).map_err(Refused::Errno)?;
         let named = look(self.folder.as_fd(), &self.temporary).map_err(Refused::of)?;
         if named.identity != self.about.identity {
@@ -237,6 +262,8 @@ impl ArchiveFile {
             let name = name.ok_or(Refused::Errno(Errno::NAMETOOLONG))?;
             match self.rename(&name) {
                 Ok(()) => {
+                    hand_over(self.file.as_fd(), log, (self.slot.uid, self.slot.gid), self.slot.mode)?;
+                    rustix::fs::fsync(&self.file).map_err(Refused::Errno)?;
                     rustix::fs::fsync(&self.folder).map_err(Refused::Errno)?;
                     return Ok(name);
                 }
@@ -280,6 +307,32 @@ impl ArchiveFile {
     }
 }
 
+/// One act at a time: one that hangs on its disk may be taken for ended.
+fn hold(file: &OwnedFd) -> Result<(), Refused> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Refused::Busy),
+        other => other.map_err(Refused::Errno),
+    }
+}
+
+/// From this moment on, the first second after which an archive can be called: the name goes on record before it is taken.
+fn free_from(folder: BorrowedFd<'_>, log: &[u8], now: WallTime) -> Result<WallTime, Refused> {
+    for later in 0..NAMES_MAX {
+        let at = now + SECOND * later;
+        let name = archive_name(log, at).ok_or(Refused::Errno(Errno::NAMETOOLONG))?;
+        match look(folder, &name) {
+            Err(Errno::NOENT) => return Ok(at),
+            Ok(_) => {}
+            Err(other) => return Err(Refused::of(other)),
+        }
+    }
+    Err(Refused::AsideTaken)
+}
+
+fn handle_is_named(folder: BorrowedFd<'_>, name: &[u8], about: &About) -> bool {
+    look(folder, name).is_ok_and(|it| it.identity == about.identity)
+}
+
 /// Writes on from a place.
 struct At<'a> {
     file: BorrowedFd<'a>,
@@ -320,7 +373,7 @@ fn write_all_at(file: BorrowedFd<'_>, bytes: &[u8], at: u64) -> rustix::io::Resu
 
 pub(super) fn unwritten(error: &io::Error) -> Unwritten {
     match Errno::from_io_error(error) {
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Unwritten::NoRoom,
+        Some(Errno::NOSPC) => Unwritten::NoRoom,
         Some(errno) => Unwritten::Errno(errno),
         None => Unwritten::Errno(Errno::IO),
     }

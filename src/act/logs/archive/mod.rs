@@ -19,6 +19,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flate2::Crc;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
@@ -79,6 +80,8 @@ struct Packed {
     /// That is freed when it is given back.
     gain: u64,
     digest: String,
+    /// Of all of it, as it was read: what somebody writes there meanwhile shows.
+    check: u32,
 }
 
 /// A log that is being archived.
@@ -113,8 +116,12 @@ impl Archiving {
         let opened = ground.open_again(folder)?;
         if *is_leftover {
             let archive = ArchiveFile::resume(opened.as_fd(), name, ground.place)?;
-            let log = open_log(ground, &opened, archive.log());
-            let log = log.ok().filter(|(_, about)| about.identity.inode == archive.inode_of_log());
+            let log = match open_log(ground, &opened, archive.log()) {
+                Ok(log) => Some(log).filter(|(_, about)| about.identity.inode == archive.inode_of_log()),
+                Err(Refused::Gone) => None,
+                // It is there, and what it has is not known.
+                Err(why) => return Err(why),
+            };
             return Self::go_on(ground, folder, archive, log, proc, seen, stop);
         }
         let (log, about) = open_log(ground, &opened, name)?;
@@ -127,7 +134,7 @@ impl Archiving {
             return Err(Refused::NothingToArchive);
         }
         holds_lines(&log, start, about.size)?;
-        let archive = ArchiveFile::begin(opened.as_fd(), name, &about, now)?;
+        let archive = ArchiveFile::begin(opened.as_fd(), (name, log.as_fd()), &about, now)?;
         let (ground, folder, name) = (Arc::clone(ground), Arc::clone(folder), name.clone());
         let (log, proc, from) = (Some(log), proc.to_owned(), start);
         Ok(Self { ground, folder, name, log, about, archive, cut, block, start, from, packed: None, proc })
@@ -163,7 +170,8 @@ impl Archiving {
             });
         };
         let (cut, block) = (cut_of(&proc, &about, stop), block_of(&log));
-        let start = start_of(&log, block)?;
+        // Where there is no line any more, there is no further stage.
+        let start = start_of(&log, block).unwrap_or(u64::MAX);
         let mut this = Self {
             ground,
             folder,
@@ -186,7 +194,7 @@ impl Archiving {
     fn take_up_last(&mut self) -> Result<(), Refused> {
         let (Some((from, to)), Some(log)) = (self.archive.last(), &self.log) else { return Ok(()) };
         let mut piece = vec![0; CHUNK];
-        let mut empty = true;
+        let (mut empty, mut holes) = (true, false);
         let same = self.archive.compare_last(&mut |at, bytes| {
             let Some(found) = piece.get_mut(..bytes.len()) else { return false };
             if !read_all_at(log, found, at).is_ok_and(|whole| whole) {
@@ -194,19 +202,25 @@ impl Archiving {
             }
             // A hole may have been made in a part of it only.
             empty &= found.iter().all(|byte| *byte == 0);
+            holes |= found != bytes;
             let block = usize::try_from(BLOCK_MIN).unwrap_or(CHUNK);
             found.chunks(block).zip(bytes.chunks(block)).all(|(found, bytes)| {
                 let either = |(found, byte): (&u8, &u8)| *found == 0 || found == byte;
                 found == bytes || found.iter().zip(bytes).all(either)
             })
         });
-        if same && !empty {
-            let digest = digest_of_part(log.as_fd(), from, to).map_err(Refused::Errno)?;
-            let digest = digest.ok_or(Refused::Changed)?;
+        let same = same.map_err(Refused::Errno)?;
+        if same && (empty || holes) {
+            // It was on record, and its hole was begun: the rest of it is as safe. It is not given up any more.
             self.start = self.start.min(from);
-            self.packed = Some(Packed { from, to, gain: to - from, digest });
+            self.make_hole(to)?;
+            self.from = to;
         } else if same {
-            self.from = self.from.max(to);
+            let digest = digest_of_part(log.as_fd(), from, to).map_err(Refused::Errno)?;
+            let (digest, check) = (digest.ok_or(Refused::Changed)?, check_of(log, from, to)?);
+            let gain = (to - from).saturating_sub(self.archive.last_length());
+            (self.start, self.from) = (self.start.min(from), from);
+            self.packed = Some(Packed { from, to, gain, digest, check });
         }
         Ok(())
     }
@@ -229,7 +243,8 @@ impl Archiving {
         let log = self.log.as_ref().ok_or(Halt::Done)?;
         let errno = |errno| Halt::Refused(Refused::Errno(errno));
         let size = look_at(log.as_fd()).map_err(errno)?.size;
-        let (from, end) = (self.from, size.saturating_sub(TAIL));
+        let end = size.saturating_sub(TAIL);
+        let (from, end) = piece_of(log, self.from, end).map_err(errno)?;
         let to = (from.saturating_add(most.max(STAGE_MIN)).min(end) / self.block) * self.block;
         let to = match self.cut {
             Cut::AtBlock => to,
@@ -238,7 +253,7 @@ impl Archiving {
         if to < from.saturating_add(STAGE_MIN) {
             return Err(Halt::Done);
         }
-        let mut stopped = false;
+        let (mut stopped, mut check) = (false, Crc::new());
         let length = self.archive.add((from, to), &mut |write| {
             let mut piece = vec![0; CHUNK];
             let mut at = from;
@@ -250,7 +265,10 @@ impl Archiving {
                 let most = CHUNK.min(usize::try_from(to - at).unwrap_or(CHUNK));
                 let part = piece.get_mut(..most).unwrap_or_default();
                 match read_all_at(log, part, at) {
-                    Ok(true) => write(part).map_err(|error| unwritten(&error))?,
+                    Ok(true) => {
+                        check.update(part);
+                        write(part).map_err(|error| unwritten(&error))?;
+                    }
                     Ok(false) => return Err(Unwritten::Source(Refused::Changed)),
                     Err(errno) => return Err(Unwritten::Source(Refused::Errno(errno))),
                 }
@@ -269,7 +287,7 @@ impl Archiving {
         let digest = digest_of_part(log.as_fd(), from, to).map_err(errno)?;
         let dense = gain < (to - from) / 100 * GAIN_MIN;
         match digest {
-            Some(digest) if !dense => Ok(Packed { from, to, gain, digest }),
+            Some(digest) if !dense => Ok(Packed { from, to, gain, digest, check: check.sum() }),
             kept => {
                 self.archive.give_up_last().map_err(Halt::Refused)?;
                 Err(Halt::Refused(if kept.is_some() { Refused::Dense } else { Refused::Changed }))
@@ -294,13 +312,22 @@ impl Archiving {
         }
     }
 
-    /// Takes out of the log what was packed. Returns how many bytes of the log that are. Where it is refused the log has
-    /// it still, and the archive does not.
+    /// Takes out of the log what was packed. Returns how many bytes of the log that are. Where it is refused before
+    /// anything was taken out, the archive does not have it any more.
     pub(in crate::act) fn give_back(&mut self) -> Result<Bytes, Refused> {
         let Some(packed) = self.packed.take() else { return Err(Refused::Changed) };
-        if let Err(why) = self.is_as_packed(&packed).and_then(|()| self.make_hole(packed.to)) {
+        if let Err(why) = self.is_as_packed(&packed) {
             self.archive.give_up_last()?;
             return Err(why);
+        }
+        match self.make_hole(packed.to) {
+            Ok(()) => {}
+            Err(why @ Refused::NoHoles) => {
+                self.archive.give_up_last()?;
+                return Err(why);
+            }
+            // A part of it may be taken out by now: rather in both than in neither.
+            Err(why) => return Err(why),
         }
         self.from = packed.to;
         Ok(Bytes(packed.to - packed.from))
@@ -317,8 +344,7 @@ impl Archiving {
         if named.identity != about.identity {
             return Err(Refused::Replaced);
         }
-        let digest = digest_of_part(log.as_fd(), packed.from, packed.to).map_err(Refused::Errno)?;
-        if about.size >= packed.to && digest.as_ref() == Some(&packed.digest) {
+        if about.size >= packed.to && check_of(log, packed.from, packed.to)? == packed.check {
             Ok(())
         } else {
             Err(Refused::Changed)
@@ -334,7 +360,9 @@ impl Archiving {
             match rustix::fs::fallocate(log, how, begin, to - begin) {
                 Err(Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Err(Refused::NoHoles),
-                other => return other.map_err(Refused::of),
+                Err(other) => return Err(Refused::of(other)),
+                // Before the next stage takes its place in what the archive says of itself.
+                Ok(()) => return rustix::fs::fdatasync(log).map_err(Refused::Errno),
             }
         }
     }
@@ -423,6 +451,28 @@ fn behind_last_line(log: &OwnedFd, from: u64, to: u64) -> rustix::io::Result<u64
     }
     let last = part.iter().rposition(|byte| *byte == b'\n');
     Ok(last.map_or(from, |at| begin + u64::try_from(at).unwrap_or(0) + 1))
+}
+
+/// From this place on, where there is something next, and where that ends: no holes are archived.
+fn piece_of(log: &OwnedFd, from: u64, end: u64) -> rustix::io::Result<(u64, u64)> {
+    let Some(data) = data_from(log, from)?.filter(|data| *data < end) else { return Ok((from, from)) };
+    let from = from.max(data);
+    Ok((from, end.min(rustix::fs::seek(log, SeekFrom::Hole(from))?)))
+}
+
+/// A check sum of a part of the log as it is now.
+fn check_of(log: &OwnedFd, from: u64, to: u64) -> Result<u32, Refused> {
+    let (mut piece, mut check, mut at) = (vec![0; CHUNK], Crc::new(), from);
+    while at < to {
+        let most = CHUNK.min(usize::try_from(to - at).unwrap_or(CHUNK));
+        let part = piece.get_mut(..most).unwrap_or_default();
+        if !read_all_at(log, part, at).map_err(Refused::Errno)? {
+            return Err(Refused::Changed);
+        }
+        check.update(part);
+        at += u64::try_from(most).unwrap_or(u64::MAX);
+    }
+    Ok(check.sum())
 }
 
 /// False when the file ends before.

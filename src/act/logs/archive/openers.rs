@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::io::Errno;
 
 use crate::act::logs::place::Identity;
 use crate::model::DeviceNumber;
@@ -40,7 +41,8 @@ pub(in crate::act::logs) fn only_appended_to(proc: &Path, which: Identity, stop:
             if passed.is_multiple_of(SLICE) && stop() {
                 return false;
             }
-            if is_of(&file.path(), which) {
+            let Ok(is_it) = is_of(&file.path(), which) else { return false };
+            if is_it {
                 let info = process.path().join("fdinfo").join(file.file_name());
                 if !flags(&info).is_some_and(|flags| flags & ACCESS == WRITE_ONLY && flags & APPEND != 0) {
                     return false;
@@ -52,11 +54,18 @@ pub(in crate::act::logs) fn only_appended_to(proc: &Path, which: Identity, stop:
 }
 
 /// From what the kernel knows by itself: a server that is gone is not waited for.
-fn is_of(file: &Path, which: Identity) -> bool {
-    rustix::fs::statx(CWD, file, AtFlags::STATX_DONT_SYNC, StatxFlags::INO).is_ok_and(|about| {
-        let device = DeviceNumber { major: about.stx_dev_major, minor: about.stx_dev_minor };
-        which == Identity { device, inode: about.stx_ino }
-    })
+fn is_of(file: &Path, which: Identity) -> rustix::io::Result<bool> {
+    match rustix::fs::statx(CWD, file, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) {
+        Ok(about) => {
+            let device = DeviceNumber { major: about.stx_dev_major, minor: about.stx_dev_minor };
+            Ok(which == Identity { device, inode: about.stx_ino })
+        }
+        // It was closed, or the process has ended.
+        Err(Errno::NOENT | Errno::SRCH) => Ok(false),
+        // A file server that is gone, which a log on this disk is not on.
+        Err(Errno::STALE | Errno::IO | Errno::NOTCONN | Errno::TIMEDOUT) => Ok(false),
+        Err(other) => Err(other),
+    }
 }
 
 fn flags(info: &Path) -> Option<u32> {

@@ -13,6 +13,7 @@ mod paths;
 mod races;
 mod rights;
 mod rules;
+mod unfinished;
 mod writers;
 
 use std::collections::BTreeMap;
