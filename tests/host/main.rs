@@ -21,6 +21,7 @@
 mod access;
 mod agent;
 mod archive;
+mod benign;
 mod bus;
 mod crash_points;
 mod dumps;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     access::add(&mut suite);
     filesystems::add(&mut suite);
     filling::add(&mut suite);
+    benign::add(&mut suite);
     history::add(&mut suite);
     pressure::add(&mut suite);
     storms::add(&mut suite);
