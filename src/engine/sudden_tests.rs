@@ -51,3 +51,13 @@ fn nor_does_it_come_back_each_time_that_it_is_full_to_the_last_byte() {
         life.records
     );
 }
+
+#[test]
+fn who_fills_a_disk_is_told_where_nothing_can_be_done_too() {
+    let mut life = filling();
+    looked(&mut life, "filesystem-filling-fast");
+    let why =
+        |it: &RecordBody| if let RecordBody::Escalated { why, .. } = it { Some(why.clone()) } else { None };
+    let told = life.records.iter().find_map(why);
+    assert!(told.as_ref().is_some_and(|why| why.contains("files in /srv/db (90.0 GiB)")), "{told:?}");
+}
