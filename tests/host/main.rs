@@ -28,6 +28,7 @@ mod dumps;
 mod environs;
 mod filesystems;
 mod filling;
+mod fills;
 mod harness;
 mod history;
 mod ledger_facts;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     access::add(&mut suite);
     filesystems::add(&mut suite);
     filling::add(&mut suite);
+    fills::add(&mut suite);
     benign::add(&mut suite);
     history::add(&mut suite);
     pressure::add(&mut suite);
