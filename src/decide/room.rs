@@ -33,7 +33,7 @@ pub(super) fn next_step(
     };
     let found = &incident.finding.what;
     if rule.ladder.is_empty() {
-        return escalate(found.clone());
+        return escalate(with_takers(found.clone(), incident));
     }
     if status.read_only {
         // Removing is writing; and damage is not mended by it.

@@ -10,6 +10,9 @@ use crate::model::{
 #[path = "archiving_tests.rs"]
 mod archiving;
 
+#[path = "sudden_tests.rs"]
+mod sudden;
+
 const GIB: u64 = 1 << 30;
 const SIZE: u64 = 100 * GIB;
 

@@ -21,12 +21,14 @@
 mod access;
 mod agent;
 mod archive;
+mod benign;
 mod bus;
 mod crash_points;
 mod dumps;
 mod environs;
 mod filesystems;
 mod filling;
+mod fills;
 mod harness;
 mod history;
 mod ledger_facts;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
     access::add(&mut suite);
     filesystems::add(&mut suite);
     filling::add(&mut suite);
+    fills::add(&mut suite);
+    benign::add(&mut suite);
     history::add(&mut suite);
     pressure::add(&mut suite);
     storms::add(&mut suite);
