@@ -266,7 +266,8 @@ impl Run<'_> {
         let wrote = self.stop("write");
         let outcome = self.outcome(&watched, &wrote);
         agent.sh("systemctl stop fills-hold");
-        agent.ok(&format!("umount {point}"));
+        // An act that is under way has it open, and is gone through with.
+        agent.until("the disk to be left alone", || agent.sh(&format!("umount {point}")).code == 0);
         outcome
     }
 
