@@ -110,7 +110,7 @@ const CELLS: [Cell; 34] = [
     each("ext4", 256, 5, Rotated, true),
     each("tmpfs", 64, 1, Rotated, true),
     each("ext4", 128, 20, NoInodes, true),
-    cell("ext4", 64, 1, OpenLog, false),
+    cell("ext4", 64, 1, OpenLog, true),
     cell("ext4", 256, 20, OpenLog, false),
     cell("ext4", 256, 200, OpenLog, false),
     cell("ext4", 2048, 200, OpenLog, false),
