@@ -1,4 +1,4 @@
-"""What hosts do all the time, and what is no fault; each brings its file system to so many percent in use, as df counts.
+"""What hosts do all the time, and is no fault; each brings its file system to so many percent in use, as df counts.
 
 benign.py step FILE PERCENT             one file, its room taken at once, as databases do it
 benign.py even FILE PERCENT SECONDS     one file, written evenly, as a backup over a slow link

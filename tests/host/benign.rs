@@ -1,5 +1,5 @@
-//! What hosts do all the time and is no fault, under the shipped policy: nothing is done, and nobody is told. And a disk
-//! that data fills, of which nothing may go: a person is told once, and of whom.
+//! What hosts do all the time and is no fault, under the shipped policy: nothing is done, and nobody is told. And a
+//! disk that data fills, of which nothing may go: a person is told once, and of whom.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ const DATA: &str = "/var/log/shop";
 const GROWING: &str = "/srv/growing";
 const DISKS: [&str; 5] = [BACKUP, DATABASE, UPGRADE, DATA, GROWING];
 const MIB: u32 = 512;
-/// The longest `for` of a shipped rule about what is in use, and some looks more (`LOOK_LATEST` is ten seconds). The ten
-/// minutes of `filesystem-filling` are longer than anything here grows.
+/// The longest `for` of a shipped rule about what is in use, and some looks more (`LOOK_LATEST` is ten seconds). The
+/// ten minutes of `filesystem-filling` are longer than anything here grows.
 const LONG_ENOUGH: Duration = Duration::from_secs(80);
-/// What is written in so many seconds from 78 to 89 percent would fill the disk in as many more: above the two minutes of
-/// `filesystem-filling-fast`, which tells people, and is right to.
+/// What is written in so many seconds from 78 to 89 percent would fill the disk in as many more: above the two minutes
+/// of `filesystem-filling-fast`, which tells people, and is right to.
 const BACKUP_SECONDS: u32 = 176;
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
@@ -51,7 +51,8 @@ fn make_disks(host: &Host) {
     }
     host.ok(&format!(
         "cd /usr/lib && python3 benign.py step {BACKUP}/photos 78 && python3 benign.py step {DATABASE}/tables 30 \
-         && python3 benign.py step {UPGRADE}/usr 40 && python3 benign.py step {GROWING}/old 60 && python3 benign.py data {DATA}/data 60 30"
+         && python3 benign.py step {UPGRADE}/usr 40 && python3 benign.py step {GROWING}/old 60 \
+         && python3 benign.py data {DATA}/data 60 30"
     ));
     // What was made a moment ago is left alone as it is: it shall be the names that count.
     host.ok("date -s '+20 minutes'");
@@ -184,7 +185,7 @@ fn benign(agent: &Agent) {
     until_used(agent, BACKUP, "a backup has gone away", |used| used < 79.0);
 
     let ledger = agent.check_ledger();
-    // What else is told is of the agent itself, that is built without optimisation here and runs on an emulated processor.
+    // What else is told is of the agent itself: built without optimisation, on an emulated processor, it takes much.
     for point in [BACKUP, DATABASE, UPGRADE] {
         assert_eq!(incidents(&ledger, point), [], "{point}");
     }

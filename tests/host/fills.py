@@ -4,7 +4,7 @@ stopped, unless it says otherwise; what they have to say they write to RESULT as
 fills.py write FOLDER MB_PER_SECOND RESULT    numbered lines to app.log, which is opened once, to be appended to
 fills.py spool FOLDER RESULT                  makes a small file and removes it, ten times a second
 fills.py hold FILE BYTES                      holds a file open that is deleted
-fills.py data FILE PERCENT                    ends when so much of the room is in use; 100 is not a byte left, even to root
+fills.py data FILE PERCENT                    ends when so much of the room is in use; at 100 not a byte is left
 fills.py crowd FOLDER                         ends when not one more file can be made
 fills.py watch FOLDER space|inodes RAISE CLEAR RESULT
                                               ends when it has been above RAISE percent in use and is below CLEAR again
@@ -65,9 +65,8 @@ def write(folder, rate, result):
         if due > MOST:
             issued += due - MOST
         while due >= LINE * BATCH and not stopped:
-            batch = b"".join(
-                b"%012d %s\n" % (line, text[line % LINE:line % LINE + LINE - 14]) for line in range(number, number + BATCH)
-            )
+            lines = range(number, number + BATCH)
+            batch = b"".join(b"%012d %s\n" % (it, text[it % LINE:it % LINE + LINE - 14]) for it in lines)
             number += BATCH
             issued += len(batch)
             due -= len(batch)
