@@ -150,7 +150,8 @@ fn killed_while_it_removes(agent: &Agent) {
     agent.write("/usr/lib/room.py", LOGS);
     agent.ok(&format!("mkdir -p {POINT} && mount -t tmpfs -o size=200m,nr_inodes=42k none {POINT}"));
     agent.ok(&format!("python3 /usr/lib/room.py {POINT} 130 300 1"));
-    let before = settle(agent, &format!("{RULE}{HURRY}"));
+    // Long enough to be killed three times.
+    let before = settle(agent, &format!("{}{HURRY}", RULE.replace("60.0", "40.0")));
     let steps = || -> u32 {
         let count = agent.sh("prunella records --json | grep -c '\"removing\"'");
         count.stdout.trim().parse().unwrap_or(0)
