@@ -31,6 +31,8 @@ window = "1h"
 "#;
 /// Of the writer, KiB a second: a disk of 64 MiB is at the threshold within seconds, each time.
 const RATE: u32 = 6144;
+/// Where the agent is away each time for some seconds: it can't begin on a disk without a single free byte.
+const SLOW_RATE: u32 = 2048;
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
 pub(crate) fn add(suite: &mut Suite) {
@@ -46,12 +48,12 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 /// A disk of 64 MiB with a writer on it, as a service.
-fn begin(agent: &Agent, how: &str) {
+fn begin(agent: &Agent, how: &str, rate: u32) {
     agent.write("/usr/lib/archive.py", WRITER);
     agent.ok(&format!("mkdir -p {POINT} && mount -t tmpfs -o size=64m,mode=755 none {POINT}"));
     agent.set_policy(RULE);
     agent.ok(&format!(
-        "systemd-run -q --unit=shop python3 -S /usr/lib/archive.py {POINT}/app.log {RATE} {how} /run/shop"
+        "systemd-run -q --unit=shop python3 -S /usr/lib/archive.py {POINT}/app.log {rate} {how} /run/shop"
     ));
 }
 
@@ -80,7 +82,7 @@ fn archived(ledger: &Ledger) -> usize {
 }
 
 fn no_line_is_lost(agent: &Agent, how: &str) {
-    begin(agent, how);
+    begin(agent, how, RATE);
     let ledger = agent.until_recorded("three rotations", |ledger| archived(ledger) >= 3);
     let (lines, failed) = end(agent);
     check_lines(agent, lines);
@@ -99,7 +101,7 @@ fn no_line_is_lost(agent: &Agent, how: &str) {
 }
 
 fn killed_while_it_archives(agent: &Agent) {
-    begin(agent, "append");
+    begin(agent, "append", SLOW_RATE);
     let stages = || -> u32 {
         let count = agent.sh("prunella records --json | grep -c '\"removing\"'");
         count.stdout.trim().parse().unwrap_or(0)
