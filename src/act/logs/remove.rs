@@ -94,7 +94,7 @@ impl Ready {
 }
 
 /// Renames within a folder, and never over another.
-fn move_to_free(folder: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> rustix::io::Result<()> {
+pub(super) fn move_to_free(folder: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> rustix::io::Result<()> {
     match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
         // Not of this file system, or of this kernel.
         Err(Errno::INVAL | Errno::NOSYS) => move_to_what_looks_free(folder, from, to),

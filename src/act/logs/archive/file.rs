@@ -8,12 +8,13 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use flate2::write::GzEncoder;
 use flate2::{Compression, bufread};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::act::logs::live::{archive_name, archiving_name};
 use crate::act::logs::place::{About, Place, handle, look, look_at, open_to_change, open_to_list};
 use crate::act::logs::refused::Refused;
+use crate::act::logs::remove::move_to_free;
 use crate::model::WallTime;
 
 use super::rights::{OWNER_ALONE as OWNER_ONLY, hand_over, has_no_list};
@@ -109,9 +110,9 @@ impl ArchiveFile {
         let read = rustix::io::pread(&file, &mut first[..], 0).map_err(Refused::Errno)?;
         first.truncate(read);
         let Some((slot, log)) = parse_first_member(&first) else {
-            if about.size <= FIRST_LENGTH_MAX && handle_is_named(folder.as_fd(), temporary, &about) {
+            if about.size <= FIRST_LENGTH_MAX {
                 // Broken off before there was a stage in it.
-                let _ = rustix::fs::unlinkat(&folder, temporary, AtFlags::empty());
+                remove_own(&folder, temporary, &about);
                 return Err(Refused::NothingToArchive);
             }
             return Err(Refused::Stray);
@@ -260,7 +261,7 @@ impl ArchiveFile {
         for later in 0..NAMES_MAX {
             let name = archive_name(&self.log, self.slot.begun + SECOND * later);
             let name = name.ok_or(Refused::Errno(Errno::NAMETOOLONG))?;
-            match self.rename(&name) {
+            match move_to_free(self.folder.as_fd(), &self.temporary, &name) {
                 Ok(()) => {
                     hand_over(self.file.as_fd(), log, (self.slot.uid, self.slot.gid), self.slot.mode)?;
                     rustix::fs::fsync(&self.file).map_err(Refused::Errno)?;
@@ -282,24 +283,9 @@ impl ArchiveFile {
         self.slot.length == as_u64(first_member(&self.slot, &self.log).len())
     }
 
-    fn rename(&self, name: &[u8]) -> rustix::io::Result<()> {
-        let (folder, from) = (&self.folder, &self.temporary[..]);
-        match rustix::fs::renameat_with(folder, from, folder, name, RenameFlags::NOREPLACE) {
-            // Not of this file system, or of this kernel.
-            Err(Errno::INVAL | Errno::NOSYS) => match look(folder.as_fd(), name) {
-                Ok(_) => Err(Errno::EXIST),
-                Err(Errno::NOENT) => rustix::fs::renameat(folder, from, folder, name),
-                Err(other) => Err(other),
-            },
-            other => other,
-        }
-    }
-
     /// Nothing of the log is in it alone: its parts are given back only when it has them for good.
     fn discard(&self) {
-        if look(self.folder.as_fd(), &self.temporary).is_ok_and(|it| it.identity == self.about.identity) {
-            let _ = rustix::fs::unlinkat(&self.folder, &self.temporary[..], AtFlags::empty());
-        }
+        remove_own(&self.folder, &self.temporary, &self.about);
     }
 
     fn cut(&self) -> Result<(), Refused> {
@@ -329,8 +315,11 @@ fn free_from(folder: BorrowedFd<'_>, log: &[u8], now: WallTime) -> Result<WallTi
     Err(Refused::AsideTaken)
 }
 
-fn handle_is_named(folder: BorrowedFd<'_>, name: &[u8], about: &About) -> bool {
-    look(folder, name).is_ok_and(|it| it.identity == about.identity)
+/// Only while the name means that file.
+fn remove_own(folder: &OwnedFd, name: &[u8], about: &About) {
+    if look(folder.as_fd(), name).is_ok_and(|it| it.identity == about.identity) {
+        let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+    }
 }
 
 /// Writes on from a place.
