@@ -91,7 +91,7 @@ struct Cell {
 /// When a cell is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
-    /// In the short run, `a_few_kinds_of_disks`.
+    /// In each run.
     Each,
     /// `PRUNELLA_FULL_TESTS=1` asks for it.
     Whole,
@@ -145,7 +145,7 @@ const CELLS: [Cell; 34] = [
 
 /// Adds these trials; they need `PRUNELLA_DEB`. One VM for a few cells, in a full run one for each kind.
 pub(crate) fn add(suite: &mut Suite) {
-    suite.vm_in_full("fills::a_few_kinds_of_disks", || table(|it| it.extent == Extent::Each));
+    suite.vm_with_package("fills::a_few_kinds_of_disks", || table(|it| it.extent == Extent::Each));
     suite.vm_in_full("fills::all_of_ext4", || table(|it| it.kind == "ext4"));
     suite.vm_in_full("fills::all_of_xfs", || table(|it| it.kind == "xfs"));
     suite.vm_in_full("fills::all_of_btrfs", || table(|it| it.kind == "btrfs"));
