@@ -25,6 +25,16 @@ pub struct ProbeState {
     pub answered: bool,
 }
 
+impl ProbeState {
+    fn says_more_than(&self, before: &Self) -> bool {
+        let same = match (&self.latest, &before.latest) {
+            (Reading::Value(Health::Healthy { .. }), Reading::Value(Health::Healthy { .. })) => true,
+            (new, old) => new == old,
+        };
+        !same || (self.failures, self.answered) != (before.failures, before.answered)
+    }
+}
+
 /// What the policy says of a unit's probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeLimits {
@@ -145,7 +155,8 @@ impl UnitFacts {
         self.status.service().value().map(|service| service.restarts)
     }
 
-    pub(super) fn take_probe(&mut self, health: Reading<Health>, at: BootTime) {
+    /// Whether it says anything that the answer before did not.
+    pub(super) fn take_probe(&mut self, health: Reading<Health>, at: BootTime) -> bool {
         let failures = self.probe.as_ref().map_or(0, |probe| probe.failures);
         let failures = match &health {
             Reading::Value(Health::Healthy { .. }) => 0,
@@ -161,7 +172,10 @@ impl UnitFacts {
                 self.probe.as_ref().is_some_and(|probe| probe.answered)
             }
         };
-        self.probe = Some(ProbeState { failures, latest: health, at, answered });
+        let new = ProbeState { failures, latest: health, at, answered };
+        let says_more = self.probe.as_ref().is_none_or(|before| new.says_more_than(before));
+        self.probe = Some(new);
+        says_more
     }
 
     /// The end of a stop is told before the unit is read again, and one that is unloaded with its stop is never read

@@ -142,8 +142,9 @@ impl View {
             touched.insert(Subject::Unit(job.unit.clone()));
         }
         for ProbeResult { unit, health, .. } in &sample.probes {
-            if let Some(facts) = self.units.get_mut(unit) {
-                facts.take_probe(health.clone(), at);
+            if let Some(facts) = self.units.get_mut(unit)
+                && facts.take_probe(health.clone(), at)
+            {
                 touched.insert(Subject::Unit(unit.clone()));
             }
         }

@@ -4,7 +4,7 @@ use super::*;
 use std::time::Duration;
 
 use crate::model::{
-    Id128, InvocationId, JobEvent, JobKind, JobOrigin, JobResult, LoadState, Timestamp, UnitDetails,
+    Health, Id128, InvocationId, JobEvent, JobKind, JobOrigin, JobResult, LoadState, Timestamp, UnitDetails,
     UnitFileState, UnitJob, UnitRelations, WallTime,
 };
 
@@ -70,6 +70,25 @@ fn what_was_started_since_stays_up() {
     check(status(Active, Some(NEXT_RUN)), ended(JobKind::Stop, Inactive), true);
     check(status(Active, Some(RUN)), ended(JobKind::Restart, Active), true);
     check(status(Active, Some(RUN)), ended(JobKind::Reload, Active), true);
+}
+
+#[test]
+fn an_answer_that_says_nothing_new_touches_nothing() {
+    let mut facts = UnitFacts::new(status(ActiveState::Active, Some(RUN)), BootTime::ZERO);
+    let healthy = |millis| Reading::Value(Health::Healthy { latency: Duration::from_millis(millis) });
+    let refused = || Reading::Value(Health::Unhealthy { why: "connection refused".into() });
+    let mut check = |health, says_more| assert_eq!(facts.take_probe(health, BootTime::ZERO), says_more);
+    check(healthy(3), true);
+    check(healthy(4), false);
+    check(refused(), true);
+    check(refused(), true);
+    check(Reading::Failed("no such file".into()), true);
+    check(Reading::Failed("no such file".into()), false);
+    check(healthy(3), true);
+    facts.take(status(ActiveState::Inactive, None), BootTime::ZERO);
+    let mut check = |health, says_more| assert_eq!(facts.take_probe(health, BootTime::ZERO), says_more);
+    check(refused(), true);
+    check(refused(), false);
 }
 
 mod host_news {

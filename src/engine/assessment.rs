@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::assess::{ProbeLimits, advance, describe, read_field};
 use crate::model::{Condition, Finding, Reading, RecordBody, Resolution, Subject, UnitName};
-use crate::policy::{Policy, Rule};
+use crate::policy::{Openings, Policy, Rule};
 
 use super::Engine;
 
@@ -191,6 +191,7 @@ impl Engine {
         self.view.agent.policy_error = None;
         self.record(RecordBody::PolicyLoaded { digest: policy.digest.clone(), rules: policy.rules.len() });
         self.conditions.retain(|(rule, _), _| policy.rules.iter().any(|kept| kept.name == *rule));
+        self.openings = Openings::at(&policy, self.now.wall);
         self.setup.policy = policy;
         self.note_probe_limits();
         self.touch_everything();

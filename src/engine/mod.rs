@@ -33,7 +33,7 @@ use crate::model::{
     ActionId, Applied, BootId, BootTime, Condition, Entry, FilesystemsUpdate, IncidentId, NoticeId, Reading,
     RecordBody, Reply, RuleName, Sample, Subject, Timestamp, UnitName, UnitsUpdate,
 };
-use crate::policy::Policy;
+use crate::policy::{Openings, Policy};
 use crate::verify::Watch;
 
 pub use io::*;
@@ -88,6 +88,8 @@ pub struct Engine {
     well_since: BTreeMap<Subject, BootTime>,
     /// Since when the unit of a history is not known to the service manager.
     gone_since: BTreeMap<Subject, BootTime>,
+    /// Of the policy, in this minute.
+    openings: Openings,
     /// Subjects to assess in this call.
     touched: BTreeSet<Subject>,
     /// The earliest moment at which something happens by itself.
@@ -125,6 +127,7 @@ impl Engine {
             looks: BTreeMap::new(),
             well_since: BTreeMap::new(),
             gone_since: BTreeMap::new(),
+            openings: Openings::at(&setup.policy, now.wall),
             touched: BTreeSet::new(),
             deadline: None,
             next_ticket: 1,
@@ -151,8 +154,16 @@ impl Engine {
     #[must_use = "effects that are dropped are records and acts that are lost"]
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         self.now = Timestamp::new(now.boot.max(self.now.boot), now.wall);
+        if !self.openings.are_of(self.now.wall) {
+            self.openings = Openings::at(&self.setup.policy, self.now.wall);
+        }
         match input {
-            Input::Sample(sample) => self.take_sample(&sample),
+            Input::Sample(sample) => {
+                self.take_sample(&sample);
+                if self.is_as_before(&sample) {
+                    return Vec::new();
+                }
+            }
             Input::Recorded(ticket) => self.recorded(ticket),
             Input::RecordRefused(ticket) => {
                 if let Some(permit) = self.permits.remove(&ticket) {
@@ -262,6 +273,15 @@ impl Engine {
         self.touch_owed(&touched, matches!(sample.units, Some(UnitsUpdate::Complete(_))));
         self.touched.extend(touched);
         self.note_operator_stops(sample);
+    }
+
+    /// Whether answers of probes say what was known, no act waits for one, and nothing is due: nothing is to be decided
+    /// anew. Most of what a healthy host tells is of this kind.
+    fn is_as_before(&self, sample: &Sample) -> bool {
+        sample.has_probes_alone()
+            && self.touched.is_empty()
+            && self.memory.actions.is_empty()
+            && self.deadline.is_none_or(|deadline| self.now.boot < deadline)
     }
 
     /// Everything up to `ticket` is on the disk: what waited for it may go on.

@@ -407,6 +407,7 @@ impl Engine {
         body(&Circumstances {
             now: self.now,
             policy: &self.setup.policy,
+            openings: &self.openings,
             view: &self.view,
             started: self.started,
             stepped: self.stepped,

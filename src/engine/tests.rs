@@ -312,3 +312,27 @@ mod filesystems;
 
 #[path = "removal_tests.rs"]
 mod removals;
+
+/// An answer of the probe of the unit, which is down.
+fn refused(second: i64) -> Input {
+    let text = json!({"probe": "web", "unit": UNIT, "health": {"value": {"unhealthy": {"why": "connection refused"}}}});
+    let probes = vec![serde_json::from_value(text).unwrap()];
+    Input::Sample(Sample { probes, ..Sample::empty(at(second)) })
+}
+
+#[test]
+fn an_answer_that_says_nothing_new_still_lets_time_pass() {
+    let mut life = Life::start(Memory::new());
+    life.see(UnitsUpdate::Complete(vec![status("failed")]), 2);
+    life.handle(refused(3), 3);
+    let due =
+        life.engine.next_deadline().expect("it waits for its evidence, and for the agent to have settled");
+    let due = due.since(BootTime::ZERO).as_secs().cast_signed() - BEGIN;
+    let before = (life.records.len(), life.looked);
+    for second in 4..due {
+        life.handle(refused(second), second);
+    }
+    assert_eq!((life.records.len(), life.looked), before);
+    life.handle(refused(due + 1), due + 1);
+    assert_ne!((life.records.len(), life.looked), before);
+}

@@ -8,23 +8,29 @@ use crate::model::{
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
-use super::{reach, root_cause};
+use super::reach::Reach;
+use super::root_cause;
 
 /// What others are doing must have been looked at this recently: a package manager starts in a moment.
 const ACTIVITY_FRESH: Duration = Duration::from_secs(3);
 
-pub(super) fn ask(guard: GuardName, request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+pub(super) fn ask(
+    guard: GuardName,
+    request: &Request<'_>,
+    reach: &Reach<'_>,
+    c: &Circumstances<'_>,
+) -> Answer {
     match guard {
-        GuardName::Pause => pause(request, c),
+        GuardName::Pause => pause(request, reach, c),
         GuardName::Shutdown => shutdown(c),
         GuardName::Mode => mode(request, c),
         GuardName::OperatorIntent => operator_intent(request, c),
-        GuardName::Freshness => freshness(request, c),
+        GuardName::Freshness => freshness(request, reach, c),
         GuardName::WarmUp => warm_up(c),
-        GuardName::Protected => protected(request, c),
-        GuardName::Maintenance => maintenance(request, c),
+        GuardName::Protected => protected(request, reach, c),
+        GuardName::Maintenance => maintenance(request, reach, c),
         GuardName::PackageManager => package_manager(c),
-        GuardName::Ownership => ownership(request, c),
+        GuardName::Ownership => ownership(request, reach, c),
         GuardName::RootCause => root_cause_first(request, c),
         GuardName::Backoff => backoff(c),
         GuardName::Attempts => attempts(request, c),
@@ -57,12 +63,11 @@ fn paused(pause: &crate::model::Pause) -> Refusal {
     no(GuardName::Pause, Hold::Until(pause.until), why)
 }
 
-fn pause(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    let along = reach::taken_down(request, c);
+fn pause(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
     let applies = |scope: &PauseScope| match scope {
         PauseScope::Agent => true,
         PauseScope::Rule(rule) => *rule == request.rule.name,
-        PauseScope::Unit(unit) => request.targets.contains(unit) || along.contains(unit),
+        PauseScope::Unit(unit) => request.targets.contains(unit) || reach.taken_down().contains(unit),
     };
     match c.pauses.iter().find(|pause| applies(&pause.scope)) {
         Some(pause) => Err(paused(pause)),
@@ -133,7 +138,7 @@ fn heard(c: &Circumstances<'_>) -> Answer {
     }
 }
 
-fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+fn freshness(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
     match request.subject {
         Subject::Filesystem(point) => room_is_known(point, c)?,
         Subject::Unit(_) | Subject::Host | Subject::Agent => heard(c)?,
@@ -149,7 +154,7 @@ fn freshness(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
         known.map_err(|why| no(GuardName::Freshness, Hold::UntilChange, why))?;
     }
     // Whom those would pull along in their turn is not known either.
-    for along in reach::taken_down(request, c).iter().chain(&reach::started(request, c)) {
+    for along in reach.taken_down().iter().chain(reach.started()) {
         if let Some(Reading::Failed(why)) = c.view.unit(along).map(|facts| &facts.status.details) {
             let why =
                 format!("{} would take {along} along, whose details are unknown: {why}", request.subject);
@@ -211,14 +216,14 @@ fn warm_up(c: &Circumstances<'_>) -> Answer {
     }
 }
 
-fn protected(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+fn protected(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
     match request.targets.iter().find(|target| c.policy.protects(target)) {
         Some(target) if !request.remedy.only_starts() || c.view.is_up(target) => Err(no(
             GuardName::Protected,
             Hold::Denied,
             format!("{target} is protected: it may be started when it is down, and nothing else"),
         )),
-        Some(_) | None => match reach::taken_down(request, c).iter().find(|along| c.policy.protects(along)) {
+        Some(_) | None => match reach.taken_down().iter().find(|along| c.policy.protects(along)) {
             Some(along) => Err(no(
                 GuardName::Protected,
                 Hold::Denied,
@@ -230,29 +235,21 @@ fn protected(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
 }
 
 fn window(c: &Circumstances<'_>, applies: impl Fn(&crate::policy::Maintenance) -> bool) -> Answer {
-    let open = c.policy.maintenance.iter().filter(|window| applies(window));
-    for window in open {
-        if let Some(until) = window.open_until(c.now.wall) {
-            let until = c.now + until.since(c.now.wall);
-            return Err(no(
-                GuardName::Maintenance,
-                Hold::Until(until),
-                format!("the maintenance window {:?} is open until {}", window.name, until.wall),
-            ));
-        }
-    }
-    Ok(())
+    let mut open = c.openings.open(c.policy, c.now.wall);
+    let Some((window, until)) = open.find(|(window, _)| applies(window)) else { return Ok(()) };
+    let until = c.now + until.since(c.now.wall);
+    let why = format!("the maintenance window {:?} is open until {}", window.name, until.wall);
+    Err(no(GuardName::Maintenance, Hold::Until(until), why))
 }
 
 fn standing_window(c: &Circumstances<'_>) -> Answer {
     window(c, |window| window.units.is_empty())
 }
 
-fn maintenance(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    let along = reach::taken_down(request, c);
+fn maintenance(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
     window(c, |window| {
         let covers = |target| window.units.iter().any(|pattern| pattern.matches(target));
-        window.units.is_empty() || request.targets.iter().chain(&along).any(covers)
+        window.units.is_empty() || request.targets.iter().chain(reach.taken_down()).any(covers)
     })
 }
 
@@ -273,7 +270,7 @@ fn package_manager(c: &Circumstances<'_>) -> Answer {
     }
 }
 
-fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+fn ownership(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
     let wait = |why: String| Err(no(GuardName::Ownership, Hold::UntilChange, why));
     if let Reading::Value(activity) = &c.view.activity
         && activity.manager_reloading
@@ -307,7 +304,7 @@ fn ownership(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
             return wait(format!("{target} conflicts with {rival}, which is running"));
         }
     }
-    pulled_in(request, c)
+    pulled_in(request, reach, c)
 }
 
 /// Whether a unit is up, on its way there, or has just been acted on and not been seen since.
@@ -316,13 +313,13 @@ fn runs_or_will(unit: &crate::model::UnitName, c: &Circumstances<'_>) -> bool {
 }
 
 /// What is started along belongs to somebody as well.
-fn pulled_in(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    for along in reach::started(request, c) {
-        if c.operator_stopped.contains(&along) {
+fn pulled_in(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
+    for along in reach.started() {
+        if c.operator_stopped.contains(along) {
             let why = format!("{} would start {along} along, which an operator stopped", request.subject);
             return Err(no(GuardName::Ownership, Hold::Denied, why));
         }
-        let details = c.view.unit(&along).and_then(|facts| facts.status.details.value());
+        let details = c.view.unit(along).and_then(|facts| facts.status.details.value());
         let rivals = details.map(|details| details.relations.conflicts.as_slice()).unwrap_or_default();
         if let Some(rival) = rivals.iter().find(|name| runs_or_will(name, c)) {
             let why = format!("{} would start {along} along, which conflicts with {rival}", request.subject);

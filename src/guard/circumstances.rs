@@ -7,7 +7,7 @@ use crate::model::{
     ActionId, BootTime, Incident, IncidentId, Mode, Pause, ProposalId, Refusal, Remedy, Subject, Timestamp,
     UnitName,
 };
-use crate::policy::{Policy, Rule};
+use crate::policy::{Openings, Policy, Rule};
 
 use super::{Attempts, History, RemovedLately};
 
@@ -52,6 +52,8 @@ pub enum ApprovalState {
 pub struct Circumstances<'a> {
     pub now: Timestamp,
     pub policy: &'a Policy,
+    /// Of that policy, in this minute.
+    pub openings: &'a Openings,
     pub view: &'a View,
     /// When the agent began to run.
     pub started: BootTime,

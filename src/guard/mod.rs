@@ -17,6 +17,8 @@ mod tests;
 
 use crate::model::{GuardName, Refusal};
 
+use reach::Reach;
+
 pub use budget::{Attempts, History, RemovedLately};
 pub use circumstances::{ApprovalState, Circumstances, Faults, InFlight, Request};
 pub use permit::Permit;
@@ -26,12 +28,13 @@ pub use permit::Permit;
 /// # Errors
 /// The refusal, for the operator and the ledger.
 pub fn judge(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Result<Permit, Refusal> {
+    let reach = Reach::of(request, circumstances);
     for guard in GuardName::ALL {
         #[cfg(test)]
         if mutation::is_broken(guard) {
             continue;
         }
-        checks::ask(guard, request, circumstances)?;
+        checks::ask(guard, request, &reach, circumstances)?;
     }
     Ok(Permit::new(request, circumstances))
 }
@@ -43,6 +46,7 @@ pub fn judge(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Result
 /// # Errors
 /// The refusal that now stands.
 pub fn still_permitted(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
+    let reach = Reach::of(request, circumstances);
     for guard in GuardName::ALL {
         let ask_again = match guard {
             GuardName::Pause
@@ -65,7 +69,7 @@ pub fn still_permitted(request: &Request<'_>, circumstances: &Circumstances<'_>)
         #[cfg(test)]
         let ask_again = ask_again && !mutation::is_broken(guard);
         if ask_again {
-            checks::ask(guard, request, circumstances)?;
+            checks::ask(guard, request, &reach, circumstances)?;
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::reach::Reach;
 use super::{ApprovalState, Attempts, Circumstances, Faults, History, InFlight, Request, checks, judge};
 use crate::assess::View;
 use crate::model::{
@@ -12,7 +13,7 @@ use crate::model::{
     ServiceType, Subject, SystemState, Timestamp, UnitDetails, UnitFileState, UnitJob, UnitName, UnitPattern,
     UnitRelations, UnitStatus, UnitsUpdate, WallTime,
 };
-use crate::policy::{Maintenance, Policy, Schedule, UnitTuning};
+use crate::policy::{Maintenance, Openings, Policy, Schedule, UnitTuning};
 
 const NOW: i64 = 10_000_000;
 
@@ -187,6 +188,7 @@ impl Case {
             &Circumstances {
                 now: at(NOW),
                 policy: &self.policy,
+                openings: &Openings::at(&self.policy, at(NOW).wall),
                 view: &view,
                 started: BootTime::from_millis(self.started),
                 stepped: self.stepped.map(BootTime::from_millis),
@@ -240,10 +242,13 @@ enum For {
 /// After `change` the guard, and no other, says no.
 fn check(guard: GuardName, expected: For, change: impl FnOnce(&mut Case)) {
     let mut case = Case::calm();
-    assert!(case.ask(|request, c| checks::ask(guard, request, c)).is_ok(), "{guard} on a calm host");
+    assert!(
+        case.ask(|request, c| checks::ask(guard, request, &Reach::of(request, c), c)).is_ok(),
+        "{guard} on a calm host"
+    );
     change(&mut case);
     for other in GuardName::ALL {
-        let answer = case.ask(|request, c| checks::ask(other, request, c));
+        let answer = case.ask(|request, c| checks::ask(other, request, &Reach::of(request, c), c));
         assert_eq!(answer.is_err(), other == guard, "{other}: {answer:?}");
     }
     let refusal = case.ask(judge).expect_err("one guard says no");

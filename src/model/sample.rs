@@ -75,4 +75,31 @@ impl Sample {
             jobs: Vec::new(),
         }
     }
+
+    /// Whether there is nothing in it but answers of probes.
+    #[must_use]
+    pub const fn has_probes_alone(&self) -> bool {
+        let Self {
+            at: _,
+            units,
+            host,
+            host_news,
+            numbers,
+            filesystems,
+            kernel,
+            processes,
+            activity,
+            probes: _,
+            jobs,
+        } = self;
+        units.is_none()
+            && host.is_none()
+            && host_news.is_empty()
+            && numbers.is_none()
+            && filesystems.is_none()
+            && kernel.is_none()
+            && processes.is_none()
+            && activity.is_none()
+            && jobs.is_empty()
+    }
 }

@@ -18,6 +18,7 @@ mod document;
 mod duration;
 mod limits;
 mod load;
+mod openings;
 mod parse;
 mod predicate;
 mod reference;
@@ -34,6 +35,7 @@ pub use document::{ENTRIES_MAX, NAME_BYTES_MAX};
 pub use duration::DURATION_MAX;
 pub use limits::*;
 pub use load::{Sources, load, load_with, read, watch_paths};
+pub use openings::Openings;
 pub use parse::{FILE_BYTES_MAX, FILES_MAX, parse};
 pub use predicate::{
     EXPRESSION_BYTES_MAX, EXPRESSION_NESTING_MAX, EXPRESSION_OPERATORS_MAX, Predicate, PredicateError, Truth,

@@ -19,21 +19,16 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Until when the window that holds `now` is open, if one does.
+    /// When it opened last: at a full minute, in every zone of today.
     ///
     /// A window lasts its length in elapsed time, whatever the wall clock does meanwhile. Where the clock skips
     /// the opening, it opens right after the gap; where the clock shows it twice, it opens once, at the first. One
     /// search back from `now`: `parse_cron` took only expressions that come round within a few years.
-    #[must_use]
-    pub fn open_until(&self, now: WallTime) -> Option<WallTime> {
+    pub(super) fn last_opening(&self, now: WallTime) -> Option<WallTime> {
         let stamp = jiff::Timestamp::from_millisecond(now.unix_millis()).ok()?;
         let opened = self.cron.find_previous_occurrence(&stamp.to_zoned(self.zone.clone()), true).ok()?;
         let opened = opened.timestamp();
-        if opened > stamp {
-            return None;
-        }
-        let until = WallTime::from_unix_millis(opened.as_millisecond()) + self.length;
-        (until > now).then_some(until)
+        (opened <= stamp).then(|| WallTime::from_unix_millis(opened.as_millisecond()))
     }
 }
 
@@ -94,6 +89,14 @@ mod tests {
 
     use super::*;
     use proptest::prelude::*;
+
+    impl Schedule {
+        /// Until when the window that holds `now` is open, if one does.
+        fn open_until(&self, now: WallTime) -> Option<WallTime> {
+            let until = self.last_opening(now)? + self.length;
+            (until > now).then_some(until)
+        }
+    }
 
     fn schedule(cron: &str, zone: &str, length: Duration) -> Schedule {
         Schedule { cron: parse_cron(cron).unwrap(), zone: jiff::tz::TimeZone::get(zone).unwrap(), length }
@@ -160,6 +163,8 @@ mod tests {
             let length = Duration::from_secs(length * 60);
             let schedule = schedule(&format!("{minute} {hour} * * {weekday}"), zone, length);
             let now = WallTime::from_unix_millis(now * 1000);
+            let minute = WallTime::from_unix_millis(now.unix_millis().div_euclid(60_000) * 60_000);
+            prop_assert_eq!(schedule.last_opening(now), schedule.last_opening(minute), "at full minutes alone");
             if let Some(until) = schedule.open_until(now) {
                 prop_assert!(until > now);
                 prop_assert!(until.since(now) <= length);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{
     HISTORY_BYTES_DEFAULT, LogRoot, Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind, UnitName,
-    UnitPattern, WallTime,
+    UnitPattern,
 };
 
 use super::Limits;
@@ -43,14 +43,6 @@ pub struct Maintenance {
     pub name: String,
     pub units: Vec<UnitPattern>,
     pub schedule: Schedule,
-}
-
-impl Maintenance {
-    /// Until when the window is open, if it is.
-    #[must_use]
-    pub fn open_until(&self, now: WallTime) -> Option<WallTime> {
-        self.schedule.open_until(now)
-    }
 }
 
 /// What a probe does.
