@@ -179,6 +179,7 @@ impl Engine {
                 // Its verification ends first.
                 continue;
             }
+            self.withdrawn.remove(&incident);
             self.record(RecordBody::IncidentResolved {
                 incident,
                 how: Resolution::SubjectGone,

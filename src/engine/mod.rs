@@ -88,6 +88,8 @@ pub struct Engine {
     well_since: BTreeMap<Subject, BootTime>,
     /// Since when the unit of a history is not known to the service manager.
     gone_since: BTreeMap<Subject, BootTime>,
+    /// Acts of an open incident that were withdrawn, in a row.
+    withdrawn: BTreeMap<IncidentId, u32>,
     /// Of the policy, in this minute.
     openings: Openings,
     /// Subjects to assess in this call.
@@ -127,6 +129,7 @@ impl Engine {
             looks: BTreeMap::new(),
             well_since: BTreeMap::new(),
             gone_since: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
             openings: Openings::at(&setup.policy, now.wall),
             touched: BTreeSet::new(),
             deadline: None,

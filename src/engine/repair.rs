@@ -125,6 +125,7 @@ impl Engine {
     fn resolve(&mut self, incident: IncidentId, how: Resolution, why: &str) {
         self.evidence.remove(&incident);
         self.sought.remove(&incident);
+        self.withdrawn.remove(&incident);
         self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
     }
 

@@ -94,7 +94,7 @@ impl Engine {
                     self.memory.actions.get(&action).and_then(|known| known.applied.as_ref()),
                     Some(Applied::Withdrawn { .. })
                 );
-                let gap = if withdrawn { WITHDRAWN_GAP } else { self.gap(action, &subject) };
+                let gap = if withdrawn { self.gap_withdrawn(action) } else { self.gap(action, &subject) };
                 let not_before = self.now + gap;
                 self.record(RecordBody::Verified { action, verification, not_before });
                 self.touched.insert(subject);
@@ -103,7 +103,10 @@ impl Engine {
         }
     }
 
-    fn gap(&self, action: ActionId, subject: &Subject) -> std::time::Duration {
+    fn gap(&mut self, action: ActionId, subject: &Subject) -> std::time::Duration {
+        if let Some(known) = self.memory.actions.get(&action) {
+            self.withdrawn.remove(&known.intent.incident);
+        }
         let policy = Arc::clone(&self.setup.policy);
         if let Subject::Filesystem(point) = subject
             && let Some(intent) = self.memory.actions.get(&action).map(|known| &known.intent)
@@ -118,6 +121,17 @@ impl Engine {
         gap_after(level.max(1), &policy.limits.backoff, self.setup.seed, subject)
     }
 
+    /// The news of the change is on its way; where it is no news, it is asked ever less often.
+    fn gap_withdrawn(&mut self, action: ActionId) -> std::time::Duration {
+        let Some(intent) = self.memory.actions.get(&action).map(|known| &known.intent) else {
+            return WITHDRAWN_GAP_MAX;
+        };
+        let times = self.withdrawn.entry(intent.incident).or_insert(0);
+        let gap = WITHDRAWN_GAP.saturating_mul(1_u32.checked_shl(*times).unwrap_or(u32::MAX));
+        *times = times.saturating_add(1);
+        gap.min(WITHDRAWN_GAP_MAX)
+    }
+
     /// The act under way or being verified in an incident.
     pub(super) fn action_of(&self, incident: IncidentId) -> Option<ActionId> {
         self.memory
@@ -128,8 +142,10 @@ impl Engine {
     }
 }
 
-/// After an act was withdrawn because the subject had changed, the news of the change is on its way.
+/// After an act was withdrawn because the subject had changed.
 const WITHDRAWN_GAP: std::time::Duration = std::time::Duration::from_secs(1);
+/// After many in a row: each takes four records.
+const WITHDRAWN_GAP_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Between two rungs of a file system's ladder: room that was made shows at once.
 const NEXT_RUNG_GAP: std::time::Duration = std::time::Duration::from_millis(250);

@@ -321,6 +321,11 @@ fn pulled_in(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) ->
         }
         let details = c.view.unit(along).and_then(|facts| facts.status.details.value());
         let rivals = details.map(|details| details.relations.conflicts.as_slice()).unwrap_or_default();
+        // What the act is to bring up is not up yet, and will be: this does not change by waiting.
+        if let Some(target) = rivals.iter().find(|name| request.targets.contains(name)) {
+            let why = format!("{} would start {along} along, which conflicts with {target}", request.subject);
+            return Err(no(GuardName::Ownership, Hold::Denied, why));
+        }
         if let Some(rival) = rivals.iter().find(|name| runs_or_will(name, c)) {
             let why = format!("{} would start {along} along, which conflicts with {rival}", request.subject);
             return Err(no(GuardName::Ownership, Hold::UntilChange, why));

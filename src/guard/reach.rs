@@ -40,21 +40,25 @@ impl<'a> Reach<'a> {
         })
     }
 
-    /// Units that are down and are started along with the targets (`Requires=`, `Wants=`). Without the targets. What
-    /// systemd has unloaded is down, too; of those that are not known, only the ones that somebody stopped matter.
+    /// Units that are down, or may be, and are started along with the targets (`Requires=`, `Wants=`). Without the targets.
+    /// What systemd has unloaded is down, too; of those that are not known, only the ones that somebody stopped matter.
+    /// The word of the end of one that does not answer, or is in trouble, may have been lost.
     pub(super) fn started(&self) -> &[UnitName] {
         self.started.get_or_init(|| {
             if !self.request.remedy.starts() {
                 return Vec::new();
             }
             let c = self.circumstances;
-            let is_down = |unit: &UnitName| {
-                c.view
-                    .unit(unit)
-                    .map_or_else(|| c.operator_stopped.contains(unit), |facts| !facts.status.active.is_up())
+            let may_be_down = |unit: &UnitName| match c.view.unit(unit) {
+                Some(facts) => {
+                    !facts.status.active.is_up()
+                        || facts.probe.as_ref().is_some_and(|probe| probe.failures > 0)
+                        || c.faulty.open_incident(unit).is_some()
+                }
+                None => c.operator_stopped.contains(unit),
             };
             let from = self.request.targets.iter().collect();
-            follow(from, c.view, |relations| relations.requires.iter().chain(&relations.wants), is_down)
+            follow(from, c.view, |relations| relations.requires.iter().chain(&relations.wants), may_be_down)
         })
     }
 }

@@ -353,6 +353,31 @@ fn what_the_service_manager_is_doing_comes_first() {
     check(GuardName::Ownership, For::AChange, |case| case.units.push(unit("rival", ActiveState::Active)));
     check(GuardName::Ownership, For::AChange, |case| case.units.push(unit("rival", ActiveState::Activating)));
     check_allowed(|case| case.units.push(unit("rival", ActiveState::Failed)));
+    // What is started along has rivals as well.
+    let along = |case: &mut Case, rival: &str| {
+        case.units[1].active = ActiveState::Inactive;
+        case.details(1).relations.conflicts.push(name(rival));
+        case.units.push(unit("other", ActiveState::Active));
+    };
+    check(GuardName::Ownership, For::AChange, |case| along(case, "other"));
+    check(GuardName::Ownership, For::Good, |case| along(case, "web"));
+}
+
+#[test]
+fn what_may_be_down_is_started_along() {
+    let mut case = Case::calm();
+    case.details(1).relations.requires.push(name("store"));
+    case.units.push(unit("store", ActiveState::Inactive));
+    case.details(2).relations.conflicts.push(name("rival"));
+    case.units.push(unit("rival", ActiveState::Active));
+    case.details(0).relations.conflicts.clear();
+    let ownership = |case: &Case| {
+        case.ask(|request, c| checks::ask(GuardName::Ownership, request, &Reach::of(request, c), c))
+    };
+    assert_eq!(ownership(&case), Ok(()), "what is up needs nothing");
+    case.faulty.0.insert(name("db"));
+    let why = ownership(&case).expect_err("the word of its end may have been lost").why;
+    assert!(why.contains("would start store.service along, which conflicts with rival.service"), "{why}");
 }
 
 #[test]

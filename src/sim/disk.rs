@@ -30,6 +30,8 @@ pub(super) struct Disk {
     stored: Vec<Stored>,
     /// First record of the present life of the agent.
     life_from: usize,
+    /// First record that is not synced: all before it are, for a commit takes everything up to a ticket.
+    unsynced: usize,
 }
 
 impl Disk {
@@ -40,11 +42,16 @@ impl Disk {
 
     /// A commit of everything up to `ticket` of this life; synced when any of it asked for that.
     pub(super) fn commit(&mut self, ticket: RecordTicket) {
-        let waiting = self.stored.iter_mut().skip(self.life_from).filter(|it| it.ticket <= ticket);
-        let mut waiting: Vec<_> = waiting.filter(|it| it.safety != Safety::Synced).collect();
+        let from = self.life_from.max(self.unsynced);
+        let waiting = self.stored.get_mut(from..).unwrap_or_default();
+        let count = waiting.iter().take_while(|it| it.ticket <= ticket).count();
+        let waiting = waiting.get_mut(..count).unwrap_or_default();
         let sync = waiting.iter().any(|it| it.asked == Durability::Synced);
-        for it in &mut waiting {
+        for it in waiting {
             it.safety = it.safety.max(if sync { Safety::Synced } else { Safety::Written });
+        }
+        if sync {
+            self.unsynced = from + count;
         }
     }
 
@@ -77,6 +84,7 @@ impl Disk {
             it.safety = Safety::Synced;
         }
         self.life_from = self.stored.len();
+        self.unsynced = self.stored.len();
     }
 
     /// Every record, oldest first.

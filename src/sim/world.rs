@@ -107,6 +107,7 @@ impl World {
             unit.starts.clear();
             unit.invocation = Some(invocation);
             unit.kept_down = false;
+            unit.stopped_along = false;
             unit.hung = unit.hung && unit.hung_for_good;
             let starts = unit.load == LoadState::Loaded && !unit.gone;
             unit.active = ActiveState::Inactive;
@@ -242,15 +243,17 @@ impl World {
                 let wait = unit.stop_takes;
                 self.set(index, ActiveState::Deactivating, "stop-sigterm");
                 self.schedule(index, wait, Step::Stopped);
-                self.stop_along(self.dependants(index), hand);
+                let meant = hand == Hand::Operator || self.units[index].stopped_along;
+                self.stop_along(self.dependants(index), hand, meant);
             }
         }
         job
     }
 
-    fn stop_along(&mut self, others: Vec<UnitIndex>, hand: Hand) {
+    fn stop_along(&mut self, others: Vec<UnitIndex>, hand: Hand, meant: bool) {
         for other in others {
             if self.units[other].is_up() {
+                self.units[other].stopped_along = meant;
                 if hand == Hand::Agent {
                     self.disturbed.push(Disturbance { unit: other, what: Disturbed::TakenDown });
                 }
@@ -263,7 +266,7 @@ impl World {
     fn drop_bound(&mut self, index: UnitIndex) {
         let bound = |unit: &Unit| unit.binds_to.contains(&index) && !unit.gone;
         let bound = (0..self.units.len()).filter(|other| bound(&self.units[*other])).collect();
-        self.stop_along(bound, Hand::Manager);
+        self.stop_along(bound, Hand::Manager, false);
     }
 
     /// Whether the manager has forgotten it: at rest, and of no interest to anybody.

@@ -109,6 +109,7 @@ fn hindered(index: UnitIndex, facts: &Facts<'_>) -> bool {
     let lasting = lasting
         || unit.gone
         || unit.kept_down
+        || unit.stopped_along
         || unit.restart_prevented
         || unit.load != LoadState::Loaded
         || unit.hung_for_good

@@ -68,6 +68,7 @@ impl World {
             Step::Started => {
                 self.set(index, ActiveState::Active, "running");
                 self.units[index].kept_down = false;
+                self.units[index].stopped_along = false;
                 self.units[index].result = ServiceResult::Success;
                 self.units[index].exit = MainExit::None;
                 self.end_job(index, JobResult::Done);

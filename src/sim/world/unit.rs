@@ -89,6 +89,9 @@ pub struct Unit {
     pub hung_for_good: bool,
     /// A person wants it down: the truth, whether the agent can know it or not.
     pub kept_down: bool,
+    /// It was taken down along with one that a person stopped, and not started since. He who stops a unit means what hangs on
+    /// it as well.
+    pub stopped_along: bool,
     /// Scheduled steps of an older epoch are void.
     pub epoch: u32,
     pub changed_at: Moment,
@@ -134,6 +137,7 @@ impl Unit {
             hung: false,
             hung_for_good: false,
             kept_down: false,
+            stopped_along: false,
             epoch: 0,
             changed_at: 0,
             gone: false,
