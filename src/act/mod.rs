@@ -20,7 +20,7 @@ use crate::manager::{ManagerError, Order, ServiceManager};
 use crate::model::{Applied, JobResult, Remedy, Timestamp, UnitName};
 
 use recheck::Finding;
-pub use room::{Consent, make_room};
+pub use room::{Consent, Premises, keep_reserve, make_room};
 
 /// Uses the permit up. `now` is read when the call begins: an expired permit does nothing.
 ///

@@ -80,9 +80,9 @@ pub(super) struct Hands {
 
 impl Hands {
     pub(super) fn new(
-        manager: Arc<dyn ServiceManager>,
-        direct: Option<Arc<DirectManager>>,
+        (manager, direct): (Arc<dyn ServiceManager>, Option<Arc<DirectManager>>),
         inbox: mpsc::Sender<Event>,
+        rooms: Rooms,
         probes: ProbeRunner,
         storms: Arc<StormLooker>,
         history: History,
@@ -96,7 +96,7 @@ impl Hands {
             probes: Arc::new(probes),
             storms: Storms::new(storms),
             spaces: Spaces::default(),
-            rooms: Rooms::default(),
+            rooms,
             reloading: Arc::new(AtomicBool::new(false)),
             attention: watch::Sender::new(attention(policy)),
             protected: watch::Sender::new(policy.protected.clone()),
@@ -201,7 +201,7 @@ impl Hands {
         let action = permit.action();
         tokio::spawn(async move {
             let applied = if permit.remedy().is_own_work() {
-                hands.rooms.act(permit, hands.proc.clone(), hands.inbox()).await
+                hands.rooms.act(permit, hands.inbox()).await
             } else {
                 hands.act_on_units(permit).await
             };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::act::{self, Consent};
+use crate::act::{self, Consent, Premises};
 use crate::engine::Input;
 use crate::guard::Permit;
 use crate::model::{ActionId, Applied, MountPoint, Remedy, Removal, Usage};
@@ -22,8 +22,12 @@ const STACK_BYTES: usize = 512 * 1024;
 type Answer = Result<(), String>;
 
 /// What the acts wait for, and which file systems are wanted to be looked at out of turn.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Rooms {
+    /// Where procfs is mounted.
+    proc: PathBuf,
+    /// Where archives are begun for which there is no room beside their logs.
+    away: PathBuf,
     waiting: Arc<Mutex<BTreeMap<ActionId, oneshot::Sender<Answer>>>>,
     wanted: Arc<Mutex<BTreeSet<MountPoint>>>,
     wanting: Arc<Notify>,
@@ -55,6 +59,25 @@ impl Drop for AtWork {
 }
 
 impl Rooms {
+    pub(super) fn new(proc: PathBuf, away: PathBuf) -> Self {
+        Self {
+            proc,
+            away,
+            waiting: Arc::default(),
+            wanted: Arc::default(),
+            wanting: Arc::default(),
+            work: Arc::default(),
+        }
+    }
+
+    /// Before a disk is full.
+    pub(super) fn keep_reserve(&self) {
+        if let Err(error) = act::keep_reserve(&self.away) {
+            let away = self.away.display();
+            tracing::warn!("no room is held in reserve for archives in {away}: {error}");
+        }
+    }
+
     /// The engine answers an act.
     pub(super) fn go_on(&self, action: ActionId, answer: Answer) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&action);
@@ -88,18 +111,20 @@ impl Rooms {
     }
 
     /// Carries out the permit.
-    pub(super) async fn act(&self, permit: Permit, proc: PathBuf, inbox: mpsc::Sender<Event>) -> Applied {
+    pub(super) async fn act(&self, permit: Permit, inbox: mpsc::Sender<Event>) -> Applied {
         let asker = Asker { inbox, waiting: Arc::clone(&self.waiting), action: permit.action() };
         let (answer, answered) = oneshot::channel();
         let thread = std::thread::Builder::new().name("room".into()).stack_size(STACK_BYTES);
         let at_work = self.work.begin();
+        let (proc, away) = (self.proc.clone(), self.away.clone());
         let begun = thread.spawn(move || {
             let _at_work = at_work;
             if permit.remedy() == Remedy::ArchiveLogs {
                 space::step_back();
             }
             // Nobody listens any more when the agent ends.
-            let _ = answer.send(act::make_room(&permit, &proc, &asker, &clock::now));
+            let premises = Premises { proc: &proc, away: &away };
+            let _ = answer.send(act::make_room(&permit, premises, &asker, &clock::now));
         });
         match begun {
             Ok(_) => answered

@@ -35,8 +35,12 @@ use super::notify::tell;
 use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
 use super::processes::{ProcessSense, Ways};
 use super::record_source::LedgerRecords;
+use super::rooms::Rooms;
 use super::supervise::supervise;
 use super::{ManagerChoice, Options, senses};
+
+/// In the folder of its state: archives for which there is no room beside their logs, and room for that.
+const ARCHIVING: &str = "archiving";
 
 /// Runs the agent until it is asked to stop.
 #[must_use]
@@ -98,13 +102,15 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
     .context("the ledger's thread could not be started")?;
     let socket =
         serve::bind(&options.runtime_dir.join("prunella.sock")).context("the socket could not be made")?;
-    let (manager, direct) = manager(options, &policy)?;
+    let managers = manager(options, &policy)?;
     let (probes, probe_results) = ProbeRunner::start(seed);
     probes.replace(policy.probes.clone()).await;
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
     let history = History::start(options.state_dir.clone(), boot, policy.history.bytes_max);
     let storms = Arc::clone(&ways.storms);
-    let hands = Hands::new(manager, direct, inbox.clone(), probes, storms, history.clone(), &policy);
+    let rooms = Rooms::new("/proc".into(), options.state_dir.join(ARCHIVING));
+    rooms.keep_reserve();
+    let hands = Hands::new(managers, inbox.clone(), rooms, probes, storms, history.clone(), &policy);
     let policies = PolicyBoard::new(&policy);
     let setup = Setup { policy, seed, boot, version: env!("CARGO_PKG_VERSION").to_owned() };
     let (engine, first) = Engine::start(setup, memory, clock::now());

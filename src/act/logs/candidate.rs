@@ -100,10 +100,26 @@ pub(in crate::act) struct LiveLog {
     pub(super) folder: Arc<Folder>,
     pub(super) name: Vec<u8>,
     pub(super) about: About,
-    pub(super) is_leftover: bool,
+    pub(super) work: Work,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It is a log.
+    Begin,
+    /// It is an archive that was begun beside its log.
+    GoOn,
+    /// There is an archive of it that was begun elsewhere, under this name.
+    BringHome(Vec<u8>),
 }
 
 impl LiveLog {
+    /// Its archive was begun by an act that did not come to its end.
+    pub(in crate::act) fn is_begun(&self) -> bool {
+        self.work != Work::Begin
+    }
+
     /// For people.
     pub(in crate::act) fn path(&self) -> PathText {
         self.folder.path_of(&self.name)
@@ -128,7 +144,13 @@ impl LivePool {
     }
 
     fn trim(&mut self) {
-        self.0.sort_by_key(|log| (!log.is_leftover, std::cmp::Reverse(log.about.blocks)));
+        // A copy of what is to be brought home may be there already: it is the same work.
+        let rank = |log: &LiveLog| match log.work {
+            Work::BringHome(_) => 0,
+            Work::GoOn => 1,
+            Work::Begin => 2,
+        };
+        self.0.sort_by_key(|log| (rank(log), std::cmp::Reverse(log.about.blocks)));
         self.0.truncate(LIVE_MAX);
     }
 }

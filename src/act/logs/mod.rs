@@ -28,7 +28,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub(super) use archive::{Archiving, Halt};
+pub(super) use archive::{Archiving, AwayFolder, Halt};
 pub(super) use candidate::{Candidate, LiveLog};
 pub(super) use prepare::Ready;
 pub(super) use refused::{NoSearch, Refused};

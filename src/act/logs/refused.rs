@@ -62,6 +62,8 @@ pub(in crate::act) enum Refused {
     Dense,
     #[error("parts of it can't be given back on this file system")]
     NoHoles,
+    #[error("there is no room for its archive")]
+    NoRoom,
     #[error("the file system is read-only")]
     ReadOnly,
     #[error("{0}")]
@@ -76,6 +78,7 @@ impl Refused {
             Errno::LOOP => Self::Link,
             Errno::PERM | Errno::ACCESS => Self::Forbidden(errno),
             Errno::ROFS => Self::ReadOnly,
+            Errno::NOSPC | Errno::DQUOT => Self::NoRoom,
             // What a mount stands on is busy.
             Errno::BUSY | Errno::XDEV => Self::Elsewhere,
             Errno::EXIST => Self::AsideTaken,

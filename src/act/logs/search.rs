@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::model::{Absence, Bytes, DeviceNumber, Inodes, LogRoot, MountPoint, Reading, Usage, WallTime};
 
-use super::archive::Archiving;
+use super::archive::{Archiving, AwayFolder};
 use super::candidate::{Candidate, Folder, LiveLog};
 use super::paths::{below, canonical};
 use super::place::{Identity, Place, look_at, open_beneath, open_within};
@@ -142,20 +142,24 @@ impl Search {
     }
 
     /// Walks through the folders until `stop` says so, and tells which logs are live and large, the largest first; before
-    /// them archives that were begun and not finished.
-    pub(in crate::act) fn find_live(&self, stop: &dyn Fn() -> bool) -> FoundLive {
-        find_live(self, stop)
+    /// them archives that were begun and not finished, also those that wait elsewhere.
+    pub(in crate::act) fn find_live(&self, away: Option<&AwayFolder>, stop: &dyn Fn() -> bool) -> FoundLive {
+        // Where it can't be read they go on waiting.
+        let waiting = away.and_then(|away| away.waiting().ok()).unwrap_or_default();
+        find_live(self, waiting, stop)
     }
 
-    /// Begins or goes on to archive a live log, or to finish what was left behind. `proc` tells who has it open.
+    /// Begins or goes on to archive a live log, or to finish what was left behind. `proc` tells who has it open. An archive
+    /// is begun `away` where that is given.
     pub(in crate::act) fn archive(
         &self,
         log: &LiveLog,
+        away: Option<&AwayFolder>,
         proc: &Path,
         now: WallTime,
         stop: &dyn Fn() -> bool,
     ) -> Result<Archiving, Refused> {
-        Archiving::begin(&self.ground, log, proc, now, stop)
+        Archiving::begin(&self.ground, log, away, proc, (now, stop))
     }
 
     /// Opens a candidate and looks at it again, closer; what it returns is to be put on record before it is removed.

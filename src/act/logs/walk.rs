@@ -13,9 +13,11 @@ use rustix::io::Errno;
 
 use crate::model::{PathText, WallTime};
 
-use super::candidate::{Candidate, Folder, LiveLog, LivePool, Pool, allocated};
+use super::archive::Waiting;
+use super::candidate::{Candidate, Folder, LiveLog, LivePool, Pool, Work, allocated};
 use super::live::{archiving, is_live};
 use super::names::aside;
+use super::paths::below;
 use super::place::{About, look, look_at, open_to_list};
 use super::refused::Refused;
 use super::search::{Ground, Search, Start};
@@ -65,8 +67,11 @@ pub(in crate::act) struct FoundLive {
     pub(in crate::act) refused: Vec<(PathText, Refused)>,
 }
 
-pub(super) fn find_live(search: &Search, stop: &dyn Fn() -> bool) -> FoundLive {
-    let walk = Walk::over(search, Wanted::Live(LivePool::default()), stop);
+pub(super) fn find_live(search: &Search, waiting: Vec<Waiting>, stop: &dyn Fn() -> bool) -> FoundLive {
+    let mut walk = Walk::over(search, Wanted::Live(LivePool::default()), stop);
+    for one in waiting {
+        walk.gather_waiting(search, one);
+    }
     let Wanted::Live(pool) = walk.wanted else { unreachable!("it is what was asked for") };
     FoundLive { logs: pool.finish(), entries: walk.entries, whole: walk.whole, refused: walk.refused }
 }
@@ -219,13 +224,38 @@ impl<'a> Walk<'a> {
                 }
                 Ok(about) if is_leftover || allocated(&about).0 >= LIVE_MIN => {
                     let (folder, name) = (Arc::clone(folder), name.to_vec());
-                    let log = LiveLog { folder, name, about, is_leftover };
+                    let work = if is_leftover { Work::GoOn } else { Work::Begin };
+                    let log = LiveLog { folder, name, about, work };
                     if let Wanted::Live(pool) = &mut self.wanted {
                         pool.offer(log);
                     }
                 }
                 Ok(_) => {}
                 Err(why) => self.refuse(folder, name, why),
+            }
+        }
+    }
+
+    /// Where its log is, or was, on this file system.
+    fn gather_waiting(&mut self, search: &Search, waiting: Waiting) {
+        let Waiting { name: away, about, log: name, folder: path } = waiting;
+        let within = |start: &&Start| below(&path, &start.path).is_some();
+        let Some(start) = search.starts.iter().filter(within).max_by_key(|start| start.path.len()) else {
+            return;
+        };
+        let opened = self.ground.open(&path).and_then(|folder| look_at(folder.as_fd()));
+        match opened {
+            Ok(folder) => {
+                let folder = Arc::new(Folder { path, identity: folder.identity, rules: start.rules });
+                let log = LiveLog { folder, name, about, work: Work::BringHome(away) };
+                if let Wanted::Live(pool) = &mut self.wanted {
+                    pool.offer(log);
+                }
+            }
+            // It waits until there is such a folder again.
+            Err(_) => {
+                let path = PathText::of(&[&path[..], b"/", &name].concat());
+                self.refused.push((path, Refused::FolderMoved));
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::act::logs::{Archiving, Halt, LiveLog, Refused, Search};
+use crate::act::logs::{Archiving, AwayFolder, Halt, LiveLog, Refused, Search};
 use crate::model::{Applied, BootTime, Bytes, PathText, Timestamp, Usage};
 
 use super::{Consent, gained, unsearched};
@@ -21,9 +21,14 @@ const STAGE_LEAST: u64 = 64 << 10;
 /// Of what is free, what one stage may take where it can't be compressed at all.
 const FREE_PART: u64 = 2;
 
+/// An archive that was begun away from its log comes home when so many times its length is free there.
+const HOME_FACTOR: u64 = 4;
+
 /// An act that is under way.
 pub(super) struct Work<'a> {
     pub(super) search: Search,
+    /// Where archives are begun for which there is no room.
+    pub(super) away: Option<&'a AwayFolder>,
     pub(super) consent: &'a dyn Consent,
     pub(super) now: &'a dyn Fn() -> Timestamp,
     /// Nothing begins after this.
@@ -77,7 +82,7 @@ impl Work<'_> {
     }
 
     fn archive_until(&self, size: &Usage, done: &mut Done) -> End {
-        let found = self.search.find_live(&|| self.is_over());
+        let found = self.search.find_live(self.away, &|| self.is_over());
         for (path, why) in found.refused {
             done.note(path, why);
         }
@@ -101,23 +106,45 @@ impl Work<'_> {
         }
     }
 
-    /// One log, as far as room is wanted.
+    /// One log, as far as room is wanted: beside it where there is room, else away from it until there is.
     fn archive(&self, log: &LiveLog, size: &Usage, done: &mut Done) -> Result<(), End> {
+        let begun = done.content;
+        let mut end = self.archive_at(log, self.away.filter(|_| log.is_begun()), size, done);
+        while let (Err(End::NoRoom), Some(away), false) = (&end, self.away, log.is_begun()) {
+            let before = done.content;
+            end = self.archive_at(log, Some(away), size, done);
+            if end.is_err() || done.content == before {
+                break;
+            }
+            end = self.archive_at(log, None, size, done);
+        }
+        done.logs += u64::from(done.content > begun);
+        end
+    }
+
+    fn archive_at(
+        &self,
+        log: &LiveLog,
+        away: Option<&AwayFolder>,
+        size: &Usage,
+        done: &mut Done,
+    ) -> Result<(), End> {
         let stop = || self.is_over();
-        let mut archiving = match self.search.archive(log, self.proc, (self.now)().wall, &stop) {
+        let mut archiving = match self.search.archive(log, away, self.proc, (self.now)().wall, &stop) {
             Ok(archiving) => archiving,
-            Err(Refused::NothingToArchive) => return Ok(()),
+            Err(Refused::NothingToArchive | Refused::Gone) => return Ok(()),
+            Err(Refused::NoRoom) => return Err(End::NoRoom),
             Err(why) => {
                 done.note(log.path(), why);
                 return Ok(());
             }
         };
-        let before = done.content;
         let end = self.stages(&mut archiving, size, done);
-        done.logs += u64::from(done.content > before);
         // Whatever has ended it: what is in the archive is to be found under its name.
         match archiving.finish(&stop) {
             Ok(_) | Err(Refused::NothingToArchive) => {}
+            // It waits where it is until there is.
+            Err(Refused::NoRoom) => return end.and(Err(End::NoRoom)),
             Err(why) => done.note(log.path(), why),
         }
         end
@@ -130,7 +157,12 @@ impl Work<'_> {
                 .search
                 .usage()
                 .map_err(|errno| End::Failed(format!("its room can't be measured: {errno}")))?;
-            let most = stage.min(size.total.0 / STAGE_PART).min(usage.free.0 / FREE_PART).max(STAGE_LEAST);
+            let away = archiving.away();
+            if away.is_some_and(|length| usage.free.0 > length.0.saturating_mul(HOME_FACTOR) + STAGE_FIRST) {
+                return Ok(());
+            }
+            let free = if away.is_some() { u64::MAX } else { usage.free.0 / FREE_PART };
+            let most = stage.min(size.total.0 / STAGE_PART).min(free).max(STAGE_LEAST);
             let removal = match archiving.pack(most, &|| self.is_over()) {
                 Ok(removal) => removal,
                 Err(Halt::Done) => return Ok(()),

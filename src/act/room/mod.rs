@@ -14,7 +14,7 @@ use crate::model::{
     Applied, BootTime, Bytes, PathText, REMOVALS_AT_ONCE, Remedy, Removal, RoomOrder, Timestamp, Usage,
 };
 
-use super::logs::{Candidate, NoSearch, PassedOver, Ready, Refused, Search};
+use super::logs::{AwayFolder, Candidate, NoSearch, PassedOver, Ready, Refused, Search};
 
 #[cfg(test)]
 mod tests;
@@ -32,11 +32,28 @@ pub trait Consent {
     fn may_remove(&self, usage: Usage, removals: Vec<Removal>) -> Result<(), String>;
 }
 
-/// Uses the permit up. Blocks, and is bounded by the permit's deadline, unless the disk hangs. `proc` shows the host's own
-/// mounts: those of process 1.
+/// What an act that makes room is given of the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Premises<'a> {
+    /// Where procfs is mounted: it shows the host's own mounts, those of process 1.
+    pub proc: &'a Path,
+    /// A folder of the agent's own, for archives for which there is no room beside their logs.
+    pub away: &'a Path,
+}
+
+/// Takes the room that is held in reserve for archives, where it is missing and there is plenty.
+///
+/// # Errors
+/// What the file system says.
+pub fn keep_reserve(away: &Path) -> std::io::Result<()> {
+    AwayFolder::open(away)?.keep_reserve()?;
+    Ok(())
+}
+
+/// Uses the permit up. Blocks, and is bounded by the permit's deadline, unless the disk hangs.
 pub fn make_room(
     permit: &Permit,
-    proc: &Path,
+    Premises { proc, away }: Premises<'_>,
     consent: &dyn Consent,
     now: &dyn Fn() -> Timestamp,
 ) -> Applied {
@@ -72,7 +89,14 @@ pub fn make_room(
     };
     let until = begun.boot + permit.deadline();
     if permit.remedy() == Remedy::ArchiveLogs {
-        return archive::Work { search, consent, now, until, proc }.carry_out();
+        // Without it what has room for its archives is archived.
+        let away = AwayFolder::open(away).ok();
+        let applied = archive::Work { search, away: away.as_ref(), consent, now, until, proc }.carry_out();
+        if let Some(away) = away {
+            // It is taken again after a later act.
+            let _ = away.keep_reserve();
+        }
+        return applied;
     }
     Work { search, order, consent, now, until, removed: 0, bytes: 0, refused: None }.carry_out()
 }

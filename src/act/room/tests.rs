@@ -91,7 +91,10 @@ fn make(remedy: Remedy, order: Option<RoomOrder>, logs: &Logs, times: usize, tim
     let millis = |it: Duration| i64::try_from(it.as_millis()).expect("not long");
     let clock = Cell::new(millis(time.late));
     let now = || at(clock.replace(clock.get() + millis(time.look)));
-    let applied = make_room(&permit, Path::new("/there-is-no-proc-here"), &consent, &now);
+    let away = tempfile::tempdir().expect("a folder");
+    let premises =
+        Premises { proc: Path::new("/there-is-no-proc-here"), away: &away.path().join("archiving") };
+    let applied = make_room(&permit, premises, &consent, &now);
     (applied, consent.asked.into_inner())
 }
 

@@ -1,4 +1,4 @@
-//! The archive of one log, while it is being made: under a private name, beside its log, for root alone.
+//! The archive of one log, while it is being made: under a private name, beside its log or away from it, for root alone.
 //!
 //! Each stage is a gzip member of its own, and is on the disk before anything is taken from the log. What a crash leaves
 //! at its end is cut off by whoever goes on with it. Nothing is opened through a link, and no other file is written to.
@@ -12,35 +12,61 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::act::logs::live::{archive_name, archiving_name};
-use crate::act::logs::place::{About, Place, handle, look, look_at, open_to_change, open_to_list};
+use crate::act::logs::place::{About, Place, look, look_at, open_to_list};
 use crate::act::logs::refused::Refused;
 use crate::act::logs::remove::move_to_free;
 use crate::model::WallTime;
 
+use super::away::{AwayFolder, away_name, number, spare};
+use super::home::{self, open_own, read_first};
 use super::rights::{OWNER_ALONE as OWNER_ONLY, hand_over, has_no_list};
-use super::slot::{FIRST_MAX, SLOT_AT, Slot, first_member, parse_first_member};
+use super::slot::{FIRST_AWAY_MAX, FIRST_MAX, First, SLOT_AT, Slot};
 
 /// The rights of a file that may hold what only its owner may read.
-const OWNER_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
+pub(super) const OWNER_ALONE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Permissions, without what a log never has: set-uid, set-gid, sticky.
 const PERMISSIONS: u32 = 0o777;
 /// Tries to find a free name, each a second later.
 const NAMES_MAX: u32 = 10;
-/// The longest that holds no stage.
-const FIRST_LENGTH_MAX: u64 = FIRST_MAX as u64;
+/// Of what is left in the reserve, in sixteenths, what a stage may be long that can't be compressed at all.
+const RESERVE_PART: u64 = 15;
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct ArchiveFile {
+    /// In which it lies, for now.
     folder: OwnedFd,
+    place: Place,
+    away: Option<Away>,
     temporary: Vec<u8>,
     file: OwnedFd,
     about: About,
     log: Vec<u8>,
+    /// Where that is, as its first member tells it of one that was begun away from it.
+    path: Option<Vec<u8>>,
     /// Of it, what is whole.
     slot: Slot,
     /// The last stage is in it, and was not given up.
     has_last: bool,
+}
+
+/// What is known of an archive that does not lie beside its log.
+#[derive(Debug)]
+struct Away {
+    /// The folder of its log.
+    home: OwnedFd,
+    /// Of its length, so much is certain to have room.
+    reserved: u64,
+    /// Begun by an act that did not come to its end: a copy of it may be home already.
+    is_left_behind: bool,
+}
+
+/// Where an archive is begun.
+#[derive(Clone, Copy)]
+pub(super) enum Site<'a> {
+    Beside(Place),
+    /// With the path of the folder of the log.
+    Away(&'a AwayFolder, &'a [u8]),
 }
 
 /// Brings the parts of a stage, one after the other, to whom it is given.
@@ -58,17 +84,36 @@ pub(super) enum Unwritten {
 impl ArchiveFile {
     /// A new one for this log.
     pub(super) fn begin(
-        folder: BorrowedFd<'_>,
+        home: BorrowedFd<'_>,
         (log, opened): (&[u8], BorrowedFd<'_>),
         about: &About,
+        site: Site<'_>,
         now: WallTime,
     ) -> Result<Self, Refused> {
         let mask = if has_no_list(opened) { PERMISSIONS } else { OWNER_ONLY };
-        let folder = open_to_list(folder, b".").map_err(Refused::Errno)?;
-        let now = free_from(folder.as_fd(), log, now)?;
-        let temporary = archiving_name(about.identity.inode);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder, &temporary[..], flags, OWNER_ALONE).map_err(Refused::of)?;
+        let home = open_to_list(home, b".").map_err(Refused::Errno)?;
+        let now = free_from(home.as_fd(), log, now)?;
+        let beside = archiving_name(about.identity.inode);
+        let (file, folder, place, (away, path), temporary) = match site {
+            Site::Beside(place) => {
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = rustix::fs::openat(&home, &beside[..], flags, OWNER_ALONE).map_err(Refused::of)?;
+                (file, home, place, (None, None), beside)
+            }
+            Site::Away(to, path) => {
+                home::can_be_put(home.as_fd(), &beside)?;
+                let folder = open_to_list(to.folder.as_fd(), b".").map_err(Refused::Errno)?;
+                let name = away_name(about);
+                let (file, reserved) = to.make(&name)?;
+                (
+                    file,
+                    folder,
+                    to.place,
+                    (Some(Away { home, reserved, is_left_behind: false }), Some(path.to_vec())),
+                    name,
+                )
+            }
+        };
         hold(&file)?;
         let mut slot = Slot {
             inode: about.identity.inode,
@@ -81,47 +126,72 @@ impl ArchiveFile {
             from: 0,
             to: 0,
         };
-        let length = first_member(&slot, log).len();
-        (slot.sealed, slot.length) = (as_u64(length), as_u64(length));
         let about = look_at(file.as_fd()).map_err(Refused::Errno)?;
-        let archive = Self { folder, temporary, file, about, log: log.to_vec(), slot, has_last: false };
-        match write_all_at(archive.file.as_fd(), &first_member(&slot, log), 0) {
+        let log = log.to_vec();
+        let mut archive =
+            Self { folder, place, away, temporary, file, about, log, path, slot, has_last: false };
+        let length = as_u64(archive.first().bytes().len());
+        (slot.sealed, slot.length) = (length, length);
+        archive.slot = slot;
+        match write_all_at(archive.file.as_fd(), &archive.first().bytes(), 0) {
             Ok(()) => Ok(archive),
             Err(errno) => {
                 archive.discard();
-                Err(Refused::Errno(errno))
+                Err(Refused::of(errno))
             }
         }
     }
 
-    /// One that was left behind. The last stage in it is whole, or is cut off.
+    /// One that was left behind beside its log. The last stage in it is whole, or is cut off.
     pub(super) fn resume(folder: BorrowedFd<'_>, temporary: &[u8], place: Place) -> Result<Self, Refused> {
-        let handle = handle(folder, temporary).map_err(Refused::of)?;
-        let about = look_at(handle.as_fd()).map_err(Refused::Errno)?;
-        about.is_fit(place)?;
-        // Only root makes these, and for root alone.
-        if about.uid != 0 || u32::from(about.mode) & 0o7777 != OWNER_ALONE.bits() {
-            return Err(Refused::Stray);
-        }
         let folder = open_to_list(folder, b".").map_err(Refused::Errno)?;
-        let file = open_to_change(handle.as_fd())?;
+        Self::take_up((folder, place), temporary, None, None)
+    }
+
+    /// The same of one that was left behind away from its log, whose folder is this one.
+    pub(super) fn resume_away(
+        to: &AwayFolder,
+        temporary: &[u8],
+        home: BorrowedFd<'_>,
+        path: &[u8],
+    ) -> Result<Self, Refused> {
+        let folder = open_to_list(to.folder.as_fd(), b".").map_err(Refused::Errno)?;
+        let home = open_to_list(home, b".").map_err(Refused::Errno)?;
+        Self::take_up(
+            (folder, to.place),
+            temporary,
+            Some(Away { home, reserved: 0, is_left_behind: true }),
+            Some(path),
+        )
+    }
+
+    fn take_up(
+        (folder, place): (OwnedFd, Place),
+        temporary: &[u8],
+        away: Option<Away>,
+        path: Option<&[u8]>,
+    ) -> Result<Self, Refused> {
+        let (file, about) = open_own(folder.as_fd(), temporary, place)?;
         hold(&file)?;
-        let mut first = vec![0; FIRST_MAX];
-        let read = rustix::io::pread(&file, &mut first[..], 0).map_err(Refused::Errno)?;
-        first.truncate(read);
-        let Some((slot, log)) = parse_first_member(&first) else {
-            if about.size <= FIRST_LENGTH_MAX {
+        let Some(first) = read_first(&file)? else {
+            if about.size <= as_u64(if away.is_some() { FIRST_AWAY_MAX } else { FIRST_MAX }) {
                 // Broken off before there was a stage in it.
                 remove_own(&folder, temporary, &about);
                 return Err(Refused::NothingToArchive);
             }
             return Err(Refused::Stray);
         };
-        if archiving_name(slot.inode) != temporary || slot.sealed > about.size {
+        let First { slot, log, folder: told } = first;
+        let named = match path {
+            None => archiving_name(slot.inode) == temporary,
+            Some(path) => number(temporary) == Some(slot.inode) && told.as_deref() == Some(path),
+        };
+        if !named || slot.sealed > about.size {
             return Err(Refused::Stray);
         }
-        let temporary = temporary.to_vec();
-        let mut archive = Self { folder, temporary, file, about, log, slot, has_last: slot.to > slot.from };
+        let (temporary, has_last) = (temporary.to_vec(), slot.to > slot.from);
+        let mut archive =
+            Self { folder, place, away, temporary, file, about, log, path: told, slot, has_last };
         if archive.has_last && (slot.length > about.size || !archive.is_whole().map_err(Refused::Errno)?) {
             // It was never on the disk as a whole, and so nothing of it was taken out of the log.
             archive.has_last = false;
@@ -134,6 +204,31 @@ impl ArchiveFile {
         rustix::fs::fsync(&archive.file).map_err(Refused::Errno)?;
         rustix::fs::fsync(&archive.folder).map_err(Refused::Errno)?;
         Ok(archive)
+    }
+
+    /// As it begins.
+    fn first(&self) -> First {
+        First { slot: self.slot, log: self.log.clone(), folder: self.path.clone() }
+    }
+
+    pub(super) const fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
+    /// Nothing is added to it any more.
+    pub(super) fn comes_home_as_it_is(&self) -> bool {
+        self.away.as_ref().is_some_and(|away| away.is_left_behind)
+    }
+
+    pub(super) const fn length(&self) -> u64 {
+        self.slot.length
+    }
+
+    /// The longest stage for which there is room away from its log; beside it, that shows when it is written.
+    pub(super) fn stage_max(&self) -> u64 {
+        let Some(away) = &self.away else { return u64::MAX };
+        let left = away.reserved.saturating_sub(self.slot.length) / 16 * RESERVE_PART;
+        left.max(spare(self.folder.as_fd()) / 2)
     }
 
     pub(super) const fn log(&self) -> &Vec<u8> {
@@ -193,9 +288,9 @@ impl ArchiveFile {
     }
 
     /// It is still there, whole, under its name, and the only one of its kind.
-    pub(super) fn is_safe(&self, place: Place) -> Result<(), Refused> {
+    pub(super) fn is_safe(&self) -> Result<(), Refused> {
         let about = look_at(self.file.as_fd()).map_err(Refused::Errno)?;
-        about.is_fit(place)?;
+        about.is_fit(self.place)?;
         let named = look(self.folder.as_fd(), &self.temporary).map_err(Refused::of)?;
         if named.identity == about.identity && about.size == self.slot.length {
             Ok(())
@@ -247,12 +342,15 @@ impl ArchiveFile {
     }
 
     /// Gives it its name, then its owner and rights: until then nobody but root can read it. Nothing is done to it after.
-    pub(super) fn finish(self, log: Option<BorrowedFd<'_>>) -> Result<Vec<u8>, Refused> {
+    pub(super) fn finish(mut self, log: Option<BorrowedFd<'_>>) -> Result<Vec<u8>, Refused> {
         if self.is_empty() {
             self.discard();
             return Err(Refused::NothingToArchive);
         }
         rustix::fs::fsync(&self.file).map_err(Refused::Errno)?;
+        if let Some(away) = self.away.take() {
+            self.bring_home(away)?;
+        }
         let named = look(self.folder.as_fd(), &self.temporary).map_err(Refused::of)?;
         if named.identity != self.about.identity {
             return Err(Refused::Replaced);
@@ -278,9 +376,23 @@ impl ArchiveFile {
         Err(Refused::Errno(last))
     }
 
+    /// Puts it beside its log, whole and on the disk, before it goes from where it was.
+    fn bring_home(&mut self, away: Away) -> Result<(), Refused> {
+        let name = archiving_name(self.slot.inode);
+        let is_same = |first: &First| first.slot == self.slot && first.log == self.log;
+        let file = home::put(away.home.as_fd(), &name, (&self.file, self.slot.length), &is_same)?;
+        hold(&file)?;
+        rustix::fs::fsync(&away.home).map_err(Refused::Errno)?;
+        remove_own(&self.folder, &self.temporary, &self.about);
+        rustix::fs::fsync(&self.folder).map_err(Refused::Errno)?;
+        self.about = look_at(file.as_fd()).map_err(Refused::Errno)?;
+        (self.folder, self.temporary, self.file) = (away.home, name, file);
+        Ok(())
+    }
+
     /// No stage was ever added.
     fn is_empty(&self) -> bool {
-        self.slot.length == as_u64(first_member(&self.slot, &self.log).len())
+        self.slot.length == as_u64(self.first().bytes().len())
     }
 
     /// Nothing of the log is in it alone: its parts are given back only when it has them for good.
@@ -288,7 +400,11 @@ impl ArchiveFile {
         remove_own(&self.folder, &self.temporary, &self.about);
     }
 
-    fn cut(&self) -> Result<(), Refused> {
+    /// What was reserved behind its end goes with that.
+    fn cut(&mut self) -> Result<(), Refused> {
+        if let Some(away) = &mut self.away {
+            away.reserved = 0;
+        }
         rustix::fs::ftruncate(&self.file, self.slot.length).map_err(Refused::Errno)
     }
 }
@@ -356,18 +472,18 @@ impl io::Read for Part<'_> {
     }
 }
 
-fn write_all_at(file: BorrowedFd<'_>, bytes: &[u8], at: u64) -> rustix::io::Result<()> {
+pub(super) fn write_all_at(file: BorrowedFd<'_>, bytes: &[u8], at: u64) -> rustix::io::Result<()> {
     At { file, at }.write_all(bytes).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 pub(super) fn unwritten(error: &io::Error) -> Unwritten {
     match Errno::from_io_error(error) {
-        Some(Errno::NOSPC) => Unwritten::NoRoom,
+        Some(Errno::NOSPC | Errno::DQUOT) => Unwritten::NoRoom,
         Some(errno) => Unwritten::Errno(errno),
         None => Unwritten::Errno(Errno::IO),
     }
 }
 
-fn as_u64(length: usize) -> u64 {
+pub(super) fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -6,12 +6,18 @@
 //! for one small stage only. At the end, where nobody has it open but to add to it, the hole is taken out as well and the
 //! log is short again; else it looks as long as before, and takes little.
 //!
+//! Where there is no room for even that, the archive is begun in a folder of the agent's ([`AwayFolder`]), and comes home
+//! when what it has taken out of the log has made room.
+//!
 //! Each stage: [`Archiving::pack`], then it goes on record, then [`Archiving::give_back`]; at the end
 //! [`Archiving::finish`]. After a crash the next one goes on where it was: what an archive holds and the log still has
 //! is compared, byte by byte, and taken out then.
 
+mod away;
 mod file;
+mod home;
 pub(super) mod openers;
+mod parts;
 mod rights;
 mod slot;
 
@@ -20,35 +26,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::Crc;
-use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::model::{Bytes, Fate, PathText, Removal, WallTime};
 
-use super::candidate::{Folder, LiveLog};
+use super::candidate::{Folder, LiveLog, Work};
 use super::digest::digest_of_part;
-use super::live::is_lines;
 use super::place::{About, handle, look, look_at, open_to_change};
 use super::refused::Refused;
 use super::search::Ground;
 
-use file::{ArchiveFile, Unwritten, unwritten};
+pub(in crate::act) use away::AwayFolder;
+pub(super) use away::Waiting;
+
+use file::{ArchiveFile, Site, Unwritten, unwritten};
 use openers::only_appended_to;
+use parts::{
+    BLOCK_MIN, behind_last_line, block_of, check_of, data_from, holds_lines, piece_of, read_all_at, start_of,
+};
 
 /// The last lines stay in the log: whoever looks at it sees what happens now.
 pub(super) const TAIL: u64 = 256 << 10;
 /// Read at once.
 const CHUNK: usize = 256 << 10;
-/// What is looked at to tell lines from other things.
-const SAMPLE: usize = 64 << 10;
 /// A stage that is shorter is not worth its sync.
 const STAGE_MIN: u64 = 64 << 10;
 /// Of what a stage takes, so many hundredths must be freed by it.
 const GAIN_MIN: u64 = 10;
-/// Blocks that are there and empty, before the first line; more of them are no hole that was made here.
-const EMPTY_BLOCKS_MAX: u32 = 64;
-/// The smallest unit in which holes are made, where the file system tells of none.
-const BLOCK_MIN: u64 = 4096;
 
 /// Why an archive goes no further.
 #[derive(Debug, PartialEq, Eq)]
@@ -108,14 +113,21 @@ impl Archiving {
     pub(super) fn begin(
         ground: &Arc<Ground>,
         found: &LiveLog,
+        away: Option<&AwayFolder>,
         proc: &Path,
-        now: WallTime,
-        stop: &dyn Fn() -> bool,
+        (now, stop): (WallTime, &dyn Fn() -> bool),
     ) -> Result<Self, Refused> {
-        let LiveLog { folder, name, about: seen, is_leftover } = found;
+        let LiveLog { folder, name, about: seen, work } = found;
         let opened = ground.open_again(folder)?;
-        if *is_leftover {
-            let archive = ArchiveFile::resume(opened.as_fd(), name, ground.place)?;
+        let begun = match (work, away) {
+            (Work::Begin, _) => None,
+            (Work::GoOn, _) => Some(ArchiveFile::resume(opened.as_fd(), name, ground.place)?),
+            (Work::BringHome(away_name), Some(away)) => {
+                Some(ArchiveFile::resume_away(away, away_name, opened.as_fd(), &folder.path)?)
+            }
+            (Work::BringHome(_), None) => return Err(Refused::Gone),
+        };
+        if let Some(archive) = begun {
             let log = match open_log(ground, &opened, archive.log()) {
                 Ok(log) => Some(log).filter(|(_, about)| about.identity.inode == archive.inode_of_log()),
                 Err(Refused::Gone) => None,
@@ -134,7 +146,8 @@ impl Archiving {
             return Err(Refused::NothingToArchive);
         }
         holds_lines(&log, start, about.size)?;
-        let archive = ArchiveFile::begin(opened.as_fd(), (name, log.as_fd()), &about, now)?;
+        let site = away.map_or(Site::Beside(ground.place), |away| Site::Away(away, &folder.path));
+        let archive = ArchiveFile::begin(opened.as_fd(), (name, log.as_fd()), &about, site, now)?;
         let (ground, folder, name) = (Arc::clone(ground), Arc::clone(folder), name.clone());
         let (log, proc, from) = (Some(log), proc.to_owned(), start);
         Ok(Self { ground, folder, name, log, about, archive, cut, block, start, from, packed: None, proc })
@@ -230,6 +243,11 @@ impl Archiving {
         self.folder.path_of(&self.name)
     }
 
+    /// Where its archive lies away from it, how long that is.
+    pub(in crate::act) fn away(&self) -> Option<Bytes> {
+        self.archive.is_away().then(|| Bytes(self.archive.length()))
+    }
+
     /// Compresses the next part of it, of at most so many bytes, into its archive, where it is on the disk when this
     /// returns. What it returns is to be put on record, and then given back.
     pub(in crate::act) fn pack(&mut self, most: u64, stop: &dyn Fn() -> bool) -> Result<Removal, Halt> {
@@ -240,12 +258,22 @@ impl Archiving {
     }
 
     fn pack_next(&mut self, most: u64, stop: &dyn Fn() -> bool) -> Result<Packed, Halt> {
+        if self.archive.comes_home_as_it_is() {
+            return Err(Halt::Done);
+        }
         let log = self.log.as_ref().ok_or(Halt::Done)?;
         let errno = |errno| Halt::Refused(Refused::Errno(errno));
         let size = look_at(log.as_fd()).map_err(errno)?.size;
         let end = size.saturating_sub(TAIL);
         let (from, end) = piece_of(log, self.from, end).map_err(errno)?;
-        let to = (from.saturating_add(most.max(STAGE_MIN)).min(end) / self.block) * self.block;
+        if end < from.saturating_add(STAGE_MIN) {
+            return Err(Halt::Done);
+        }
+        let most = most.max(STAGE_MIN).min(self.archive.stage_max());
+        if most < STAGE_MIN {
+            return Err(Halt::NoRoom);
+        }
+        let to = (from.saturating_add(most).min(end) / self.block) * self.block;
         let to = match self.cut {
             Cut::AtBlock => to,
             Cut::AtLine => behind_last_line(log, from, to).map_err(errno)?,
@@ -338,7 +366,7 @@ impl Archiving {
         let log = self.log.as_ref().ok_or(Refused::Gone)?;
         let opened = self.ground.open_again(&self.folder)?;
         let named = look(opened.as_fd(), &self.name).map_err(Refused::of)?;
-        self.archive.is_safe(self.ground.place)?;
+        self.archive.is_safe()?;
         let about = look_at(log.as_fd()).map_err(Refused::Errno)?;
         about.is_fit(self.ground.place)?;
         if named.identity != about.identity {
@@ -397,96 +425,4 @@ fn open_log(ground: &Ground, opened: &OwnedFd, name: &[u8]) -> Result<(OwnedFd, 
 
 fn cut_of(proc: &Path, about: &About, stop: &dyn Fn() -> bool) -> Cut {
     if only_appended_to(proc, about.identity, stop) { Cut::AtBlock } else { Cut::AtLine }
-}
-
-fn block_of(log: &OwnedFd) -> u64 {
-    rustix::fs::fstatvfs(log).map_or(BLOCK_MIN, |it| it.f_bsize.max(BLOCK_MIN))
-}
-
-/// Where the first line begins behind a hole that was made before.
-fn start_of(log: &OwnedFd, block: u64) -> Result<u64, Refused> {
-    let mut at = 0;
-    for _ in 0..EMPTY_BLOCKS_MAX {
-        let data = data_from(log, at).map_err(Refused::Errno)?.ok_or(Refused::NothingToArchive)?;
-        let mut first = vec![0; usize::try_from(block).unwrap_or(CHUNK).min(CHUNK)];
-        let read = rustix::io::pread(log, &mut first[..], data).map_err(Refused::Errno)?;
-        first.truncate(read);
-        // The last stage ended within a block, which has no bytes of a line before that.
-        let empty = first.iter().take_while(|byte| **byte == 0).count();
-        at = data + u64::try_from(empty).unwrap_or(0);
-        if empty < read {
-            return Ok(at);
-        }
-    }
-    Err(Refused::NoLines)
-}
-
-/// Where there is something, from this place on.
-fn data_from(log: &OwnedFd, at: u64) -> rustix::io::Result<Option<u64>> {
-    match rustix::fs::seek(log, SeekFrom::Data(at)) {
-        Ok(at) => Ok(Some(at)),
-        Err(Errno::NXIO) => Ok(None),
-        Err(other) => Err(other),
-    }
-}
-
-fn holds_lines(log: &OwnedFd, start: u64, size: u64) -> Result<(), Refused> {
-    let sample = |at: u64| {
-        let mut part = vec![0; SAMPLE];
-        let whole = read_all_at(log, &mut part, at).map_err(Refused::Errno)?;
-        if whole { Ok(part) } else { Err(Refused::Changed) }
-    };
-    let sample_length = u64::try_from(SAMPLE).unwrap_or(0);
-    let (beginning, end) = (sample(start)?, sample(size.saturating_sub(sample_length))?);
-    if is_lines(&beginning, &end) { Ok(()) } else { Err(Refused::NoLines) }
-}
-
-/// The last place before `to` at which a line begins, not far from it; `from` where there is none.
-fn behind_last_line(log: &OwnedFd, from: u64, to: u64) -> rustix::io::Result<u64> {
-    let sample = u64::try_from(SAMPLE).unwrap_or(0);
-    let begin = to.saturating_sub(sample).max(from);
-    let mut part = vec![0; usize::try_from(to.saturating_sub(begin)).unwrap_or(0)];
-    if !read_all_at(log, &mut part, begin)? {
-        return Ok(from);
-    }
-    let last = part.iter().rposition(|byte| *byte == b'\n');
-    Ok(last.map_or(from, |at| begin + u64::try_from(at).unwrap_or(0) + 1))
-}
-
-/// From this place on, where there is something next, and where that ends: no holes are archived.
-fn piece_of(log: &OwnedFd, from: u64, end: u64) -> rustix::io::Result<(u64, u64)> {
-    let Some(data) = data_from(log, from)?.filter(|data| *data < end) else { return Ok((from, from)) };
-    let from = from.max(data);
-    Ok((from, end.min(rustix::fs::seek(log, SeekFrom::Hole(from))?)))
-}
-
-/// A check sum of a part of the log as it is now.
-fn check_of(log: &OwnedFd, from: u64, to: u64) -> Result<u32, Refused> {
-    let (mut piece, mut check, mut at) = (vec![0; CHUNK], Crc::new(), from);
-    while at < to {
-        let most = CHUNK.min(usize::try_from(to - at).unwrap_or(CHUNK));
-        let part = piece.get_mut(..most).unwrap_or_default();
-        if !read_all_at(log, part, at).map_err(Refused::Errno)? {
-            return Err(Refused::Changed);
-        }
-        check.update(part);
-        at += u64::try_from(most).unwrap_or(u64::MAX);
-    }
-    Ok(check.sum())
-}
-
-/// False when the file ends before.
-fn read_all_at(file: &OwnedFd, mut bytes: &mut [u8], mut at: u64) -> rustix::io::Result<bool> {
-    while !bytes.is_empty() {
-        match rustix::io::pread(file, &mut *bytes, at) {
-            Ok(0) => return Ok(false),
-            Ok(read) => {
-                bytes = bytes.get_mut(read..).unwrap_or_default();
-                at += u64::try_from(read).unwrap_or(u64::MAX);
-            }
-            Err(Errno::INTR) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(true)
 }

@@ -8,8 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::WallTime;
 
-/// `FEXTRA` and `FNAME`, after magic and method; no time, no level; made on Unix.
+/// Magic and method, `FEXTRA` and `FNAME`; no time, no level; made on Unix.
 const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0x04 | 0x08, 0, 0, 0, 0, 0, 3];
+/// The same with `FCOMMENT`.
+const HEAD_AWAY: [u8; 10] = [0x1f, 0x8b, 8, 0x04 | 0x08 | 0x10, 0, 0, 0, 0, 0, 3];
 /// Of the field within the extra field: ours.
 const FIELD: [u8; 2] = *b"Pr";
 const WORDS: usize = 8 + 8 + 4 * 4 + 4 * 8;
@@ -21,6 +23,10 @@ pub(super) const SLOT_AT: u64 = 10 + 2 + 4;
 const EMPTY: [u8; 10] = [0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// The longest first member: its log's name is at most 255 bytes.
 pub(super) const FIRST_MAX: usize = 16 + SLOT + 256 + EMPTY.len();
+/// The longest path that the kernel takes (`PATH_MAX`).
+const FOLDER_MAX: usize = 4096;
+/// The same with the folder of its log.
+pub(super) const FIRST_AWAY_MAX: usize = FIRST_MAX + FOLDER_MAX + 1;
 
 /// How far an archive came, and of which log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,21 +103,47 @@ impl Slot {
     }
 }
 
-/// The first member, and where it ends.
-pub(super) fn first_member(slot: &Slot, log: &[u8]) -> Vec<u8> {
-    let field = [&FIELD[..], &le(SLOT)].concat();
-    [&HEAD[..], &le(field.len() + SLOT), &field, &slot.bytes(), log, &[0], &EMPTY].concat()
+/// What the first member tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct First {
+    pub(super) slot: Slot,
+    /// The name of its log.
+    pub(super) log: Vec<u8>,
+    /// Where that is, as a comment: of an archive that is not begun beside it.
+    pub(super) folder: Option<Vec<u8>>,
 }
 
-/// What the first member tells, and the name of its log. None when it is not one of ours, or was not written whole.
-pub(super) fn parse_first_member(bytes: &[u8]) -> Option<(Slot, Vec<u8>)> {
-    let rest = bytes.strip_prefix(&HEAD)?;
+impl First {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let head = if self.folder.is_some() { HEAD_AWAY } else { HEAD };
+        let field = [&FIELD[..], &le(SLOT)].concat();
+        let comment =
+            self.folder.iter().flat_map(|folder| folder.iter().chain(&[0])).copied().collect::<Vec<_>>();
+        let lengths = [&le(field.len() + SLOT)[..], &field].concat();
+        [&head[..], &lengths, &self.slot.bytes(), &self.log, &[0], &comment, &EMPTY].concat()
+    }
+}
+
+/// None when it is not one of ours, or was not written whole.
+pub(super) fn parse_first_member(bytes: &[u8]) -> Option<First> {
+    let (is_away, rest) = match bytes.strip_prefix(&HEAD) {
+        Some(rest) => (false, rest),
+        None => (true, bytes.strip_prefix(&HEAD_AWAY)?),
+    };
     let rest = rest.strip_prefix(&le(4 + SLOT))?.strip_prefix(&FIELD)?.strip_prefix(&le(SLOT))?;
     let (slot, rest) = rest.split_at_checked(SLOT)?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    let (log, rest) = rest.split_at_checked(end)?;
-    rest.strip_prefix(&[0])?.strip_prefix(&EMPTY)?;
-    Some((Slot::parse(slot)?, log.to_vec()))
+    let (log, rest) = text(rest)?;
+    let (folder, rest) =
+        if is_away { text(rest).map(|(folder, rest)| (Some(folder), rest))? } else { (None, rest) };
+    rest.strip_prefix(&EMPTY)?;
+    Some(First { slot: Slot::parse(slot)?, log, folder })
+}
+
+/// Up to the zero byte that ends it, and what follows.
+fn text(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    Some((text.to_vec(), rest.strip_prefix(&[0])?))
 }
 
 /// A length in two bytes; all that are written here fit.
@@ -138,20 +170,30 @@ mod tests {
         }
     }
 
+    fn first() -> First {
+        First { slot: slot(7, 9), log: b"app.log".to_vec(), folder: None }
+    }
+
     proptest! {
         #[test]
-        fn what_was_written_is_read(inode: u64, from: u64, log in "[a-z.]{1,255}") {
-            let slot = slot(inode, from);
-            let bytes = first_member(&slot, log.as_bytes());
-            prop_assert!(bytes.len() <= FIRST_MAX);
-            prop_assert_eq!(parse_first_member(&bytes), Some((slot, log.into_bytes())));
+        fn what_was_written_is_read(
+            inode: u64,
+            from: u64,
+            log in "[a-z.]{1,255}",
+            folder in proptest::option::of("/[a-z/]{0,4095}"),
+        ) {
+            let first = First { slot: slot(inode, from), log: log.into_bytes(), folder: folder.map(String::into_bytes) };
+            let bytes = first.bytes();
+            let most = if first.folder.is_some() { FIRST_AWAY_MAX } else { FIRST_MAX };
+            prop_assert!(bytes.len() <= most);
+            prop_assert_eq!(parse_first_member(&bytes), Some(first));
         }
 
         #[test]
         fn damage_is_noticed(at in 0..90_usize, bit in 0..8_u32) {
-            let mut bytes = first_member(&slot(7, 9), b"app.log");
+            let mut bytes = first().bytes();
             bytes[at] ^= 1 << bit;
-            let read = parse_first_member(&bytes).map(|(slot, _)| slot);
+            let read = parse_first_member(&bytes);
             // The name of the log is not within the check.
             prop_assert!(read.is_none() || at >= 16 + SLOT);
         }
@@ -164,11 +206,14 @@ mod tests {
 
     #[test]
     fn it_is_an_empty_member_for_others() {
-        let bytes = first_member(&slot(7, 9), b"app.log");
+        let first = First { folder: Some(b"/var/log/shop".to_vec()), ..first() };
+        let bytes = first.bytes();
         let mut text = Vec::new();
         let mut decoder = flate2::bufread::GzDecoder::new(&bytes[..]);
         std::io::Read::read_to_end(&mut decoder, &mut text).expect("it is whole");
         assert!(text.is_empty());
-        assert_eq!(decoder.header().and_then(|it| it.filename()), Some(&b"app.log"[..]));
+        let header = decoder.header().expect("it has one");
+        assert_eq!(header.filename(), Some(&b"app.log"[..]));
+        assert_eq!(header.comment(), Some(&b"/var/log/shop"[..]));
     }
 }

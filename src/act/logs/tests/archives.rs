@@ -40,7 +40,7 @@ pub(super) fn nobody(yard: &Yard) -> PathBuf {
 }
 
 pub(super) fn found(search: &Search) -> Vec<LiveLog> {
-    search.find_live(&never).logs
+    search.find_live(None, &never).logs
 }
 
 pub(super) fn begin(yard: &Yard, search: &Search) -> Result<Archiving, Refused> {
@@ -55,7 +55,7 @@ pub(super) fn begin_at(
 ) -> Result<Archiving, Refused> {
     std::fs::create_dir_all(nobody(yard)).expect("a folder");
     let found = found(search);
-    search.archive(found.first().expect("a live log"), proc, now, &never)
+    search.archive(found.first().expect("a live log"), None, proc, now, &never)
 }
 
 /// Packs and gives back until there is no more.
@@ -333,8 +333,8 @@ fn check_begun(set_up: impl FnOnce(&Yard), expected: Refused) {
     set_up(&yard);
     let before = snapshot(&yard.path("logs"));
     let search = yard.search();
-    let all = search.find_live(&never);
-    let done = all.logs.first().map(|it| search.archive(it, &nobody(&yard), NOW, &never).map(drop));
+    let all = search.find_live(None, &never);
+    let done = all.logs.first().map(|it| search.archive(it, None, &nobody(&yard), NOW, &never).map(drop));
     let refused = all.refused.first().map(|(_, why)| *why);
     assert_eq!(done.and_then(Result::err).or(refused), Some(expected));
     assert_eq!(snapshot(&yard.path("logs")), before, "it was refused, and something has changed");
@@ -376,9 +376,9 @@ fn nobody_elses_file_is_taken_for_an_archive() {
         change(&path);
         let before = snapshot(&yard.path("logs"));
         let search = yard.search();
-        let all = search.find_live(&never);
+        let all = search.find_live(None, &never);
         // Where it is passed over, its log is as well: nothing is taken for its archive but what is.
-        let done = search.archive(&all.logs[0], &nobody(&yard), NOW, &never).map(drop);
+        let done = search.archive(&all.logs[0], None, &nobody(&yard), NOW, &never).map(drop);
         let told = all.refused.iter().map(|(_, why)| *why).chain(done.err()).collect::<Vec<_>>();
         assert!(told.contains(&Refused::Stray), "{told:?}");
         assert_eq!(snapshot(&yard.path("logs")), before);

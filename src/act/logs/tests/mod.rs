@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "makes trees, and one other process")]
 
 mod archives;
+mod away;
 mod crashes;
 mod dumps;
 mod files;

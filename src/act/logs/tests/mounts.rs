@@ -13,7 +13,7 @@ fn mount(source: &Path, target: &Path, kind: &str, flags: libc::c_ulong) -> std:
     mount_with(source, target, kind, flags, "")
 }
 
-fn mount_with(
+pub(super) fn mount_with(
     source: &Path,
     target: &Path,
     kind: &str,
@@ -39,7 +39,7 @@ fn memory(target: &Path) {
     mount(Path::new("none"), target, "tmpfs", 0).expect("it can be mounted");
 }
 
-fn unmount(target: &Path) {
+pub(super) fn unmount(target: &Path) {
     let target = CString::new(target.as_os_str().as_bytes()).expect("no zero in it");
     // SAFETY: a text that lives over the call.
     let done = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
@@ -54,7 +54,7 @@ pub(super) fn unmount_below(folder: &Path) {
 }
 
 /// Where mounts are nobody else's.
-fn apart(work: impl FnOnce() + Send) {
+pub(super) fn apart(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let apart = scope.spawn(|| {
             // SAFETY: the mounts and the working folder become this thread's own; no other of its things is touched.

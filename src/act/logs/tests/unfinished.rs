@@ -26,7 +26,7 @@ fn check_broken_off(what: &str, stages: u32, then: impl Fn(Archiving, &Yard)) {
 fn go_on(yard: &Yard, proc: &Path, what: &str) {
     let search = yard.search();
     for log in found(&search) {
-        match search.archive(&log, proc, NOW + Duration::from_mins(1), &never) {
+        match search.archive(&log, None, proc, NOW + Duration::from_mins(1), &never) {
             Ok(mut archiving) => {
                 all_stages(&mut archiving);
                 match archiving.finish(&never) {
@@ -91,7 +91,11 @@ fn what_was_half_given_back_is_not_given_up() {
     // Nobody wants more, and it is finished without another stage.
     let search = yard.search();
     let log = &found(&search)[0];
-    search.archive(log, &nobody(&yard), NOW, &never).expect("a leftover").finish(&never).expect("its name");
+    search
+        .archive(log, None, &nobody(&yard), NOW, &never)
+        .expect("a leftover")
+        .finish(&never)
+        .expect("its name");
     check_text(&yard, LINES);
 }
 
@@ -165,7 +169,7 @@ fn whoever_may_not_read_the_log_may_not_read_its_archive() {
     let search = yard.search();
     let found = found(&search);
     search
-        .archive(&found[0], &nobody(&yard), NOW, &never)
+        .archive(&found[0], None, &nobody(&yard), NOW, &never)
         .expect("a leftover")
         .finish(&never)
         .expect("its name");
@@ -184,7 +188,8 @@ fn an_archive_of_a_log_that_was_rotated_meanwhile_gets_its_name() {
     std::fs::rename(yard.logs("app.log"), yard.logs("app.log.1")).expect("it can be renamed");
     yard.file("logs/app.log", "new\n", 0);
     let search = yard.search();
-    let archiving = search.archive(&found(&search)[0], &nobody(&yard), NOW, &never).expect("a leftover");
+    let archiving =
+        search.archive(&found(&search)[0], None, &nobody(&yard), NOW, &never).expect("a leftover");
     archiving.finish(&never).expect("it gets its name");
     assert_eq!(archives(&yard).len(), 1);
     // Its last stage is in both: never in neither.
