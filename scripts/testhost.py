@@ -18,8 +18,8 @@ CACHE = os.path.abspath(
 )
 # On every test host, whichever the tier. apt and dpkg come with mmdebstrap's "minbase" variant.
 PACKAGES = (
-    "systemd systemd-sysv dbus python3-minimal logrotate stress-ng monit curl iproute2 procps e2fsprogs psmisc "
-    "sysstat " + os.environ.get("PRUNELLA_HOST_PACKAGES", "")
+    "systemd systemd-sysv dbus python3-minimal logrotate stress-ng monit curl iproute2 procps e2fsprogs xfsprogs "
+    "btrfs-progs psmisc sysstat " + os.environ.get("PRUNELLA_HOST_PACKAGES", "")
 ).split()
 PF_EXITING = 0x4  # in the flags of /proc/PID/stat
 # What a command sees on a test host, the same on both tiers.

@@ -10,13 +10,23 @@ use prunella::serve::Filesystems;
 use serde_json::Value;
 
 use crate::agent::{Agent, Ledger, millis};
-use crate::harness::{Host, Output, Suite, VmShape};
+use crate::disks;
+use crate::harness::{Host, NspawnShape, Suite};
 
 const FILLS: &str = include_str!("fills.py");
 const LOGS: &str = include_str!("room.py");
 const SHIPPED: &str = include_str!("../../config/policy.d/25-filesystems.toml");
-/// Built without optimisation, on an emulated processor, the agent would find itself too dear, and look less often.
-const UNHURRIED: &str = "[limits]\nagent_cpu_percent = 90.0\n";
+/// What was renamed a moment ago is still being rotated; nobody waits ten minutes for it here.
+const SOONER: &str = r#"
+[[logs]]
+name     = "system"
+override = true
+folder   = "/var/log"
+keep     = 2
+keep_for = "1m"
+"#;
+/// A little more than that.
+const AGE: Duration = Duration::from_secs(62);
 /// The disks of all cells are mounted below, each at a place of its own: what was tried on one counts for none other.
 const LOGS_OF_SHOP: &str = "/var/log/shop";
 /// Where rotated logs are made, before their disk is where the agent would act on it.
@@ -28,10 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const CAP: Duration = Duration::from_secs(240);
 /// Of the inodes that a disk which is to run out of them has.
 const INODES: u32 = 4000;
-/// A disk of its own: one in a file would share the journal of the file system that has the ledger, and each record
-/// would wait for what the writer has written.
-const DISK: &str = "/dev/vdb";
-const DISK_SIZE: &str = "2200M";
+/// Of all disks of one run, and of the host that has them in its memory.
+const DISKS: &str = "5G";
+const MEMORY: &str = "7G";
 const KIB_OF_A_LOG: u32 = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,13 +152,13 @@ const CELLS: [Cell; 34] = [
     cell("tmpfs", 64, 1, Mix, true),
 ];
 
-/// Adds these trials; they need `PRUNELLA_DEB`. One VM for a few cells, in a full run one for each kind.
+/// Adds these trials; they need `PRUNELLA_DEB`. One host for a few cells, in a full run one for each kind.
 pub(crate) fn add(suite: &mut Suite) {
-    suite.vm_with_package("fills::a_few_kinds_of_disks", || table(|it| it.extent == Extent::Each));
-    suite.vm_in_full("fills::all_of_ext4", || table(|it| it.kind == "ext4"));
-    suite.vm_in_full("fills::all_of_xfs", || table(|it| it.kind == "xfs"));
-    suite.vm_in_full("fills::all_of_btrfs", || table(|it| it.kind == "btrfs"));
-    suite.vm_in_full("fills::all_of_tmpfs", || table(|it| it.kind == "tmpfs"));
+    suite.nspawn_with_disks("fills::a_few_kinds_of_disks", || table(|it| it.extent == Extent::Each));
+    for kind in ["ext4", "xfs", "btrfs", "tmpfs"] {
+        suite
+            .nspawn_with_disks_in_full(&format!("fills::all_of_{kind}"), move || table(|it| it.kind == kind));
+    }
 }
 
 /// The shipped rules that can do something, for a disk in memory: they speak of real disks alone.
@@ -174,27 +183,35 @@ struct Outcome {
 }
 
 fn table(is_asked_for: impl Fn(&Cell) -> bool) {
-    let agent = Agent::install_with(
-        Host::vm("fills", VmShape { disks: vec![DISK_SIZE.to_owned()], ..VmShape::default() }),
-        &format!("{UNHURRIED}{}", for_memory()),
-    );
+    let shape = NspawnShape { memory: Some(MEMORY.to_owned()), ..NspawnShape::default() };
+    let agent =
+        Agent::install_with(Host::nspawn_shaped("fills", &shape), &format!("{SOONER}{}", for_memory()));
     agent.write("/usr/lib/fills.py", FILLS);
     agent.write("/usr/lib/room.py", LOGS);
-    agent.ok(&format!("umount {DISK}; mkdir -p {BENCH} {LOGS_OF_SHOP}; install -d -o daemon /run/fills"));
+    disks::prepare(&agent, DISKS);
+    agent.ok(&format!("mkdir -p {LOGS_OF_SHOP}; install -d -o daemon /run/fills"));
     let mut rows =
         "| volume | asked for, reached MB/s | case | below again after, s | freed | writes failed \
                     | lines written / lost | done |\n\
                     |---|---|---|---|---|---|---|---|\n"
             .to_owned();
-    let mut broken = Vec::new();
+    let mut runs = Vec::new();
     for (number, cell) in CELLS.iter().enumerate().filter(|(_, cell)| is_asked_for(cell)) {
-        if let Some(why) = lacking(&agent, cell.kind) {
+        if let Some(why) = disks::lacking(&agent, cell.kind) {
             skipped(&mut rows, cell, &why);
             continue;
         }
-        let outcome = Run { agent: &agent, cell: *cell, point: format!("{LOGS_OF_SHOP}/{number}") }.run();
+        let run = Run { agent: &agent, cell: *cell, name: number.to_string() };
+        run.prepare();
+        runs.push(run);
+    }
+    let rotated = runs.iter().any(|run| run.cell.case.rotated() > 0);
+    agent.ok(&format!("sync; sleep {}", if rotated { AGE.as_secs() } else { 0 }));
+    let mut broken = Vec::new();
+    for run in runs {
+        let outcome = run.run();
         rows.push_str(&outcome.row);
-        if cell.holds && outcome.took.is_none() {
+        if run.cell.holds && outcome.took.is_none() {
             broken.push(outcome.row);
         }
     }
@@ -221,28 +238,22 @@ fn skipped(rows: &mut String, cell: &Cell, why: &str) {
     .expect("into a string");
 }
 
-/// Why this host has no such file system.
-fn lacking(agent: &Agent, kind: &str) -> Option<String> {
-    if kind == "tmpfs" {
-        return None;
-    }
-    let said = |out: Output| (out.code != 0).then(|| out.stderr.trim().replace('\n', " "));
-    said(agent.sh(&format!("modprobe {kind} || grep -w {kind} /proc/filesystems"))).or_else(|| {
-        said(agent.sh(&format!("command -v mkfs.{kind} || {{ echo no mkfs.{kind} >&2; exit 1; }}")))
-    })
-}
-
 /// One cell on its host.
 struct Run<'a> {
     agent: &'a Agent,
     cell: Cell,
-    point: String,
+    name: String,
 }
 
 impl Run<'_> {
     fn run(&self) -> Outcome {
-        let (agent, point, cell) = (self.agent, &self.point, &self.cell);
-        self.prepare();
+        let (agent, point, cell) = (self.agent, &self.point(), &self.cell);
+        let bench = self.bench();
+        if cell.kind == "tmpfs" {
+            agent.ok(&format!("mkdir {point} && mount --bind {bench} {point} && umount {bench}"));
+        } else {
+            disks::mount(agent, &self.name, point);
+        }
         agent.until("the disk to be seen", || {
             let text = agent.ok("prunella filesystems --json");
             let all: Filesystems = serde_json::from_str(&text).expect("it tells them");
@@ -268,33 +279,36 @@ impl Run<'_> {
         let wrote = self.stop("write");
         let outcome = self.outcome(&watched, &wrote);
         agent.sh("systemctl stop fills-hold");
-        // An act that is under way has it open, and is gone through with.
-        agent.until("the disk to be left alone", || agent.sh(&format!("umount {point}")).code == 0);
+        disks::discard(agent, &self.name, point);
         outcome
     }
 
-    /// A disk with the rotated logs of the case, old enough to go. Made where no rule of the agent removes anything.
+    fn point(&self) -> String {
+        format!("{LOGS_OF_SHOP}/{}", self.name)
+    }
+
+    fn bench(&self) -> String {
+        format!("{BENCH}/{}", self.name)
+    }
+
+    /// A disk with the rotated logs of the case. Made where no rule of the agent removes anything.
     fn prepare(&self) {
         let (agent, Cell { kind, mib, case, .. }) = (self.agent, self.cell);
-        let few = case == NoInodes;
-        let make = match kind {
-            "ext4" => {
-                let inodes = if few { format!("-N {INODES}") } else { String::new() };
-                format!("mkfs.ext4 -q -F {inodes} {DISK} {mib}M")
-            }
+        let (few, bench) = (case == NoInodes, self.bench());
+        let options = match kind {
+            "ext4" if few => format!("-N {INODES}"),
             // A share of the room, of which each inode takes 512 bytes.
-            "xfs" => format!("mkfs.xfs -q -f {} -d size={mib}m {DISK}", if few { "-i maxpct=1" } else { "" }),
-            "btrfs" => format!("mkfs.btrfs -q -f -b {mib}M {DISK}"),
+            "xfs" if few => "-i maxpct=1".to_owned(),
             _ => String::new(),
         };
         if kind == "tmpfs" {
             let inodes = if few { format!(",nr_inodes={INODES}") } else { String::new() };
-            agent.ok(&format!("mount -t tmpfs -o size={mib}m{inodes} none {BENCH}"));
+            agent.ok(&format!("mkdir -p {bench} && mount -t tmpfs -o size={mib}m{inodes} none {bench}"));
         } else {
-            agent.ok(&format!("wipefs -qa {DISK}; {make} && mount {DISK} {BENCH}"));
+            disks::make(agent, &self.name, kind, mib, &options, &bench);
         }
         let part = |column: &str| -> u64 {
-            let of = agent.ok(&format!("df --output={column} {BENCH} | tail -1"));
+            let of = agent.ok(&format!("df --output={column} {bench} | tail -1"));
             of.trim().parse::<u64>().expect("a number") * u64::from(case.rotated()) / 100
         };
         let (logs, of_each, kib) = if few {
@@ -303,25 +317,19 @@ impl Run<'_> {
             (4, part("avail") / u64::from(KIB_OF_A_LOG) / 4, KIB_OF_A_LOG)
         };
         if case.rotated() > 0 {
-            let args = [BENCH, &logs.to_string(), &of_each.to_string(), &kib.to_string()];
-            let argv = [&["python3", "/usr/lib/room.py"], &args[..]].concat();
+            let args = [&bench, &logs.to_string(), &of_each.to_string(), &kib.to_string()];
+            let argv = [&["python3", "/usr/lib/room.py"], &args.map(String::as_str)[..]].concat();
             let made = agent.exec_within(Duration::from_secs(300), &argv);
             assert_eq!(made.code, 0, "{made}");
         }
-        // What was renamed a moment ago is still being rotated, as far as can be told.
-        agent.ok("sync; date -s '+20 minutes'");
-        agent.until_ready();
-        let point = &self.point;
-        agent.ok(&if kind == "tmpfs" {
-            format!("mkdir {point} && mount --bind {BENCH} {point} && umount {BENCH}")
-        } else {
-            format!("mkdir {point} && umount {BENCH} && mount {DISK} {point}")
-        });
+        if kind != "tmpfs" {
+            agent.ok(&format!("umount {bench}"));
+        }
     }
 
     /// What fills it besides the log.
     fn fill(&self) {
-        let (agent, point, Cell { mib, rate, case, .. }) = (self.agent, &self.point, self.cell);
+        let (agent, point, Cell { mib, rate, case, .. }) = (self.agent, self.point(), self.cell);
         let tool = "python3 /usr/lib/fills.py";
         let hold = |percent: u32| {
             let bytes = (u64::from(mib) * u64::from(percent) / 100) << 20;
@@ -380,15 +388,14 @@ impl Run<'_> {
         match self.cell.case {
             Full | NoInodes => Duration::ZERO,
             OpenLog | Rotated | Deleted | Mix => {
-                // The emulated host's disk takes twenty in a second.
-                Duration::from_secs(u64::from(self.cell.mib) / u64::from(self.cell.rate.min(20)))
+                Duration::from_secs(u64::from(self.cell.mib) / u64::from(self.cell.rate))
             }
         }
     }
 
     fn incidents(&self, ledger: &Ledger) -> Vec<IncidentId> {
         let about =
-            Subject::Filesystem(MountPoint::from_bytes(self.point.as_bytes()).expect("a mount point"));
+            Subject::Filesystem(MountPoint::from_bytes(self.point().as_bytes()).expect("a mount point"));
         let opened = ledger.records().filter_map(|record| {
             if let RecordBody::IncidentOpened { incident, subject, .. } = &record.entry.body
                 && *subject == about

@@ -24,6 +24,7 @@ mod archive;
 mod benign;
 mod bus;
 mod crash_points;
+mod disks;
 mod dumps;
 mod environs;
 mod filesystems;

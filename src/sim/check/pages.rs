@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Incident, IncidentId, NoticeId, RecordBody, RuleName, Subject};
 use crate::sim::world::Moment;
 
+use super::steps::Steps;
 use super::{Checker, Facts, Seen};
 
 /// A fault that comes and goes is one fault for this long.
@@ -18,6 +19,7 @@ pub(super) struct Pages {
     /// When each fault was over. Not forgotten with what was told: people may be told of it long after, where the way to
     /// them is broken.
     over: BTreeMap<IncidentId, Moment>,
+    steps: Steps,
 }
 
 impl Checker for Pages {
@@ -26,12 +28,25 @@ impl Checker for Pages {
     }
 
     fn see(&mut self, seen: &Seen<'_>, facts: &Facts<'_>) -> Result<(), String> {
-        if matches!(seen, Seen::Survived) && facts.full_disk {
-            // What was done on a full disk may be forgotten with the agent.
-            self.told.clear();
-        }
         let entry = match seen {
-            Seen::Recorded { entry, .. } => entry,
+            Seen::Recorded { entry, .. } => {
+                self.steps.count(&entry.body);
+                entry
+            }
+            Seen::Survived => {
+                if self.steps.is_lost(facts) {
+                    self.forget_what_is_over();
+                }
+                if facts.full_disk {
+                    // What was done on a full disk may be forgotten with the agent.
+                    self.told.clear();
+                }
+                return Ok(());
+            }
+            Seen::Born if facts.set_unseen => {
+                self.forget_what_is_over();
+                return Ok(());
+            }
             // What counts is what people get: a record that a power cut takes has told nobody.
             Seen::Telling { notice } => {
                 return match notice.id {
@@ -64,6 +79,11 @@ impl Checker for Pages {
 }
 
 impl Pages {
+    /// How long ago can't be told by any clock that the agent has.
+    fn forget_what_is_over(&mut self) {
+        self.told.retain(|_, (_, over)| over.is_none());
+    }
+
     fn told_of(&mut self, incident: &Incident, t: Moment) -> Result<(), String> {
         let key = (incident.rule.clone(), incident.subject.clone());
         let before = self.told.get(&key).copied();

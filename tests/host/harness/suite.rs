@@ -1,24 +1,42 @@
 //! Trials, and which of them this machine can run.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::{Tier, package};
 
-/// What the list of what is missing calls the trials that must be asked for.
-const IN_FULL: &str = "the long VM trials";
-
 /// What a trial asks for besides a host.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    /// Nothing.
-    Host,
+enum Need {
     /// The package under test.
     Package,
-    /// The package, and the time of a full run.
-    Long,
+    /// Disks in files, in a container: this machine's kernel lends them.
+    Loops,
+    /// The time of a full run.
+    Time,
+}
+
+impl Need {
+    /// What the list of what is missing calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Need::Package => "package",
+            Need::Loops => "loop devices",
+            Need::Time => "the long trials",
+        }
+    }
+
+    /// Errors with the reason, for a human.
+    fn check(self) -> Result<(), String> {
+        match self {
+            Need::Package => package().map(|_| ()),
+            Need::Loops => loop_devices(),
+            Need::Time => asked_for_in_full(),
+        }
+    }
 }
 
 /// The trials of this test binary. Owns the verdict on what each of them needs, asked for once.
@@ -36,43 +54,47 @@ impl Suite {
 
     /// Adds a trial on a container.
     pub(crate) fn nspawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Nspawn, Extent::Host, name, body);
+        self.add(Tier::Nspawn, &[], name, body);
     }
 
     /// Adds a trial on a container that installs the package.
     pub(crate) fn nspawn_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Nspawn, Extent::Package, name, body);
+        self.add(Tier::Nspawn, &[Need::Package], name, body);
+    }
+
+    /// Adds a trial on a container that installs the package and mounts disks of its own.
+    pub(crate) fn nspawn_with_disks(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Nspawn, &[Need::Package, Need::Loops], name, body);
+    }
+
+    /// The same, which takes too long for every run: `PRUNELLA_FULL_TESTS=1` asks for it.
+    pub(crate) fn nspawn_with_disks_in_full(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Nspawn, &[Need::Package, Need::Loops, Need::Time], name, body);
     }
 
     /// Adds a trial on a VM.
     pub(crate) fn vm(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Vm, Extent::Host, name, body);
+        self.add(Tier::Vm, &[], name, body);
     }
 
     /// Adds a trial on a VM that installs the package: a few minutes where VMs are emulated.
     pub(crate) fn vm_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Vm, Extent::Package, name, body);
+        self.add(Tier::Vm, &[Need::Package], name, body);
     }
 
-    /// Adds a trial on a VM that installs the package and takes too long for every run: `PRUNELLA_FULL_TESTS=1` asks
-    /// for it.
+    /// The same, which takes too long for every run.
     pub(crate) fn vm_in_full(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.add(Tier::Vm, Extent::Long, name, body);
+        self.add(Tier::Vm, &[Need::Package, Need::Time], name, body);
     }
 
-    fn add(&mut self, tier: Tier, extent: Extent, name: &str, body: impl FnOnce() + Send + 'static) {
-        let package = extent != Extent::Host;
+    fn add(&mut self, tier: Tier, needs: &[Need], name: &str, body: impl FnOnce() + Send + 'static) {
         let name = format!("{}::{name}", tier.name());
-        let lacking = self.need(tier.name(), || tier.check()).err().or_else(|| {
-            let missing = || self::package().map(|_| ());
-            if package { self.need("package", missing).err() } else { None }
-        });
-        let lacking = lacking.or_else(|| {
-            let long = extent == Extent::Long;
-            long.then(|| self.need(IN_FULL, asked_for_in_full).err()).flatten()
-        });
-        let asked = extent != Extent::Long || full_run();
-        let required = required(tier.name()) || (package && required("package"));
+        let mut lacking = self.need(tier.name(), || tier.check()).err();
+        for need in needs {
+            lacking = lacking.or_else(|| self.need(need.name(), || need.check()).err());
+        }
+        let asked = !needs.contains(&Need::Time) || full_run();
+        let required = required(tier.name()) || needs.iter().any(|need| required(need.name()));
         let ignored = lacking.is_some() && !(required && asked);
         let runner = move || match lacking {
             Some(why) => Err(Failed::from(format!("cannot run here: {why}"))),
@@ -118,8 +140,18 @@ pub(crate) fn full_run() -> bool {
 }
 
 fn asked_for_in_full() -> Result<(), String> {
-    let why = || "minutes each where VMs are emulated; PRUNELLA_FULL_TESTS=1 runs them".to_owned();
+    let why = || "minutes each; PRUNELLA_FULL_TESTS=1 runs them".to_owned();
     full_run().then_some(()).ok_or_else(why)
+}
+
+/// A module that is not loaded yet is asked for once.
+fn loop_devices() -> Result<(), String> {
+    let there = || Path::new("/dev/loop-control").exists();
+    if !there() {
+        // Whether it is known, and says so, is of no account: the device is there afterwards, or it is not.
+        Command::new("modprobe").args(["-q", "loop"]).status().ok();
+    }
+    there().then_some(()).ok_or_else(|| "this machine's kernel has no /dev/loop-control".to_owned())
 }
 
 /// Whether `PRUNELLA_REQUIRE_HOSTS`, a list such as `nspawn,vm,package`, names it: then it must be there.
