@@ -3,6 +3,7 @@
 //! One file for each kind of remedy. Never decides: what it finds changed makes it withdraw, and a person or the
 //! engine thinks again. Must not touch: the engine, the ledger, anything that the permit does not name.
 
+mod holders;
 mod logs;
 mod recheck;
 mod reload;
@@ -19,6 +20,7 @@ use crate::guard::Permit;
 use crate::manager::{ManagerError, Order, ServiceManager};
 use crate::model::{Applied, JobResult, Remedy, Timestamp, UnitName};
 
+pub use holders::{Holdings, ask_holders};
 use recheck::Finding;
 pub use room::{Consent, Premises, keep_reserve, make_room};
 
@@ -50,7 +52,9 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         | Remedy::PruneCoreDumps
         | Remedy::CleanTemporaryFiles
         | Remedy::CleanPackageCache
-        | Remedy::CleanContainerImages => Applied::Failed { why: "it works on no unit".into() },
+        | Remedy::CleanContainerImages
+        | Remedy::ReloadHolders
+        | Remedy::RestartHolders => Applied::Failed { why: "it works on no unit".into() },
     }
 }
 

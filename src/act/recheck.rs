@@ -2,7 +2,7 @@
 
 use crate::guard::Permit;
 use crate::manager::{ManagerError, ServiceManager};
-use crate::model::{ActiveState, InvocationId, JobOrigin, LoadState, Reading, Remedy, UnitStatus};
+use crate::model::{ActiveState, InvocationId, JobOrigin, LoadState, Reading, UnitStatus};
 
 /// Most units in `Conflicts=` that are looked at; each is one question to the manager. A unit has one to three.
 const RIVALS_MAX: usize = 16;
@@ -23,31 +23,15 @@ pub(super) async fn subject(permit: &Permit, manager: &dyn ServiceManager) -> Fi
     };
     match manager.look(unit).await {
         Ok(status) => match compare(permit, &status) {
-            Finding::AsJudged if brings_up(permit.remedy()) => rivals(&status, manager).await,
+            Finding::AsJudged if permit.remedy().starts() => rivals(&status, manager).await,
             found @ (Finding::AsJudged | Finding::NothingToDo | Finding::Changed(_)) => found,
         },
         Err(error) => Finding::Changed(format!("{unit} could not be looked at once more: {error}")),
     }
 }
 
-const fn brings_up(remedy: Remedy) -> bool {
-    match remedy {
-        Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
-        Remedy::Reload
-        | Remedy::Stop
-        | Remedy::ArchiveLogs
-        | Remedy::RotateLogs
-        | Remedy::VacuumJournal
-        | Remedy::PruneRotatedLogs
-        | Remedy::PruneCoreDumps
-        | Remedy::CleanTemporaryFiles
-        | Remedy::CleanPackageCache
-        | Remedy::CleanContainerImages => false,
-    }
-}
-
 /// A start stops what the unit conflicts with, which may have come up since the guards looked.
-async fn rivals(status: &UnitStatus, manager: &dyn ServiceManager) -> Finding {
+pub(super) async fn rivals(status: &UnitStatus, manager: &dyn ServiceManager) -> Finding {
     let Reading::Value(details) = &status.details else { return Finding::AsJudged };
     for rival in details.relations.conflicts.iter().take(RIVALS_MAX) {
         match manager.look(rival).await.map(|rival| rival.active) {
@@ -67,17 +51,8 @@ async fn rivals(status: &UnitStatus, manager: &dyn ServiceManager) -> Finding {
 
 fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
     let name = &status.name;
-    if status.load == LoadState::Masked {
-        return Finding::Changed(format!("{name} has been masked"));
-    }
-    if let Reading::Value(job) = &status.job
-        && job.origin == JobOrigin::Other
-        && permit.job() != Some(job.id)
-    {
-        return Finding::Changed(format!("somebody else has a job on {name}"));
-    }
-    if status.restart_is_pending() {
-        return Finding::Changed(format!("the service manager is about to restart {name} itself"));
+    if let Some(why) = belongs_to_others(status, permit.job()) {
+        return Finding::Changed(why);
     }
     if permit.remedy().only_starts() {
         match status.active {
@@ -91,11 +66,32 @@ fn compare(permit: &Permit, status: &UnitStatus) -> Finding {
             | ActiveState::Maintenance => {}
         }
     }
-    match same_run(permit.invocation(), &status.invocation()) {
+    run(permit.invocation(), status)
+}
+
+/// Whether it is the run that was judged.
+pub(super) fn run(judged: &Reading<InvocationId>, status: &UnitStatus) -> Finding {
+    let name = &status.name;
+    match same_run(judged, &status.invocation()) {
         Ok(true) => Finding::AsJudged,
         Ok(false) => Finding::Changed(format!("{name} has been started anew since it was judged")),
         Err(why) => Finding::Changed(format!("which run of {name} this is can't be told: {why}")),
     }
+}
+
+/// Why it is for others to go on with it, if it is. `judged` is the job that was known of.
+pub(super) fn belongs_to_others(status: &UnitStatus, judged: Option<u32>) -> Option<String> {
+    let name = &status.name;
+    if status.load == LoadState::Masked {
+        return Some(format!("{name} has been masked"));
+    }
+    if let Reading::Value(job) = &status.job
+        && job.origin == JobOrigin::Other
+        && judged != Some(job.id)
+    {
+        return Some(format!("somebody else has a job on {name}"));
+    }
+    status.restart_is_pending().then(|| format!("the service manager is about to restart {name} itself"))
 }
 
 /// Whether two looks saw the same run. A unit that never ran has none, both times.

@@ -14,7 +14,9 @@ const fn unit_of(remedy: Remedy) -> Option<&'static str> {
         Remedy::CleanTemporaryFiles => Some("prunella-clean-temporary-files.service"),
         Remedy::CleanPackageCache => Some("prunella-clean-package-cache.service"),
         Remedy::CleanContainerImages => Some("prunella-clean-container-images.service"),
-        Remedy::ArchiveLogs
+        Remedy::ReloadHolders
+        | Remedy::RestartHolders
+        | Remedy::ArchiveLogs
         | Remedy::PruneRotatedLogs
         | Remedy::PruneCoreDumps
         | Remedy::Reload

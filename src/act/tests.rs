@@ -13,6 +13,9 @@ use crate::model::{
     UnitDetails, UnitFileState, UnitJob, UnitRelations, UnitStatus, WallTime,
 };
 
+#[path = "holder_tests.rs"]
+mod holders;
+
 /// A manager that shows one state, and answers every order with one result.
 struct Stand {
     status: UnitStatus,
@@ -100,14 +103,12 @@ fn check(stand: &Stand, remedy: Remedy, judged: Reading<InvocationId>, expected:
     let permit = Permit::for_test(remedy, vec![name("web.service")], judged, at(10));
     let applied = carry_out(permit, stand, at(5)).now_or_never().expect("the stand never waits");
     assert_eq!(applied, *expected);
-    let given: Vec<String> = stand
-        .orders
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|(order, unit)| format!("{} {unit}", order.as_str()))
-        .collect();
-    assert_eq!(given, orders);
+    assert_eq!(given(stand), orders);
+}
+
+fn given(stand: &Stand) -> Vec<String> {
+    let orders = stand.orders.lock().unwrap();
+    orders.iter().map(|(order, unit)| format!("{} {unit}", order.as_str())).collect()
 }
 
 fn withdrawn(why: &str) -> Applied {

@@ -7,7 +7,7 @@ use crate::model::{
 use crate::serve::{IncidentDetail, IncidentSummary, Status, Units, is_open};
 
 use super::listing::state;
-use super::page::{Page, Terminal, Tone, ago, ahead, clock, safe, subject};
+use super::page::{Page, Terminal, Tone, about, ago, ahead, clock, safe};
 use super::sentence::{resolution, sentence};
 use super::status::{held_now, refusal, title, tried, word};
 
@@ -123,7 +123,7 @@ fn current(page: &mut Page, incident: &Incident, detail: &IncidentDetail) {
         let wants = format!(
             "to {} {}; expires {}",
             proposal.remedy,
-            subject(&proposal.subject),
+            about(&proposal.subject, &proposal.targets),
             ahead(proposal.expires, now)
         );
         page.labelled(Tone::Busy, "asks", &wants);

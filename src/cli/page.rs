@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use owo_colors::Style;
 
-use crate::model::{Human, Subject, Timestamp};
+use crate::model::{Human, Subject, Timestamp, UnitName};
 use crate::serve::printable;
 
 /// Longest text of others in one place, characters.
@@ -53,6 +53,15 @@ pub(super) fn subject(subject: &Subject) -> String {
         Subject::Unit(name) => name.to_string(),
         Subject::Filesystem(point) => point.to_string(),
     }
+}
+
+/// A subject, and the units that are touched for it where it is none: `/var/log (web.service)`.
+pub(super) fn about(of: &Subject, targets: &[UnitName]) -> String {
+    if targets.is_empty() || of.unit().is_some() {
+        return subject(of);
+    }
+    let units: Vec<&str> = targets.iter().map(UnitName::as_str).collect();
+    format!("{} ({})", subject(of), units.join(", "))
 }
 
 /// `5m ago`. By the wall clock: the moment may lie before a reboot.

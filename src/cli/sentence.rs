@@ -5,7 +5,7 @@ use crate::model::{
     Removal, Resolution, StormLook, Verification,
 };
 
-use super::page::{safe, subject};
+use super::page::{about, safe, subject};
 
 /// The sentence, fit for a terminal.
 pub(super) fn sentence(body: &RecordBody) -> String {
@@ -37,7 +37,8 @@ fn raw(body: &RecordBody) -> String {
             format!("{incident}: {remedy} held by {}: {}", refusal.guard, refusal.why)
         }
         RecordBody::Proposed(proposal) => {
-            format!("{}: {} proposed for {}", proposal.id, proposal.remedy, subject(&proposal.subject))
+            let about = about(&proposal.subject, &proposal.targets);
+            format!("{}: {} proposed for {about}", proposal.id, proposal.remedy)
         }
         RecordBody::Approved { proposal, by } => format!("{proposal} approved by {}", who(by)),
         RecordBody::Denied { proposal, by, reason } => format!("{proposal} denied by {}: {reason}", who(by)),
@@ -46,7 +47,7 @@ fn raw(body: &RecordBody) -> String {
             "{}: {} on {}, attempt {}: {}",
             intent.action,
             intent.remedy,
-            subject(&intent.subject),
+            about(&intent.subject, &intent.targets),
             intent.attempt,
             intent.why
         ),

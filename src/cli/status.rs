@@ -9,7 +9,7 @@ use crate::model::{
 use crate::serve::{IncidentSummary, Status};
 
 use super::exit::Exit;
-use super::page::{Page, Terminal, Tone, ago, ahead, safe, subject};
+use super::page::{Page, Terminal, Tone, about, ago, ahead, safe, subject};
 
 /// The engine looks around far more often than this; a longer silence means that it is stuck.
 const ENGINE_SILENT: Duration = Duration::from_secs(120);
@@ -287,7 +287,12 @@ fn block(page: &mut Page, incident: &IncidentSummary, status: &Status) {
         | IncidentState::Resolved { .. } => page.under(&format!("tried {tried}{told}")),
     }
     if let Some(proposal) = proposal {
-        page.under(&format!("wants to {}; expires {}", proposal.remedy, ahead(proposal.expires, now)));
+        let about = about(&proposal.subject, &proposal.targets);
+        page.under(&format!(
+            "wants to {} {about}; expires {}",
+            proposal.remedy,
+            ahead(proposal.expires, now)
+        ));
         page.next(&format!("prunella approve {}", proposal.id));
         page.next(&format!("prunella deny {} --reason TEXT", proposal.id));
         return;

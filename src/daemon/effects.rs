@@ -30,7 +30,7 @@ use super::history::History;
 use super::hooks;
 use super::own::Pace;
 use super::rooms::Rooms;
-use super::spaces::Spaces;
+use super::spaces::{HeldFiles, Spaces};
 use super::storms::Storms;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
@@ -211,7 +211,14 @@ impl Hands {
 
     async fn act_on_units(&self, permit: Permit) -> Applied {
         let manager = Arc::clone(&self.manager);
-        let act = tokio::spawn(async move { act::carry_out(permit, &*manager, clock::now()).await });
+        let held = HeldFiles(self.proc.clone());
+        let act = tokio::spawn(async move {
+            if permit.remedy().asks_holders() {
+                act::ask_holders(permit, &*manager, &held, clock::now()).await
+            } else {
+                act::carry_out(permit, &*manager, clock::now()).await
+            }
+        });
         match act.await {
             Ok(applied) => applied,
             Err(error) => Applied::Unknown { why: format!("the actuator broke off: {error}") },

@@ -1,13 +1,17 @@
 //! A look at who fills a file system, on a thread of its own: it reads disks, which may be slow or hang.
 #![expect(clippy::disallowed_methods, reason = "a thread of its own may rest")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
-use crate::model::{BootTime, DeviceNumber, Evidence, MountPoint, Reading, SPACE_LOOK_FOR, SpaceLook};
+use crate::act::Holdings;
+use crate::model::{
+    BootTime, DeletedFiles, DeviceNumber, Evidence, MountPoint, Reading, RoomOrder, SPACE_LOOK_FOR, SpaceLook,
+};
 use crate::sense::space;
 
 use super::clock;
@@ -50,20 +54,51 @@ impl Spaces {
             return Reading::Value(last.look.clone());
         }
         let proc = proc.to_owned();
-        let (answer, answered) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("space".into()).stack_size(STACK_BYTES);
-        let begun = thread.spawn(move || {
-            // Nobody waits any more where it took too long.
-            let _ = answer.send(look(&proc, which, last));
-        });
-        if let Err(error) = begun {
-            return Reading::Failed(format!("no thread to look with: {error}"));
-        }
-        match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(told)) => told,
-            Ok(Err(_)) => Reading::Failed("the look broke off".into()),
-            Err(_) => Reading::Failed(format!("the disk did not answer within {PATIENCE:?}")),
-        }
+        on_a_thread(move || look(&proc, which, last)).await
+    }
+}
+
+/// Who holds deleted files open, for an act: not from memory.
+#[derive(Debug)]
+pub(super) struct HeldFiles(pub(super) PathBuf);
+
+impl Holdings for HeldFiles {
+    fn deleted_after<'a>(
+        &'a self,
+        pause: Duration,
+        order: &'a RoomOrder,
+    ) -> BoxFuture<'a, Reading<DeletedFiles>> {
+        let proc = self.0.clone();
+        let which = (order.point.clone(), order.device);
+        Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            on_a_thread(move || deleted(&proc, &which)).await
+        })
+    }
+}
+
+fn deleted(proc: &Path, which: &Which) -> Reading<DeletedFiles> {
+    let begun = clock::pass_time().boot;
+    let since = || clock::pass_time().boot.saturating_sub(begun);
+    let clock = space::Clock { since: &since, rest: &std::thread::sleep };
+    let found = space::deleted_on(proc, (&which.0, which.1), SPACE_LOOK_FOR, &clock);
+    found.unwrap_or_else(|error| Reading::Failed(format!("{}: {error}", which.0)))
+}
+
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Reading<T> + Send + 'static) -> Reading<T> {
+    let (answer, answered) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("space".into()).stack_size(STACK_BYTES);
+    let begun = thread.spawn(move || {
+        // Nobody waits any more where it took too long.
+        let _ = answer.send(work());
+    });
+    if let Err(error) = begun {
+        return Reading::Failed(format!("no thread to look with: {error}"));
+    }
+    match tokio::time::timeout(PATIENCE, answered).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(_)) => Reading::Failed("the look broke off".into()),
+        Err(_) => Reading::Failed(format!("the disk did not answer within {PATIENCE:?}")),
     }
 }
 

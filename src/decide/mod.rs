@@ -3,6 +3,7 @@
 //! Must not touch: the clock, the host, permission (that is `guard`'s) or the outcome (that is `verify`'s).
 
 mod backoff;
+mod holders;
 mod room;
 mod step;
 

@@ -4,6 +4,7 @@ use crate::assess::View;
 use crate::model::{Incident, MountPoint, Reading, Remedy, SpaceLook, lies_on};
 use crate::policy::{Policy, Rule};
 
+use super::holders::holders;
 use super::step::Step;
 
 /// Where the journal is kept when it is to outlive a boot (systemd-journald.service(8)).
@@ -40,20 +41,24 @@ pub(super) fn next_step(
         return escalate(format!("{found}; it is mounted read-only, and nothing can be removed"));
     }
     // What others do is not done again and again: only what has grown or become old since is looked for.
-    let mut rungs = rungs(rule, policy, view, point);
+    let mut rungs = rungs(incident, rule, policy, view, point);
     if told {
         rungs.retain(|remedy| remedy.is_own_work());
     }
-    let tried = tried(incident);
-    let Some(remedy) = tried.checked_rem(rungs.len()).and_then(|place| rungs.get(place)) else {
+    let times = |remedy: &Remedy| incident.tried.get(remedy).copied().unwrap_or(0);
+    let Some(remedy) = rungs.iter().copied().min_by_key(times) else {
         let why = format!("{found}; the policy names nothing on it that may be removed");
         return escalate(with_takers(why, incident));
     };
-    if tried >= rungs.len() && !told {
+    if times(&remedy) > 0 && !told {
         let why = format!("{found}; all was done that its ladder has ({})", names(&rungs));
         return escalate(with_takers(why, incident));
     }
-    Step::Repair { remedy: *remedy, targets: Vec::new() }
+    let targets = match remedy.asks_holders() {
+        true => holders(remedy, incident, policy, view),
+        false => Vec::new(),
+    };
+    Step::Repair { remedy, targets }
 }
 
 /// Whether a rung is left that was not tried yet.
@@ -65,16 +70,19 @@ pub fn has_untried_rung(
     view: &View,
     point: &MountPoint,
 ) -> bool {
-    tried(incident) < rungs(rule, policy, view, point).len()
+    rungs(incident, rule, policy, view, point).iter().any(|remedy| !incident.tried.contains_key(remedy))
 }
 
-fn tried(incident: &Incident) -> usize {
-    usize::try_from(incident.attempts).unwrap_or(usize::MAX)
-}
-
-/// Those that can help there.
-fn rungs(rule: &Rule, policy: &Policy, view: &View, point: &MountPoint) -> Vec<Remedy> {
-    rule.ladder.iter().copied().filter(|remedy| can_help(*remedy, policy, view, point)).collect()
+/// Those that can help there, as things are.
+fn rungs(incident: &Incident, rule: &Rule, policy: &Policy, view: &View, point: &MountPoint) -> Vec<Remedy> {
+    let helps = |remedy: &Remedy| {
+        if remedy.asks_holders() {
+            !holders(*remedy, incident, policy, view).is_empty()
+        } else {
+            can_help(*remedy, policy, view, point)
+        }
+    };
+    rule.ladder.iter().copied().filter(helps).collect()
 }
 
 fn names(rungs: &[Remedy]) -> String {
@@ -93,7 +101,10 @@ fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) ->
         Remedy::CleanTemporaryFiles => TEMPORARY.iter().any(|folder| lies_on(folder, point, mounted())),
         Remedy::CleanPackageCache => lies_on(PACKAGES, point, mounted()),
         Remedy::CleanContainerImages => IMAGES.iter().any(|folder| lies_on(folder, point, mounted())),
-        Remedy::Reload
+        // Whether anybody holds anything is told by more than the mounts.
+        Remedy::ReloadHolders
+        | Remedy::RestartHolders
+        | Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
         | Remedy::Restart

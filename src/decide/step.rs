@@ -106,7 +106,9 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             | Remedy::PruneCoreDumps
             | Remedy::CleanTemporaryFiles
             | Remedy::CleanPackageCache
-            | Remedy::CleanContainerImages,
+            | Remedy::CleanContainerImages
+            | Remedy::ReloadHolders
+            | Remedy::RestartHolders,
             _,
         ) => None,
     }

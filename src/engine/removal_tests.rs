@@ -10,6 +10,9 @@ use crate::model::{
 #[path = "archiving_tests.rs"]
 mod archiving;
 
+#[path = "holder_tests.rs"]
+mod holders;
+
 #[path = "sudden_tests.rs"]
 mod sudden;
 

@@ -172,7 +172,7 @@ impl Engine {
 
     fn ask_guards(&mut self, incident: &Incident, rule: &Rule, remedy: Remedy, targets: Vec<UnitName>) {
         let subject = &incident.subject;
-        let approval = self.approval_state(incident, remedy);
+        let approval = self.approval_state(incident, remedy, &targets);
         let verdict = {
             let request = Request {
                 action: self.memory.next_action(),
@@ -187,7 +187,7 @@ impl Engine {
             })
         };
         match verdict {
-            Err(refusal) => self.refused(incident, remedy, refusal),
+            Err(refusal) => self.refused(incident, remedy, &targets, refusal),
             Ok(permit) => {
                 let approval = match approval {
                     ApprovalState::Granted(proposal) => Some(proposal),
@@ -282,7 +282,7 @@ impl Engine {
         }
     }
 
-    fn refused(&mut self, incident: &Incident, remedy: Remedy, refusal: Refusal) {
+    fn refused(&mut self, incident: &Incident, remedy: Remedy, targets: &[UnitName], refusal: Refusal) {
         match refusal.hold {
             Hold::Until(then) => self.wake_at(then.boot),
             Hold::UntilChange | Hold::Denied => {}
@@ -294,7 +294,9 @@ impl Engine {
                 self.look(Subject::Host);
                 self.look(incident.subject.clone());
             }
-            GuardName::Approval if refusal.hold != Hold::Denied => self.propose(incident, remedy),
+            GuardName::Approval if refusal.hold != Hold::Denied => {
+                self.propose(incident, remedy, targets);
+            }
             GuardName::Pause
             | GuardName::Mode
             | GuardName::Protected
@@ -326,14 +328,16 @@ impl Engine {
         }
     }
 
-    fn approval_state(&self, incident: &Incident, remedy: Remedy) -> ApprovalState {
+    fn approval_state(&self, incident: &Incident, remedy: Remedy, targets: &[UnitName]) -> ApprovalState {
         if let Some(by) = self.memory.denied.get(&(incident.id, remedy)) {
             return ApprovalState::Denied { by: by.clone() };
         }
-        let run = self.run_of(&incident.subject);
+        let run = self.run_of(&incident.subject, targets);
+        let others = others(&incident.subject, targets);
         let asked = self.memory.proposals.values().find(|(proposal, _)| {
             proposal.incident == incident.id
                 && proposal.remedy == remedy
+                && proposal.targets == others
                 && Some(&proposal.invocation) == run.as_ref()
         });
         match asked {
@@ -344,25 +348,24 @@ impl Engine {
     }
 
     /// What a proposal is for: a unit's run, where it is known. Nothing else runs.
-    fn run_of(&self, subject: &Subject) -> Option<Reading<InvocationId>> {
-        match subject {
-            Subject::Unit(unit) => self.view.unit(unit).map(|facts| facts.status.invocation()),
-            Subject::Filesystem(_) | Subject::Host | Subject::Agent => {
-                Some(Reading::Absent(Absence::NotApplicable))
-            }
+    fn run_of(&self, subject: &Subject, targets: &[UnitName]) -> Option<Reading<InvocationId>> {
+        match subject.unit().or_else(|| targets.last()) {
+            Some(unit) => self.view.unit(unit).map(|facts| facts.status.invocation()),
+            None => Some(Reading::Absent(Absence::NotApplicable)),
         }
     }
 
-    fn propose(&mut self, incident: &Incident, remedy: Remedy) {
-        if self.approval_state(incident, remedy) != ApprovalState::NotAsked {
+    fn propose(&mut self, incident: &Incident, remedy: Remedy, targets: &[UnitName]) {
+        if self.approval_state(incident, remedy, targets) != ApprovalState::NotAsked {
             return;
         }
-        let Some(invocation) = self.run_of(&incident.subject) else { return };
+        let Some(invocation) = self.run_of(&incident.subject, targets) else { return };
         let proposal = Proposal {
             id: self.memory.next_proposal(),
             incident: incident.id,
             remedy,
             subject: incident.subject.clone(),
+            targets: others(&incident.subject, targets).to_vec(),
             invocation,
             expires: self.now + self.setup.policy.limits.proposal_lifetime,
         };
@@ -423,6 +426,14 @@ impl Engine {
             approval,
             faulty: &OpenFaults(&self.memory),
         })
+    }
+}
+
+/// Whom a person is to know of besides the subject. What a unit's own repair touches along follows from it.
+fn others<'a>(subject: &Subject, targets: &'a [UnitName]) -> &'a [UnitName] {
+    match subject {
+        Subject::Unit(_) => &[],
+        Subject::Filesystem(_) | Subject::Host | Subject::Agent => targets,
     }
 }
 

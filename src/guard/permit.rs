@@ -28,7 +28,8 @@ pub struct Permit {
 impl Permit {
     /// What the guards have just agreed to.
     pub(super) fn new(request: &Request<'_>, circumstances: &Circumstances<'_>) -> Self {
-        let unit = request.subject.unit().and_then(|unit| circumstances.view.unit(unit));
+        let unit = request.subject.unit().or_else(|| request.targets.last());
+        let unit = unit.and_then(|unit| circumstances.view.unit(unit));
         let status = unit.map(|facts| &facts.status);
         let invocation =
             status.map_or(Reading::Absent(Absence::NotObserved), crate::model::UnitStatus::invocation);
@@ -63,7 +64,8 @@ impl Permit {
         &self.targets
     }
 
-    /// The run of the subject that was judged: the actuator compares before it acts (guard 13).
+    /// The run that was judged of the subject, or of the last target where it is no unit: the actuator compares before it
+    /// acts (guard 13).
     #[must_use]
     pub const fn invocation(&self) -> &Reading<InvocationId> {
         &self.invocation

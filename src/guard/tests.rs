@@ -1,6 +1,6 @@
 //! Every guard says yes to a plain failed unit on a calm host, and no to the one thing that it is there for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::reach::Reach;
@@ -223,6 +223,7 @@ fn incident(rule: &crate::policy::Rule) -> Incident {
         evidence: None,
         ladder: rule.ladder.clone(),
         attempts: 0,
+        tried: BTreeMap::new(),
         held: None,
         proposal: None,
         escalated: None,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentId, InvocationId, ProposalId, Reading, Remedy, Subject, Timestamp};
+use super::{IncidentId, InvocationId, ProposalId, Reading, Remedy, Subject, Timestamp, UnitName};
 
 /// What the agent would do if a person agreed. An answer is for this proposal alone, and expires.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,7 +11,10 @@ pub struct Proposal {
     pub incident: IncidentId,
     pub remedy: Remedy,
     pub subject: Subject,
-    /// The run of the subject that was judged; another run needs another proposal.
+    /// Units that would be touched for a subject that is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<UnitName>,
+    /// The run of the unit that was judged; another run needs another proposal.
     pub invocation: Reading<InvocationId>,
     pub expires: Timestamp,
 }

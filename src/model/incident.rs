@@ -1,5 +1,7 @@
 //! An incident: one fault of one subject from the first finding to its end.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -77,6 +79,9 @@ pub struct Incident {
     pub ladder: Vec<Remedy>,
     /// Attempts so far in this incident, since it last opened.
     pub attempts: u32,
+    /// How often each remedy was among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tried: BTreeMap<Remedy, u32>,
     /// The latest answer of the guards, when it was no.
     pub held: Option<Refusal>,
     /// The open question to a person.

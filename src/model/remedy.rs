@@ -27,6 +27,8 @@ pub enum Remedy {
     ArchiveLogs,
     /// Have the host's own logrotate rotate every log that it has rules for, now.
     RotateLogs,
+    /// Have services that hold deleted files open take in their configuration again: most open their logs anew then.
+    ReloadHolders,
     /// Have the journal begin new files, and throw away the oldest beyond a small size.
     VacuumJournal,
     /// Remove rotated logs from the folders that the policy names, the oldest first.
@@ -39,6 +41,8 @@ pub enum Remedy {
     CleanPackageCache,
     /// Have the container runtime throw away the images that no container uses.
     CleanContainerImages,
+    /// Restart the service that holds most of what is deleted and open.
+    RestartHolders,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -65,9 +69,72 @@ pub enum Reversal {
     Impossible,
 }
 
+/// What is so of a remedy, for whoever asks.
+#[derive(Clone, Copy)]
+struct Traits {
+    name: &'static str,
+    works_on: SubjectKind,
+    works_in: Option<Holds>,
+    own_work: bool,
+    removes_files: bool,
+    risk: Risk,
+    disruptive: bool,
+    takes_down: bool,
+    starts: bool,
+    only_starts: bool,
+    disruption: Duration,
+    reversal: Reversal,
+}
+
+/// A service takes note of something, and goes on.
+const ON_A_UNIT: Traits = Traits {
+    name: "",
+    works_on: SubjectKind::Unit,
+    works_in: None,
+    own_work: false,
+    removes_files: false,
+    risk: Risk::Low,
+    disruptive: false,
+    takes_down: false,
+    starts: false,
+    only_starts: false,
+    disruption: Duration::ZERO,
+    reversal: Reversal::NotNeeded,
+};
+
+/// What is down is started.
+const A_START: Traits = Traits {
+    disruptive: true,
+    starts: true,
+    only_starts: true,
+    disruption: Duration::from_secs(1),
+    ..ON_A_UNIT
+};
+
+/// What runs is stopped, and started again.
+const A_RESTART: Traits = Traits {
+    risk: Risk::Medium,
+    disruptive: true,
+    takes_down: true,
+    starts: true,
+    disruption: Duration::from_secs(3),
+    ..ON_A_UNIT
+};
+
+/// Somebody makes room whose business it is, and what goes does not come back.
+const BY_OTHERS: Traits = Traits {
+    works_on: SubjectKind::Filesystem,
+    risk: Risk::Medium,
+    reversal: Reversal::Impossible,
+    ..ON_A_UNIT
+};
+
+/// Files of the agent's own choice are removed.
+const A_REMOVAL: Traits = Traits { own_work: true, removes_files: true, ..BY_OTHERS };
+
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
@@ -76,33 +143,73 @@ impl Remedy {
         Self::Stop,
         Self::ArchiveLogs,
         Self::RotateLogs,
+        Self::ReloadHolders,
         Self::VacuumJournal,
         Self::PruneRotatedLogs,
         Self::PruneCoreDumps,
         Self::CleanTemporaryFiles,
         Self::CleanPackageCache,
         Self::CleanContainerImages,
+        Self::RestartHolders,
     ];
+
+    const fn traits(self) -> Traits {
+        match self {
+            Self::Reload => Traits { name: "reload", ..ON_A_UNIT },
+            Self::Start => Traits { name: "start", ..A_START },
+            Self::ResetAndStart => Traits { name: "reset-and-start", ..A_START },
+            Self::Restart => Traits { name: "restart", ..A_RESTART },
+            Self::RestartWithDependencies => Traits {
+                name: "restart-with-dependencies",
+                risk: Risk::High,
+                disruption: Duration::from_secs(10),
+                ..A_RESTART
+            },
+            Self::Stop => Traits {
+                name: "stop",
+                risk: Risk::High,
+                disruptive: true,
+                takes_down: true,
+                disruption: Duration::MAX,
+                reversal: Reversal::Start,
+                ..ON_A_UNIT
+            },
+            // Its archive holds what the log had.
+            Self::ArchiveLogs => Traits {
+                name: "archive-logs",
+                works_in: Some(Holds::Logs),
+                own_work: true,
+                reversal: Reversal::NotNeeded,
+                ..BY_OTHERS
+            },
+            Self::RotateLogs => Traits { name: "rotate-logs", works_in: Some(Holds::Logs), ..BY_OTHERS },
+            Self::ReloadHolders => {
+                Traits { name: "reload-holders", works_on: SubjectKind::Filesystem, ..ON_A_UNIT }
+            }
+            Self::VacuumJournal => Traits { name: "vacuum-journal", ..BY_OTHERS },
+            Self::PruneRotatedLogs => {
+                Traits { name: "prune-rotated-logs", works_in: Some(Holds::Logs), ..A_REMOVAL }
+            }
+            Self::PruneCoreDumps => {
+                Traits { name: "prune-core-dumps", works_in: Some(Holds::CoreDumps), ..A_REMOVAL }
+            }
+            Self::CleanTemporaryFiles => Traits { name: "clean-temporary-files", ..BY_OTHERS },
+            Self::CleanPackageCache => Traits { name: "clean-package-cache", ..BY_OTHERS },
+            Self::CleanContainerImages => Traits { name: "clean-container-images", ..BY_OTHERS },
+            // What it held was wanted by somebody, perhaps: a file without a name is also what a program keeps to itself.
+            Self::RestartHolders => Traits {
+                name: "restart-holders",
+                works_on: SubjectKind::Filesystem,
+                risk: Risk::High,
+                ..A_RESTART
+            },
+        }
+    }
 
     /// Its name in policy, records and on screen.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Reload => "reload",
-            Self::Start => "start",
-            Self::ResetAndStart => "reset-and-start",
-            Self::Restart => "restart",
-            Self::RestartWithDependencies => "restart-with-dependencies",
-            Self::Stop => "stop",
-            Self::ArchiveLogs => "archive-logs",
-            Self::RotateLogs => "rotate-logs",
-            Self::VacuumJournal => "vacuum-journal",
-            Self::PruneRotatedLogs => "prune-rotated-logs",
-            Self::PruneCoreDumps => "prune-core-dumps",
-            Self::CleanTemporaryFiles => "clean-temporary-files",
-            Self::CleanPackageCache => "clean-package-cache",
-            Self::CleanContainerImages => "clean-container-images",
-        }
+        self.traits().name
     }
 
     /// By its name.
@@ -114,218 +221,73 @@ impl Remedy {
     /// What it works on.
     #[must_use]
     pub const fn works_on(self) -> SubjectKind {
-        match self {
-            Self::Reload
-            | Self::Start
-            | Self::ResetAndStart
-            | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::Stop => SubjectKind::Unit,
-            Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => SubjectKind::Filesystem,
-        }
+        self.traits().works_on
     }
 
     /// Done by the agent's own hands, on a thread that may block; the others are asked of the service manager.
     #[must_use]
     pub const fn is_own_work(self) -> bool {
-        match self {
-            Self::ArchiveLogs | Self::PruneRotatedLogs | Self::PruneCoreDumps => true,
-            Self::Reload
-            | Self::Start
-            | Self::ResetAndStart
-            | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::Stop
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => false,
-        }
+        self.traits().own_work
+    }
+
+    /// Asks services to let go of deleted files that they hold open.
+    #[must_use]
+    pub const fn asks_holders(self) -> bool {
+        matches!(self, Self::ReloadHolders | Self::RestartHolders)
     }
 
     /// Removes files of its own choice, which do not come back: there is a bound for a day.
     #[must_use]
     pub const fn removes_files(self) -> bool {
-        match self {
-            Self::PruneRotatedLogs | Self::PruneCoreDumps => true,
-            Self::ArchiveLogs
-            | Self::Reload
-            | Self::Start
-            | Self::ResetAndStart
-            | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::Stop
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => false,
-        }
+        self.traits().removes_files
     }
 
     /// What the folders of the policy hold that it works in; none for what does not go by them.
     #[must_use]
     pub const fn works_in(self) -> Option<Holds> {
-        match self {
-            Self::ArchiveLogs | Self::RotateLogs | Self::PruneRotatedLogs => Some(Holds::Logs),
-            Self::PruneCoreDumps => Some(Holds::CoreDumps),
-            Self::Reload
-            | Self::Start
-            | Self::ResetAndStart
-            | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::Stop
-            | Self::VacuumJournal
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => None,
-        }
+        self.traits().works_in
     }
 
     /// How bad a wrong one is.
     #[must_use]
     pub const fn risk(self) -> Risk {
-        match self {
-            Self::Reload | Self::Start | Self::ResetAndStart => Risk::Low,
-            Self::Restart
-            | Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => Risk::Medium,
-            Self::RestartWithDependencies | Self::Stop => Risk::High,
-        }
+        self.traits().risk
     }
 
     /// Takes service away while it runs.
     #[must_use]
     pub const fn is_disruptive(self) -> bool {
-        match self {
-            Self::Reload
-            | Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => false,
-            Self::Start
-            | Self::ResetAndStart
-            | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::Stop => true,
-        }
+        self.traits().disruptive
     }
 
     /// Stops its targets, if only to start them again.
     #[must_use]
     pub const fn takes_down(self) -> bool {
-        match self {
-            Self::Restart | Self::RestartWithDependencies | Self::Stop => true,
-            Self::Reload
-            | Self::Start
-            | Self::ResetAndStart
-            | Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => false,
-        }
+        self.traits().takes_down
     }
 
     /// Starts its targets, and with them what they pull in.
     #[must_use]
     pub const fn starts(self) -> bool {
-        match self {
-            Self::Start | Self::ResetAndStart | Self::Restart | Self::RestartWithDependencies => true,
-            Self::Reload
-            | Self::Stop
-            | Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => false,
-        }
+        self.traits().starts
     }
 
     /// Only puts a unit up that is down: allowed on protected subjects.
     #[must_use]
     pub const fn only_starts(self) -> bool {
-        match self {
-            Self::Start | Self::ResetAndStart => true,
-            Self::Reload
-            | Self::Restart
-            | Self::RestartWithDependencies
-            | Self::Stop
-            | Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => false,
-        }
+        self.traits().only_starts
     }
 
     /// Expected disruption when all goes well; a deadline, not a cost, comes from the policy.
     #[must_use]
     pub const fn expected_disruption(self) -> Duration {
-        match self {
-            Self::Reload
-            | Self::ArchiveLogs
-            | Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => Duration::ZERO,
-            Self::Start | Self::ResetAndStart => Duration::from_secs(1),
-            Self::Restart => Duration::from_secs(3),
-            Self::RestartWithDependencies => Duration::from_secs(10),
-            Self::Stop => Duration::MAX,
-        }
+        self.traits().disruption
     }
 
     /// What takes it back.
     #[must_use]
     pub const fn reversal(self) -> Reversal {
-        match self {
-            Self::Stop => Reversal::Start,
-            Self::RotateLogs
-            | Self::VacuumJournal
-            | Self::PruneRotatedLogs
-            | Self::PruneCoreDumps
-            | Self::CleanTemporaryFiles
-            | Self::CleanPackageCache
-            | Self::CleanContainerImages => Reversal::Impossible,
-            // Its archive holds what the log had.
-            Self::ArchiveLogs
-            | Self::Reload
-            | Self::Start
-            | Self::ResetAndStart
-            | Self::Restart
-            | Self::RestartWithDependencies => Reversal::NotNeeded,
-        }
+        self.traits().reversal
     }
 }
 

@@ -7,6 +7,7 @@ mod host;
 mod processes;
 mod server;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::*;
@@ -143,6 +144,7 @@ fn incident(id: u64, name: &str, what: &str, state: IncidentState) -> Incident {
         evidence: None,
         ladder: vec![Remedy::ResetAndStart, Remedy::RestartWithDependencies],
         attempts: 0,
+        tried: BTreeMap::new(),
         held: None,
         proposal: None,
         escalated: None,
@@ -277,6 +279,7 @@ pub(crate) fn held() -> Snapshot {
         incident: IncidentId(14),
         remedy: Remedy::RestartWithDependencies,
         subject: Subject::Unit(unit("db.service")),
+        targets: Vec::new(),
         invocation: Reading::Absent(Absence::NotObserved),
         expires: ahead(3360),
     }];

@@ -118,7 +118,9 @@ impl Run {
             | Remedy::PruneCoreDumps
             | Remedy::CleanTemporaryFiles
             | Remedy::CleanPackageCache
-            | Remedy::CleanContainerImages => Err("the simulated host has no file systems"),
+            | Remedy::CleanContainerImages
+            | Remedy::ReloadHolders
+            | Remedy::RestartHolders => Err("the simulated host has no file systems"),
         };
         for disturbance in std::mem::take(&mut self.world.disturbed) {
             self.see(&Seen::Disturbed { action, disturbance });

@@ -187,21 +187,8 @@ fn state_of(intent: &Intent, applied: &Applied, facts: &UnitFacts, watch: &Watch
 
 /// Whether a start or restart was to leave another run than the one that is seen.
 fn is_old_run(intent: &Intent, facts: &UnitFacts) -> bool {
-    let anew = match intent.remedy {
-        Remedy::Start | Remedy::ResetAndStart | Remedy::Restart | Remedy::RestartWithDependencies => true,
-        Remedy::Reload
-        | Remedy::Stop
-        | Remedy::ArchiveLogs
-        | Remedy::RotateLogs
-        | Remedy::VacuumJournal
-        | Remedy::PruneRotatedLogs
-        | Remedy::PruneCoreDumps
-        | Remedy::CleanTemporaryFiles
-        | Remedy::CleanPackageCache
-        | Remedy::CleanContainerImages => false,
-    };
     let runs = (&intent.expectation.invocation_before, facts.status.invocation());
-    anew && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)
+    intent.remedy.starts() && matches!(runs, (Reading::Value(before), Reading::Value(now)) if *before == now)
 }
 
 /// Whether a start whose outcome nobody knows has left no trace: no job, no run of its own.

@@ -32,6 +32,7 @@ mod filling;
 mod fills;
 mod harness;
 mod history;
+mod holders;
 mod ledger_facts;
 mod left_alone;
 mod lifecycle;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
     repair::add(&mut suite);
     room::add(&mut suite);
     archive::add(&mut suite);
+    holders::add(&mut suite);
     dumps::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

@@ -76,7 +76,9 @@ pub fn make_room(
         | Remedy::VacuumJournal
         | Remedy::CleanTemporaryFiles
         | Remedy::CleanPackageCache
-        | Remedy::CleanContainerImages => {
+        | Remedy::CleanContainerImages
+        | Remedy::ReloadHolders
+        | Remedy::RestartHolders => {
             return Applied::Failed { why: format!("{} is done by others", permit.remedy()) };
         }
     }

@@ -40,6 +40,7 @@ impl Memory {
         if let Some(it) = self.incident_mut(intent.incident) {
             it.state = IncidentState::Acting { action: intent.action };
             it.attempts += 1;
+            *it.tried.entry(intent.remedy).or_insert(0) += 1;
             it.held = None;
             it.proposal = None;
         }

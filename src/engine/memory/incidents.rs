@@ -1,5 +1,6 @@
 //! How records change incidents: opened, told of, noted in their timeline, ended and forgotten.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
@@ -39,6 +40,7 @@ impl Memory {
                 evidence: None,
                 ladder: ladder.clone(),
                 attempts: 0,
+                tried: BTreeMap::new(),
                 held: None,
                 proposal: None,
                 escalated: None,

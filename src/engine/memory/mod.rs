@@ -153,6 +153,7 @@ impl Memory {
                     if it.subject.kind() == SubjectKind::Filesystem {
                         // Its ladder is of different things to do, each done once for a fault.
                         it.attempts = 0;
+                        it.tried.clear();
                     }
                 });
             }

@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::model::{Bytes, DeviceNumber, MountPoint, SpaceLook, WallTime};
+use crate::model::{Bytes, DeletedFiles, DeviceNumber, MountPoint, Reading, SpaceLook, WallTime};
 
 use super::filesystem::open_beneath;
 pub use deleted::deleted_files;
@@ -96,6 +96,21 @@ pub fn look(
         crowded: seen.crowded,
         deleted,
     })
+}
+
+/// The deleted files that are open on this file system, which is mounted there.
+///
+/// # Errors
+/// When its root can't be opened, or is not of this file system.
+pub fn deleted_on(
+    proc: &Path,
+    (point, device): (&MountPoint, DeviceNumber),
+    patience: Duration,
+    clock: &Clock<'_>,
+) -> Result<Reading<DeletedFiles>, NoLook> {
+    let begun = (clock.since)();
+    let place = walk::place_of(open_root(proc, point, device)?.as_fd())?;
+    Ok(deleted_files(proc, place, &|| (clock.since)() >= begun + patience))
 }
 
 /// As the host sees it, not the agent's sandbox. Nothing of it is asked before it is known to be the one that is meant:

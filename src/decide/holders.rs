@@ -1,0 +1,52 @@
+//! Which services hold deleted files open that take the room of a file system, and may be asked to let go.
+
+use crate::assess::View;
+use crate::model::{ActiveState, Bytes, Evidence, Incident, Mode, Reading, Remedy, UnitName};
+use crate::policy::Policy;
+
+/// Of what is in use, the least that is worth asking for: less would not make the difference.
+const LEAST_PART: u64 = 100;
+/// Services that are asked in one act.
+const ASKED_MAX: usize = 3;
+
+/// Those that hold enough, by the look at the beginning of the incident, largest first. What is protected, or may not be
+/// touched without a person, is passed over: it must not keep the rest of the ladder from being tried.
+pub(super) fn holders(remedy: Remedy, incident: &Incident, policy: &Policy, view: &View) -> Vec<UnitName> {
+    let Some(evidence) = &incident.evidence else { return Vec::new() };
+    let mut held = held(evidence);
+    held.retain(|(unit, _)| !policy.protects(unit) && may_be_asked(remedy, unit, policy, view));
+    let most = if remedy == Remedy::RestartHolders { 1 } else { ASKED_MAX };
+    held.into_iter().take(most).map(|(unit, _)| unit).collect()
+}
+
+/// Each service with what it holds, largest first.
+fn held(evidence: &Evidence) -> Vec<(UnitName, Bytes)> {
+    let Reading::Value(look) = &evidence.space else { return Vec::new() };
+    let Reading::Value(deleted) = &look.deleted else { return Vec::new() };
+    let mut held: Vec<(UnitName, Bytes)> = Vec::new();
+    for file in &deleted.largest {
+        // A session, or a container, is no service that could be asked.
+        let unit = file.unit.value().filter(|unit| unit.ends_with(".service"));
+        let Some(unit) = unit.and_then(|unit| UnitName::parse(unit.clone()).ok()) else { continue };
+        match held.iter_mut().find(|(known, _)| *known == unit) {
+            Some((_, bytes)) => bytes.0 = bytes.0.saturating_add(file.bytes.0),
+            None => held.push((unit, file.bytes)),
+        }
+    }
+    held.retain(|(_, bytes)| *bytes >= Bytes(look.used.0 / LEAST_PART) && bytes.0 > 0);
+    held.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    held
+}
+
+fn may_be_asked(remedy: Remedy, unit: &UnitName, policy: &Policy, view: &View) -> bool {
+    let Some(facts) = view.unit(unit) else { return false };
+    let mode = policy.tuning_of(unit).filter_map(|tuning| tuning.mode).fold(Mode::Auto, Mode::min);
+    match facts.status.service() {
+        Reading::Value(service) if remedy == Remedy::ReloadHolders => {
+            mode == Mode::Auto && service.can_reload && facts.status.active == ActiveState::Active
+        }
+        // A person is asked in any case.
+        Reading::Value(_) => mode != Mode::Observe && facts.status.active == ActiveState::Active,
+        Reading::Absent(_) | Reading::Failed(_) => false,
+    }
+}
