@@ -16,7 +16,7 @@ impl Holdings for Held {
         let units = if looks.len() > 1 { looks.remove(0) } else { looks[0].clone() };
         let file = |unit: &&str| DeletedFile {
             path: PathText::of(b"/var/log/app.log.1"),
-            bytes: Bytes(1 << 30),
+            bytes: if *unit == "small.service" { Bytes(8192) } else { Bytes(1 << 30) },
             pid: 812,
             fd: 7,
             name: "app".into(),
@@ -77,6 +77,16 @@ fn a_holder_is_asked_once_and_waited_for() {
     check(&up(false), Remedy::RestartHolders, &looks, &Applied::Changed, &["restart web.service"]);
     // Not for ever.
     check(&up(true), Remedy::ReloadHolders, &[WEB], &Applied::Changed, &["reload web.service"]);
+}
+
+/// It is down, perhaps: that is not the same as nothing done.
+#[test]
+fn an_order_that_failed_is_told_as_such() {
+    for (remedy, word) in [(Remedy::ReloadHolders, "reload"), (Remedy::RestartHolders, "restart")] {
+        let stand = Stand { result: JobResult::Failed, ..up(true) };
+        let expected = Applied::Failed { why: format!("web.service: its {word} job failed") };
+        check(&stand, remedy, &[WEB], &expected, &[&format!("{word} web.service")]);
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::model::{
     ActiveState, DeletedFiles, InvocationId, Reading, Remedy, RoomOrder, Timestamp, UnitName, UnitStatus,
 };
 
+/// What is less is worth no interruption.
+const HELD_LEAST: u64 = 1 << 20;
 /// Between two looks at whether they have let go: each goes through all of `/proc`.
 const LOOK_GAP: Duration = Duration::from_millis(500);
 /// A program that was told to open its logs anew does so when it next comes to it.
@@ -30,7 +32,8 @@ pub trait Holdings: Send + Sync {
 
 /// Uses the permit up. `now` is read when the call begins.
 ///
-/// Bounded by the permit's deadline for each target, and by a few looks at what they hold.
+/// Bounded by the permit's deadline for each target, and by a few looks at what they hold; whoever calls it bounds the
+/// whole.
 pub async fn ask_holders(
     permit: Permit,
     manager: &dyn ServiceManager,
@@ -72,10 +75,12 @@ pub async fn ask_holders(
             return Applied::Withdrawn { why: format!("who holds deleted files is not known: {error}") };
         }
     };
-    let (mut asked, mut left) = (Vec::new(), Vec::new());
+    // Those that did as they were told, what went wrong, and why the others were left alone.
+    let (mut asked, mut failed, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for unit in permit.targets() {
         if !holds(&held, unit) {
-            left.push(format!("{unit} holds no deleted file there any more"));
+            let sure = if held.complete { "" } else { ", as far as could be told in time" };
+            left.push(format!("{unit} holds no deleted file there any more{sure}"));
             continue;
         }
         match look(what, unit, permit.invocation(), manager).await {
@@ -88,7 +93,7 @@ pub async fn ask_holders(
         }
         match order(&permit, manager, what, unit).await {
             Applied::Changed => asked.push(unit),
-            Applied::Failed { why } => left.push(format!("{unit}: {why}")),
+            Applied::Failed { why } => failed.push(format!("{unit}: {why}")),
             // What came of it nobody knows: the others are for another time.
             unknown @ (Applied::Unknown { .. }
             | Applied::Withdrawn { .. }
@@ -97,7 +102,7 @@ pub async fn ask_holders(
             | Applied::Archived { .. }) => return unknown,
         }
     }
-    if asked.is_empty() {
+    if asked.is_empty() && failed.is_empty() {
         return Applied::Withdrawn { why: left.join("; ") };
     }
     for _ in 0..LOOKS_MAX {
@@ -106,11 +111,12 @@ pub async fn ask_holders(
             Reading::Value(_) | Reading::Absent(_) | Reading::Failed(_) => {}
         }
     }
-    Applied::Changed
+    if failed.is_empty() { Applied::Changed } else { Applied::Failed { why: failed.join("; ") } }
 }
 
 fn holds(held: &DeletedFiles, unit: &UnitName) -> bool {
-    held.largest.iter().any(|file| file.unit.value().is_some_and(|name| name == unit.as_str()))
+    let its = held.largest.iter().filter(|file| file.unit.value().is_some_and(|name| name == unit.as_str()));
+    its.map(|file| file.bytes.0).fold(0, u64::saturating_add) >= HELD_LEAST
 }
 
 /// Whether it is still one that may be asked.

@@ -173,6 +173,10 @@ fn show(page: &mut Page, evidence: &Evidence) {
     if evidence.space != Reading::Absent(Absence::NotApplicable) {
         return lines(page, "taken by", &evidence.space.as_ref().map(SpaceLook::lines));
     }
+    if evidence.disk != Reading::Absent(Absence::NotApplicable) {
+        lines(page, "disk", &evidence.disk);
+        return lines(page, "kernel", &evidence.log);
+    }
     lines(page, "log", &evidence.log);
     lines(page, "processes", &evidence.processes);
     if evidence.storm != Reading::Absent(Absence::NotApplicable) {

@@ -26,11 +26,12 @@ use crate::sense::storm::StormLooker;
 use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
+use super::disks;
 use super::history::History;
 use super::hooks;
 use super::own::Pace;
 use super::rooms::Rooms;
-use super::spaces::{HeldFiles, Spaces};
+use super::spaces::{HeldFiles, Spaces, Which};
 use super::storms::Storms;
 
 /// Evidence is a child process each time: when everything fails at once, the first few tell the story.
@@ -214,7 +215,11 @@ impl Hands {
         let held = HeldFiles(self.proc.clone());
         let act = tokio::spawn(async move {
             if permit.remedy().asks_holders() {
-                act::ask_holders(permit, &*manager, &held, clock::now()).await
+                let deadline = permit.deadline();
+                let asking = act::ask_holders(permit, &*manager, &held, clock::now());
+                tokio::time::timeout(deadline, asking).await.unwrap_or_else(|_| Applied::Unknown {
+                    why: format!("not all was done within {deadline:?}"),
+                })
             } else {
                 act::carry_out(permit, &*manager, clock::now()).await
             }
@@ -239,8 +244,17 @@ impl Hands {
         tokio::spawn(async move {
             let evidence = match of {
                 EvidenceOf::Storm => hands.storms.evidence().await,
-                EvidenceOf::Space { point, device } => {
-                    hands.spaces.evidence(&hands.proc, point, device).await
+                EvidenceOf::Space { point, device, anew } => {
+                    let which = (point, device);
+                    let evidence = hands.spaces.evidence(&hands.proc, which.clone(), anew).await;
+                    if evidence.space.value().is_some_and(|look| !look.complete) {
+                        hands.look_on(which, incident);
+                    }
+                    evidence
+                }
+                EvidenceOf::Disk { device, source, hangs } => {
+                    let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
+                    disks::evidence(&*hands.manager, device, source, hangs, deadline).await
                 }
                 EvidenceOf::Unit(unit) => {
                     let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
@@ -250,7 +264,21 @@ impl Hands {
                     }
                 }
             };
-            hands.tell(Input::EvidenceTaken { incident, evidence }).await;
+            hands.tell(Input::EvidenceTaken { incident, evidence: evidence.into() }).await;
+        });
+    }
+
+    /// Who waits for nothing is told of the whole when it is known.
+    fn look_on(&self, which: Which, incident: IncidentId) {
+        let hands = self.clone();
+        tokio::spawn(async move {
+            let Some((look, incidents)) = hands.spaces.whole(&hands.proc, which, incident).await else {
+                return;
+            };
+            for incident in incidents {
+                let evidence = Evidence::of_filesystem(Reading::Value(look.clone()));
+                hands.tell(Input::EvidenceTaken { incident, evidence: evidence.into() }).await;
+            }
         });
     }
 

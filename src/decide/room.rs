@@ -1,7 +1,7 @@
 //! Which rung of a file system's ladder is next.
 
 use crate::assess::View;
-use crate::model::{Incident, MountPoint, Reading, Remedy, SpaceLook, lies_on};
+use crate::model::{Incident, LargeFile, MountPoint, Reading, Remedy, SpaceLook, lies_on};
 use crate::policy::{Policy, Rule};
 
 use super::holders::holders;
@@ -16,17 +16,35 @@ const TEMPORARY: [&[u8]; 4] = [b"/tmp", b"/var/tmp", b"/var/lib/systemd/coredump
 /// Where container runtimes keep their images.
 const IMAGES: [&[u8]; 3] = [b"/var/lib/containerd", b"/var/lib/docker", b"/var/lib/containers"];
 
-/// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, only what the
-/// agent does itself is tried again, as slowly as the backoff says: what may not be removed yet will be older then.
+/// The fields by which a rule is about the number of files, and about their size.
+const INODES_USED: &str = "inodes_used_percent";
+const SPACE_USED: &str = "used_percent";
+
+/// How an incident of a file system stands with the services that hold deleted files open on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holders {
+    MayBeAsked,
+    /// A guard had something against it lately, or they were not as they were judged: the rest of the ladder goes on.
+    PassedOver,
+    /// A person was asked whether the one that holds most may be restarted, and has not answered yet.
+    Waiting,
+    /// The person agreed.
+    Agreed,
+}
+
+/// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, or while a person
+/// is being asked, only what the agent does itself is tried again, as slowly as the backoff says: what may not be removed
+/// yet will be older then.
 pub(super) fn next_step(
     incident: &Incident,
     rule: &Rule,
     policy: &Policy,
     view: &View,
-    point: &MountPoint,
+    (point, asked): (&MountPoint, Holders),
 ) -> Step {
-    let told = incident.escalated.is_some();
-    let escalate = |why: String| if told { Step::Wait } else { Step::Escalate { why } };
+    // They know of it.
+    let quiet = incident.escalated.is_some() || asked == Holders::Waiting;
+    let escalate = |why: String| if quiet { Step::Wait } else { Step::Escalate { why } };
     let status = match view.filesystems.one(point) {
         Reading::Value(status) => status,
         // What is mounted can't be told now, or nothing is: its incident ends when that is sure.
@@ -34,30 +52,25 @@ pub(super) fn next_step(
     };
     let found = &incident.finding.what;
     if rule.ladder.is_empty() {
-        return escalate(with_takers(found.clone(), incident));
+        return escalate(with_takers(found.clone(), incident, rule));
     }
     if status.read_only {
         // Removing is writing; and damage is not mended by it.
         return escalate(format!("{found}; it is mounted read-only, and nothing can be removed"));
     }
-    // What others do is not done again and again: only what has grown or become old since is looked for.
-    let mut rungs = rungs(incident, rule, policy, view, point);
-    if told {
-        rungs.retain(|remedy| remedy.is_own_work());
-    }
+    let rungs = rungs(incident, rule, policy, view, (point, asked));
     let times = |remedy: &Remedy| incident.tried.get(remedy).copied().unwrap_or(0);
-    let Some(remedy) = rungs.iter().copied().min_by_key(times) else {
+    let agreed = rungs.iter().copied().find(|it| *it == Remedy::RestartHolders && asked == Holders::Agreed);
+    let Some(remedy) = agreed.or_else(|| rungs.iter().copied().min_by_key(times)) else {
         let why = format!("{found}; the policy names nothing on it that may be removed");
-        return escalate(with_takers(why, incident));
+        return escalate(with_takers(why, incident, rule));
     };
-    if times(&remedy) > 0 && !told {
+    if times(&remedy) > 0 && !quiet && agreed.is_none() {
         let why = format!("{found}; all was done that its ladder has ({})", names(&rungs));
-        return escalate(with_takers(why, incident));
+        return escalate(with_takers(why, incident, rule));
     }
-    let targets = match remedy.asks_holders() {
-        true => holders(remedy, incident, policy, view),
-        false => Vec::new(),
-    };
+    let asks = remedy.asks_holders();
+    let targets = if asks { holders(remedy, incident, policy, view) } else { Vec::new() };
     Step::Repair { remedy, targets }
 }
 
@@ -68,19 +81,32 @@ pub fn has_untried_rung(
     rule: &Rule,
     policy: &Policy,
     view: &View,
-    point: &MountPoint,
+    at: (&MountPoint, Holders),
 ) -> bool {
-    rungs(incident, rule, policy, view, point).iter().any(|remedy| !incident.tried.contains_key(remedy))
+    let tried = |remedy: &Remedy| incident.tried.get(remedy).is_some_and(|times| *times > 0);
+    !rungs(incident, rule, policy, view, at).iter().all(tried)
 }
 
-/// Those that can help there, as things are.
-fn rungs(incident: &Incident, rule: &Rule, policy: &Policy, view: &View, point: &MountPoint) -> Vec<Remedy> {
+/// Those that can help there, as things are. What others do is not done again and again: once people know, only what has
+/// grown or become old since is looked for.
+fn rungs(
+    incident: &Incident,
+    rule: &Rule,
+    policy: &Policy,
+    view: &View,
+    (point, asked): (&MountPoint, Holders),
+) -> Vec<Remedy> {
+    let quiet = incident.escalated.is_some() || asked == Holders::Waiting;
     let helps = |remedy: &Remedy| {
-        if remedy.asks_holders() {
-            !holders(*remedy, incident, policy, view).is_empty()
-        } else {
-            can_help(*remedy, policy, view, point)
+        if !remedy.asks_holders() {
+            return (!quiet || remedy.is_own_work()) && can_help(*remedy, policy, view, point);
         }
+        let wanted = match asked {
+            Holders::MayBeAsked => !quiet,
+            Holders::Agreed => *remedy == Remedy::RestartHolders,
+            Holders::PassedOver | Holders::Waiting => false,
+        };
+        wanted && !holders(*remedy, incident, policy, view).is_empty()
     };
     rule.ladder.iter().copied().filter(helps).collect()
 }
@@ -115,25 +141,35 @@ fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) ->
 
 /// A page that names the consumer.
 #[must_use]
-pub fn with_takers(why: String, incident: &Incident) -> String {
+pub fn with_takers(why: String, incident: &Incident, rule: &Rule) -> String {
     let look = incident.evidence.as_ref().map(|evidence| &evidence.space);
     let Some(Reading::Value(look)) = look else { return why };
-    match largest(look) {
+    let fields = rule.when.fields();
+    let about_inodes = fields.contains(&INODES_USED) && !fields.contains(&SPACE_USED);
+    match if about_inodes { most_crowded(look) } else { largest(look) } {
         Some(taker) => format!("{why}; most is taken by {taker}"),
         None => why,
     }
 }
 
+fn most_crowded(look: &SpaceLook) -> Option<String> {
+    look.crowded.first().map(|folder| format!("{} files in {}", folder.entries, folder.path))
+}
+
 fn largest(look: &SpaceLook) -> Option<String> {
-    let file = look.files.first().map(|file| (file.bytes, file.path.to_string()));
-    let folder = look.folders.first().map(|folder| (folder.bytes, format!("files in {}", folder.path)));
-    let (bytes, what) = match (file, folder) {
+    let written = |file: &LargeFile| {
+        file.writer.value().map_or_else(String::new, |writer| format!(", open for writing by {writer}"))
+    };
+    let file = look.files.first().map(|file| (file.bytes, file.path.to_string(), written(file)));
+    let folder =
+        look.folders.first().map(|folder| (folder.bytes, format!("files in {}", folder.path), String::new()));
+    let (bytes, what, by) = match (file, folder) {
         // One file that is most of its folder says more than the folder.
         (Some(file), Some(folder)) if file.0.0 >= folder.0.0 / 2 => file,
         (_, Some(folder)) => folder,
         (file, None) => file?,
     };
-    Some(format!("{what} ({bytes})"))
+    Some(format!("{what} ({bytes}{by})"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::policy::{Policy, Rule};
 
-use super::room;
+use super::room::{self, Holders};
 
 /// The next thing to do about an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +20,17 @@ pub enum Step {
     Wait,
 }
 
-/// The next step, given where the incident stands.
+/// The next step, given where the incident stands; one of a file system also with those that hold deleted files on it.
 ///
 /// A used-up ladder escalates once; after that its last rung is tried on, as slowly as the backoff says, because
 /// causes go away without anybody telling the agent.
 #[must_use]
-pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View) -> Step {
+pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View, asked: Holders) -> Step {
     let told = incident.escalated.is_some();
     let escalate = |why: String| if told { Step::Wait } else { Step::Escalate { why } };
     let unit = match &incident.subject {
         Subject::Unit(unit) => unit,
-        Subject::Filesystem(point) => return room::next_step(incident, rule, policy, view, point),
+        Subject::Filesystem(point) => return room::next_step(incident, rule, policy, view, (point, asked)),
         Subject::Host | Subject::Agent => return escalate(incident.finding.what.clone()),
     };
     let Some(facts) = view.unit(unit) else {

@@ -14,7 +14,10 @@ fn archiving(free: impl Fn(u64) -> u64) -> Life {
         life.handle(Input::Tick, i64::try_from(second).unwrap());
         let waits: Vec<_> = life.engine.snapshot().incidents.iter().map(|it| it.id).collect();
         for incident in waits {
-            life.handle(Input::EvidenceTaken { incident, evidence: look() }, i64::try_from(second).unwrap());
+            life.handle(
+                Input::EvidenceTaken { incident, evidence: look().into() },
+                i64::try_from(second).unwrap(),
+            );
         }
         if life.acts > 0 {
             return life;

@@ -1,7 +1,7 @@
 //! What a person tells the agent. Who may tell is the socket's to check.
 
 use crate::model::{
-    Command, IncidentId, PAUSE_MAX, PauseId, PauseScope, Peer, ProposalId, RecordBody, Reply, Subject,
+    Command, IncidentId, PAUSE_MAX, PauseId, PauseScope, Peer, ProposalId, RecordBody, Reply,
 };
 
 use super::Engine;
@@ -72,13 +72,14 @@ impl Engine {
         if *answer == Answer::Approved {
             return Reply::Refused(format!("{proposal} is approved already"));
         }
-        if let Subject::Unit(unit) = &asked.subject {
+        if let Some(unit) = asked.subject.unit().or_else(|| asked.targets.last()) {
             let invocation = self.view.unit(unit).map(|facts| facts.status.invocation());
             if invocation.as_ref() != Some(&asked.invocation) {
                 return Reply::Refused(format!("{unit} has been started anew since {proposal} was made"));
             }
         }
-        let what = format!("{proposal} is approved: {} {}", asked.remedy, asked.subject);
+        let targets: Vec<String> = asked.targets.iter().map(|unit| format!(" ({unit})")).collect();
+        let what = format!("{proposal} is approved: {} {}{}", asked.remedy, asked.subject, targets.concat());
         self.record(RecordBody::Approved { proposal, by });
         Reply::Done(what)
     }

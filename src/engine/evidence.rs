@@ -34,15 +34,33 @@ impl Engine {
             }
             Subject::Filesystem(point) => match self.worth_a_walk(incident, point) {
                 Some(device) => {
-                    let space = EvidenceOf::Space { point: point.clone(), device };
+                    let known = self.memory.incidents.get(&incident);
+                    let anew = known.is_some_and(|it| it.evidence.is_some() || it.recurrences > 0);
+                    let space = EvidenceOf::Space { point: point.clone(), device, anew };
                     // The guards will want to know what others are doing.
                     self.look(Subject::Host);
                     let within = self.space_look_within(incident, point);
                     self.await_evidence(incident, space, within);
                 }
-                None => self.go_without_evidence(incident),
+                None => self.ask_for_disk(incident, point),
             },
             Subject::Agent => self.go_without_evidence(incident),
+        }
+    }
+
+    /// It is about a disk that can't be written to or does not answer; else its finding says what there is to say.
+    fn ask_for_disk(&mut self, incident: IncidentId, point: &MountPoint) {
+        let about_room = self.names(incident, &SPACE_FIELDS);
+        let status = self.view.filesystems.one(point);
+        let status = status.value().filter(|status| status.class == FilesystemClass::Disk && !about_room);
+        match status {
+            Some(status) => {
+                let hangs = matches!(status.room, RoomAnswer::Hangs { .. });
+                let source = status.source.clone();
+                let of = EvidenceOf::Disk { device: status.device, source, hangs };
+                self.await_evidence(incident, of, self.setup.policy.limits.evidence_deadline);
+            }
+            None => self.go_without_evidence(incident),
         }
     }
 
@@ -101,14 +119,37 @@ impl Engine {
                     Evidence { storm: Reading::Absent(_), unit: Reading::Failed(why), .. },
                 ) => self.evidence_of_host(Reading::Failed(why.clone())),
                 (Some(SubjectKind::Host), _) => self.evidence_of_host(evidence.storm),
-                (Some(SubjectKind::Filesystem), Evidence { unit: Reading::Failed(why), .. }) => {
+                (Some(SubjectKind::Filesystem), Evidence { disk: Reading::Value(_), .. }) => {
+                    Evidence { log: self.view.kernel.last_lines(), ..evidence }
+                }
+                (Some(SubjectKind::Filesystem), Evidence { unit: Reading::Failed(why), .. })
+                    if self.names(incident, &SPACE_FIELDS) =>
+                {
                     Evidence::of_filesystem(Reading::Failed(why.clone()))
+                }
+                (Some(SubjectKind::Filesystem), Evidence { unit: Reading::Failed(why), .. }) => {
+                    Evidence::of_disk(self.view.kernel.last_lines(), Reading::Failed(why.clone()))
                 }
                 (Some(SubjectKind::Unit | SubjectKind::Filesystem | SubjectKind::Agent) | None, _) => {
                     evidence
                 }
             };
             self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+        } else if self.tells_more(incident, &evidence) {
+            self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
+        }
+    }
+
+    /// Whether a look at a file system has come further than the one that its incident began with.
+    fn tells_more(&self, incident: IncidentId, evidence: &Evidence) -> bool {
+        let known = self.memory.incidents.get(&incident).filter(|it| it.closed.is_none());
+        let known = known.and_then(|it| it.evidence.as_ref());
+        match (known.map(|it| &it.space), &evidence.space) {
+            (Some(Reading::Value(known)), Reading::Value(look)) => look.entries > known.entries,
+            // It did not come in time.
+            (Some(Reading::Failed(_)), Reading::Value(_)) => true,
+            (Some(Reading::Value(_) | Reading::Failed(_)), Reading::Absent(_) | Reading::Failed(_))
+            | (Some(Reading::Absent(_)) | None, _) => false,
         }
     }
 

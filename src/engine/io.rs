@@ -19,6 +19,7 @@ pub struct RecordTicket(pub u64);
 
 /// Everything that can happen to the engine.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are samples, which are handed on and not stored")]
 pub enum Input {
     /// The senses have news.
     Sample(Sample),
@@ -32,7 +33,7 @@ pub enum Input {
     /// An act ended, one way or another.
     Acted { action: ActionId, applied: Applied },
     /// Evidence that was asked for, or why there is none.
-    EvidenceTaken { incident: IncidentId, evidence: Evidence },
+    EvidenceTaken { incident: IncidentId, evidence: Box<Evidence> },
     /// People were told, or not: the channels that did not take it, each with the reason.
     Told { notice: NoticeId, failed: Vec<(Channel, String)> },
     /// A person speaks; the socket has checked who.
@@ -63,6 +64,14 @@ pub enum EvidenceOf {
     Space {
         point: MountPoint,
         device: DeviceNumber,
+        /// What was seen before, however lately, does not do.
+        anew: bool,
+    },
+    /// How the disk of a file system fares. One that hangs is not asked itself.
+    Disk {
+        device: DeviceNumber,
+        source: String,
+        hangs: bool,
     },
 }
 

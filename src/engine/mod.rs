@@ -14,6 +14,7 @@ mod io;
 mod memory;
 mod removal;
 mod repair;
+mod room;
 mod snapshot;
 mod stops;
 mod telling;
@@ -90,6 +91,8 @@ pub struct Engine {
     gone_since: BTreeMap<Subject, BootTime>,
     /// Acts of an open incident that were withdrawn, in a row.
     withdrawn: BTreeMap<IncidentId, u32>,
+    /// Whose holders of deleted files are not asked, and until when.
+    passed_over: BTreeMap<IncidentId, BootTime>,
     /// Of the policy, in this minute.
     openings: Openings,
     /// Subjects to assess in this call.
@@ -130,6 +133,7 @@ impl Engine {
             well_since: BTreeMap::new(),
             gone_since: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            passed_over: BTreeMap::new(),
             openings: Openings::at(&setup.policy, now.wall),
             touched: BTreeSet::new(),
             deadline: None,
@@ -183,7 +187,7 @@ impl Engine {
             Input::Removing { action, usage, removals } => self.removing(action, usage, removals),
             Input::Acted { action, applied } => self.acted(action, applied),
             Input::Told { notice, failed } => self.told(notice, &failed),
-            Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, evidence),
+            Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, *evidence),
             Input::Command { ticket, by, command } => {
                 let before = self.next_ticket;
                 let reply = self.command(by, command);

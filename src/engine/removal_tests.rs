@@ -112,7 +112,7 @@ fn full(mounted: &str) -> Life {
     for second in [10, 41] {
         tell(&mut life, disk(mounted, FULL), second);
     }
-    life.handle(Input::EvidenceTaken { incident: incident(&life).id, evidence: look() }, 41);
+    life.handle(Input::EvidenceTaken { incident: incident(&life).id, evidence: look().into() }, 41);
     life
 }
 
@@ -258,7 +258,7 @@ fn a_disk_that_became_read_only_is_not_mended_by_removing() {
     let read_only = FilesystemStatus { read_only: true, ..disk("/", FULL) };
     tell(&mut life, read_only, 42);
     let id = incident(&life).id;
-    life.handle(Input::EvidenceTaken { incident: id, evidence: look() }, 42);
+    life.handle(Input::EvidenceTaken { incident: id, evidence: look().into() }, 42);
     assert_eq!(life.acts, 0, "{:?}", life.records);
 }
 
@@ -292,7 +292,7 @@ fn there_is_a_bound_for_a_day_and_it_outlives_the_agent() {
         tell(&mut life, disk("/", FULL), second);
     }
     let id = incident(&life).id;
-    life.handle(Input::EvidenceTaken { incident: id, evidence: look() }, 41);
+    life.handle(Input::EvidenceTaken { incident: id, evidence: look().into() }, 41);
     assert_eq!(life.acts, 0, "{:?}", life.records);
     let held = |it: &RecordBody| {
         matches!(it, RecordBody::Held { remedy: Remedy::PruneRotatedLogs, refusal, .. }
@@ -311,7 +311,7 @@ fn every_step_is_taken_once_and_at_once_and_then_a_person_is_told() {
         tell(&mut life, disk("/", FULL), second);
     }
     let id = incident(&life).id;
-    life.handle(Input::EvidenceTaken { incident: id, evidence: look() }, 41);
+    life.handle(Input::EvidenceTaken { incident: id, evidence: look().into() }, 41);
     for number in 1..=6 {
         let second = 41 + 2 * i64::try_from(number).unwrap();
         assert_eq!(u64::try_from(life.acts).unwrap(), number, "{:?}", life.records);
@@ -355,7 +355,7 @@ fn escalations(life: &Life) -> Vec<String> {
 fn give_evidence(life: &mut Life, second: i64) {
     let open: Vec<_> = life.engine.snapshot().incidents.iter().map(|it| it.id).collect();
     for incident in open {
-        life.handle(Input::EvidenceTaken { incident, evidence: look() }, second);
+        life.handle(Input::EvidenceTaken { incident, evidence: look().into() }, second);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::policy::Rule;
 
 use super::Engine;
 use super::memory::{Answer, CAME_BACK, OpenFaults};
+use super::room::is_about_targets;
 
 /// A unit that can't be found for so long, in several looks, is gone.
 const SEEK_FOR: Duration = Duration::from_secs(10);
@@ -64,22 +65,26 @@ impl Engine {
             // Evidence comes before the first action: the repair destroys it.
             return self.wait_for_evidence(id);
         }
-        if let Some(why) = self.held_for_long(&incident) {
+        if let Some(why) = self.held_for_long(&incident, rule) {
             return self.escalate(&incident, why);
         }
-        match next_step(&incident, rule, &policy, &self.view) {
+        match next_step(&incident, rule, &policy, &self.view, self.holders(&incident)) {
             Step::Wait => {}
             Step::Escalate { why } => self.escalate(&incident, why),
+            Step::Repair { remedy, .. } if remedy.asks_holders() && self.look_is_old(&incident) => {
+                self.wait_for_evidence(id);
+            }
             Step::Repair { remedy, targets } => self.ask_guards(&incident, rule, remedy, targets),
         }
     }
 
     /// A disk that fills is told of in time, whatever holds its repair back, unless a person wants it so or is asked already.
-    fn held_for_long(&mut self, incident: &Incident) -> Option<String> {
+    fn held_for_long(&mut self, incident: &Incident, rule: &Rule) -> Option<String> {
         let Subject::Filesystem(_) = &incident.subject else { return None };
         let held = incident.held.as_ref().filter(|_| incident.escalated.is_none())?;
         match (held.guard, held.hold) {
-            (GuardName::Pause | GuardName::Mode, _)
+            // It is told of by another.
+            (GuardName::Pause | GuardName::Mode | GuardName::RootCause, _)
             | (GuardName::Approval, Hold::Until(_) | Hold::UntilChange) => return None,
             _ => {}
         }
@@ -92,7 +97,7 @@ impl Engine {
         }
         let why =
             format!("{}; its repair is held back by {}: {}", incident.finding.what, held.guard, held.why);
-        Some(with_takers(why, incident))
+        Some(with_takers(why, incident, rule))
     }
 
     /// Whether the unit is only at rest because the agent itself forgot its failure, in an act that then broke off. To
@@ -126,6 +131,7 @@ impl Engine {
         self.evidence.remove(&incident);
         self.sought.remove(&incident);
         self.withdrawn.remove(&incident);
+        self.passed_over.remove(&incident);
         self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
     }
 
@@ -139,6 +145,16 @@ impl Engine {
             };
             let remedy = incident.ladder.last().copied();
             return self.hold(incident, remedy.unwrap_or(Remedy::Reload), refusal);
+        }
+        if let Some(other) = self.told_by_another(incident) {
+            // Once, and only where no guard has said why before: what is said by turns would be said without end.
+            if incident.held.is_none() {
+                let why = format!("people were told of it by {other}, and this is nothing new: {why}");
+                let refusal = Refusal { guard: GuardName::RootCause, hold: Hold::UntilChange, why };
+                let remedy = incident.ladder.last().copied();
+                self.hold(incident, remedy.unwrap_or(Remedy::Reload), refusal);
+            }
+            return;
         }
         let tried = incident.timeline.iter().filter_map(|entry| entry.tried.as_ref()).map(|tried| {
             let verdict = match &tried.verification {
@@ -187,6 +203,12 @@ impl Engine {
             })
         };
         match verdict {
+            Err(refusal) if remedy.asks_holders() && is_about_targets(refusal.guard) => {
+                // What is said of them must not hold up the rest of the ladder.
+                self.pass_over_holders(incident.id);
+                self.hold(incident, remedy, refusal);
+                self.advance_incident(incident.id);
+            }
             Err(refusal) => self.refused(incident, remedy, &targets, refusal),
             Ok(permit) => {
                 let approval = match approval {
@@ -318,7 +340,7 @@ impl Engine {
         }
     }
 
-    fn hold(&mut self, incident: &Incident, remedy: Remedy, refusal: Refusal) {
+    pub(super) fn hold(&mut self, incident: &Incident, remedy: Remedy, refusal: Refusal) {
         let said = self.memory.incidents.get(&incident.id).and_then(|it| it.held.as_ref());
         // That something has to be looked at again, and just was asked for, is nothing a person has to read.
         let fleeting =

@@ -69,7 +69,7 @@ fn a_storm_is_looked_at_before_anybody_is_told() {
     assert!(incident.finding.what.contains("forks_1m 10000"), "{}", incident.finding.what);
     assert_eq!(evidence(&life), None, "it waits for the look");
     let taken = Evidence::of_host(Reading::Absent(Absence::NotObserved), Reading::Value(look()));
-    life.handle(Input::EvidenceTaken { incident: incident.id, evidence: taken }, 42);
+    life.handle(Input::EvidenceTaken { incident: incident.id, evidence: taken.into() }, 42);
     assert_eq!(evidence(&life).map(|it| &it.storm), Some(&Reading::Value(look())));
     life.handle(Input::Sample(sample(50, 80)), 50);
     assert!(life.resolved(), "{:?}", life.records);

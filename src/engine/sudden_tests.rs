@@ -14,7 +14,7 @@ fn filling() -> Life {
 fn looked(life: &mut Life, rule: &str) {
     let all = life.engine.snapshot().incidents;
     let incident = all.iter().find(|it| it.rule.as_str() == rule).unwrap().id;
-    life.handle(Input::EvidenceTaken { incident, evidence: look() }, 20);
+    life.handle(Input::EvidenceTaken { incident, evidence: look().into() }, 20);
 }
 
 /// It is full for half a minute; the act is about the rule `filesystem-full-at-once`.

@@ -94,6 +94,10 @@ impl Engine {
                     self.memory.actions.get(&action).and_then(|known| known.applied.as_ref()),
                     Some(Applied::Withdrawn { .. })
                 );
+                let holders = self.memory.actions.get(&action).filter(|it| it.intent.remedy.asks_holders());
+                if let Some(incident) = holders.filter(|_| withdrawn).map(|it| it.intent.incident) {
+                    self.pass_over_holders(incident);
+                }
                 let gap = if withdrawn { self.gap_withdrawn(action) } else { self.gap(action, &subject) };
                 let not_before = self.now + gap;
                 self.record(RecordBody::Verified { action, verification, not_before });
@@ -112,7 +116,7 @@ impl Engine {
             && let Some(intent) = self.memory.actions.get(&action).map(|known| &known.intent)
             && let Some(incident) = self.memory.incidents.get(&intent.incident)
             && let Some(rule) = Self::rule_of(&policy, &intent.rule)
-            && has_untried_rung(incident, rule, &policy, &self.view, point)
+            && has_untried_rung(incident, rule, &policy, &self.view, (point, self.holders(incident)))
         {
             // Another rung is another remedy, and somebody writes meanwhile.
             return NEXT_RUNG_GAP;

@@ -139,9 +139,11 @@ fn heard(c: &Circumstances<'_>) -> Answer {
 }
 
 fn freshness(request: &Request<'_>, reach: &Reach<'_>, c: &Circumstances<'_>) -> Answer {
-    match request.subject {
-        Subject::Filesystem(point) => room_is_known(point, c)?,
-        Subject::Unit(_) | Subject::Host | Subject::Agent => heard(c)?,
+    if let Subject::Filesystem(point) = request.subject {
+        room_is_known(point, c)?;
+    }
+    if !matches!(request.subject, Subject::Filesystem(_)) || !request.targets.is_empty() {
+        heard(c)?;
     }
     for target in request.targets {
         let known = c.facts(target).and_then(|facts| match facts.status.details.why_not() {
@@ -342,7 +344,9 @@ fn may_hang(request: &Request<'_>, c: &Circumstances<'_>, status: &UnitStatus) -
 }
 
 fn root_cause_first(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
-    match request.subject.unit().and_then(|unit| root_cause::find(unit, c)) {
+    // What is taken down for another's sake has to come up again.
+    let taken_down = request.targets.last().filter(|_| request.remedy.takes_down());
+    match request.subject.unit().or(taken_down).and_then(|unit| root_cause::find(unit, c)) {
         // It is repaired along with the unit.
         Some((dependency, _)) if request.targets.contains(&dependency) => Ok(()),
         Some((dependency, why)) => Err(no(

@@ -24,6 +24,17 @@ pub struct Evidence {
     /// Of a file system, by rules that name its room: who fills it.
     #[serde(default = "no_space", skip_serializing_if = "is_no_space")]
     pub space: Reading<SpaceLook>,
+    /// Of a file system that can't be written to or does not answer: how its disk fares.
+    #[serde(default = "no_disk", skip_serializing_if = "is_no_disk")]
+    pub disk: Reading<Vec<String>>,
+}
+
+const fn no_disk() -> Reading<Vec<String>> {
+    Reading::Absent(Absence::NotApplicable)
+}
+
+fn is_no_disk(disk: &Reading<Vec<String>>) -> bool {
+    matches!(disk, Reading::Absent(Absence::NotApplicable))
 }
 
 const fn no_space() -> Reading<SpaceLook> {
@@ -52,6 +63,7 @@ impl Evidence {
             processes: Reading::Absent(Absence::NotApplicable),
             storm,
             space: no_space(),
+            disk: no_disk(),
         }
     }
 
@@ -64,6 +76,20 @@ impl Evidence {
             processes: Reading::Absent(Absence::NotApplicable),
             storm: no_storm(),
             space,
+            disk: no_disk(),
+        }
+    }
+
+    /// About a file system whose disk is in trouble: the last lines of the kernel's log, and how the disk fares.
+    #[must_use]
+    pub const fn of_disk(log: Reading<Vec<String>>, disk: Reading<Vec<String>>) -> Self {
+        Self {
+            unit: Reading::Absent(Absence::NotApplicable),
+            log,
+            processes: Reading::Absent(Absence::NotApplicable),
+            storm: no_storm(),
+            space: no_space(),
+            disk,
         }
     }
 
@@ -77,6 +103,7 @@ impl Evidence {
             processes: Reading::Failed(why()),
             storm: no_storm(),
             space: no_space(),
+            disk: no_disk(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::filesystem::escaped;
-use super::{Bytes, Human, Reading, WallTime};
+use super::{Absence, Bytes, Human, Reading, WallTime};
 
 /// Files, folders and open files that a look names, of each kind.
 pub const SPACE_NAMES_MAX: usize = 6;
@@ -51,6 +51,39 @@ pub struct LargeFile {
     pub bytes: Bytes,
     /// Last written to.
     pub modified: WallTime,
+    /// In a second, while it was looked at; of one that somebody has open for writing.
+    #[serde(default = "not_observed", skip_serializing_if = "is_not_observed")]
+    pub growth: Reading<Bytes>,
+    /// Who has it open for writing, the first that was found.
+    #[serde(default = "not_observed", skip_serializing_if = "is_not_observed")]
+    pub writer: Reading<FileWriter>,
+}
+
+/// A process that has a file open for writing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileWriter {
+    pub pid: i32,
+    pub name: String,
+    /// Of the system's service manager: that of a user's is all that his units are called.
+    pub unit: Reading<String>,
+}
+
+impl std::fmt::Display for FileWriter {
+    /// `app (app.service)`, or `812 app`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.unit {
+            Reading::Value(unit) => write!(f, "{} ({unit})", self.name),
+            Reading::Absent(_) | Reading::Failed(_) => write!(f, "{} {}", self.pid, self.name),
+        }
+    }
+}
+
+const fn not_observed<T>() -> Reading<T> {
+    Reading::Absent(Absence::NotObserved)
+}
+
+const fn is_not_observed<T>(reading: &Reading<T>) -> bool {
+    matches!(reading, Reading::Absent(Absence::NotObserved))
 }
 
 /// One folder, without those within it.
@@ -73,6 +106,7 @@ pub struct DeletedFile {
     pub pid: i32,
     pub fd: i32,
     pub name: String,
+    /// Of the system's service manager: that of a user's is all that his units are called.
     pub unit: Reading<String>,
 }
 
@@ -144,7 +178,11 @@ impl SpaceLook {
         }
         lines.extend(self.files.iter().map(|file| {
             let age = Duration::from_secs(self.at.since(file.modified).as_secs());
-            format!("{} {}, written {} before", file.bytes, file.path, Human(age))
+            let growth = file.growth.value().filter(|growth| growth.0 > 0);
+            let growth = growth.map_or_else(String::new, |growth| format!(", grows by {growth} a second"));
+            let writer =
+                file.writer.value().map_or_else(String::new, |it| format!(", open for writing by {it}"));
+            format!("{} {}, written {} before{growth}{writer}", file.bytes, file.path, Human(age))
         }));
         lines.extend(
             self.folders.iter().map(|it| format!("{} in {} entries of {}", it.bytes, it.entries, it.path)),
@@ -198,6 +236,12 @@ mod tests {
                 path: path("/var/log/app\n.log"),
                 bytes: Bytes(9 << 30),
                 modified: WallTime::from_unix_millis(7_195_500),
+                growth: Reading::Value(Bytes(3 << 20)),
+                writer: Reading::Value(FileWriter {
+                    pid: 812,
+                    name: "app".into(),
+                    unit: Reading::Value("app.service".into()),
+                }),
             }],
             folders: vec![folder("/var/log", 10 << 30, 12)],
             crowded: vec![folder("/var/spool/q", 4096, 70_000), folder("/var/log", 10 << 30, 12)],
@@ -213,7 +257,7 @@ mod tests {
             "80000 files and folders in 3.0 s, as far as it came: 20.0 GiB of 31.0 GiB in use",
             "3.0 GiB in 1 deleted files that are still open",
             "3.0 GiB deleted /var/log/app.log.1, open as 7 by 812 app (app.service)",
-            "9.0 GiB /var/log/app\\012.log, written 4s before",
+            "9.0 GiB /var/log/app\\012.log, written 4s before, grows by 3.0 MiB a second, open for writing by app (app.service)",
             "10.0 GiB in 12 entries of /var/log",
             "70000 entries in /var/spool/q, 4.0 KiB",
             "1 folders could not be read",

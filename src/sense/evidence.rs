@@ -63,7 +63,8 @@ pub async fn take(
     let ((unit, processes), log) = tokio::join!(look, log);
     let processes = processes.map(|lines| clean(&lines, PROCESSES_MAX));
     let none = Reading::Absent(Absence::NotApplicable);
-    Evidence { unit, log, processes, storm: none, space: Reading::Absent(Absence::NotApplicable) }
+    let (space, disk) = (Reading::Absent(Absence::NotApplicable), Reading::Absent(Absence::NotApplicable));
+    Evidence { unit, log, processes, storm: none, space, disk }
 }
 
 /// The processes of its control group, or, without one, its main process and the descendants.

@@ -9,6 +9,7 @@ pub mod beat;
 pub mod cgroup;
 pub mod child;
 mod device;
+pub mod disk_health;
 mod escaped;
 pub mod evidence;
 pub mod filesystem;

@@ -170,6 +170,7 @@ pub(crate) fn evidence() -> Evidence {
         processes: Reading::Absent(Absence::NotApplicable),
         storm: Reading::Absent(Absence::NotApplicable),
         space: Reading::Absent(Absence::NotApplicable),
+        disk: Reading::Absent(Absence::NotApplicable),
     }
 }
 

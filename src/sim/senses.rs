@@ -177,7 +177,7 @@ impl Run {
     }
 
     pub(super) fn evidence(&mut self, incident: IncidentId) {
-        self.feed(Input::EvidenceTaken { incident, evidence: Evidence::missing("simulated") });
+        self.feed(Input::EvidenceTaken { incident, evidence: Evidence::missing("simulated").into() });
     }
 
     pub(super) fn lose_bus(&mut self) {

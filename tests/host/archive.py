@@ -1,16 +1,21 @@
 """Writes numbered lines to a log: archive.py LOG RATE_KIB HOW STATE
 
-HOW is append, or own (its own place in the file). Once a second STATE gets a line: how many lines were written whole, and
-how many writes failed for want of room. What failed is written again. Ends when STATE.stop is there.
+HOW is append, or own (its own place in the file). SIGHUP makes it open its log anew. Once a second STATE gets a line: how
+many lines were written whole, and how many writes failed for want of room. What failed is written again. Ends when
+STATE.stop is there.
 """
 import errno
 import os
+import signal
 import sys
 import time
 
 log, rate, how, state = sys.argv[1], int(sys.argv[2]) * 1024, sys.argv[3], sys.argv[4]
 flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if how == "append" else 0)
 out = os.open(log, flags, 0o640)
+told_to_open = []
+# Taken up between two lines, as a service does.
+signal.signal(signal.SIGHUP, lambda *_: told_to_open.append(True))
 number, failed, told = 0, 0, 0.0
 begun = time.monotonic()
 written = 0
@@ -24,6 +29,10 @@ while True:
         told = now
         if over:
             sys.exit(0)
+    if told_to_open:
+        told_to_open.clear()
+        os.close(out)
+        out = os.open(log, flags, 0o640)
     ahead = written - (now - begun) * rate
     if ahead > 0:
         time.sleep(min(ahead / rate, 0.05))

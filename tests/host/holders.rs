@@ -87,7 +87,8 @@ fn holders(agent: &Agent) {
     let start = |name: &str| {
         agent.ok(&format!("systemctl start {name}"));
         agent.until("the file to be deleted", || {
-            agent.sh(&format!("ls -l /proc/$(systemctl show -P MainPID {name})/fd | grep -q deleted")).code == 0
+            agent.sh(&format!("ls -l /proc/$(systemctl show -P MainPID {name})/fd | grep -q deleted")).code
+                == 0
         });
         let pid = agent.ok(&format!("systemctl show -P MainPID {name}"));
         fill(agent);

@@ -24,6 +24,8 @@ mod archive;
 mod benign;
 mod bus;
 mod crash_points;
+mod crowds;
+mod disk_health;
 mod disks;
 mod dumps;
 mod environs;
@@ -41,6 +43,7 @@ mod pressure;
 mod process_table;
 mod repair;
 mod room;
+mod room_cuts;
 mod sanity;
 mod storms;
 
@@ -65,8 +68,11 @@ fn main() -> ExitCode {
     process_table::add(&mut suite);
     repair::add(&mut suite);
     room::add(&mut suite);
+    room_cuts::add(&mut suite);
+    crowds::add(&mut suite);
     archive::add(&mut suite);
     holders::add(&mut suite);
+    disk_health::add(&mut suite);
     dumps::add(&mut suite);
     left_alone::add(&mut suite);
     suite.run()

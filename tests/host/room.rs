@@ -7,7 +7,8 @@ use prunella::model::{Applied, RecordBody, Remedy, Resolution, Subject, Verifica
 use crate::agent::{Agent, Ledger, figure};
 use crate::harness::{Host, Suite, VmShape};
 
-const LOGS: &str = include_str!("room.py");
+/// The tool that makes rotated logs; see its head.
+pub(crate) const LOGS: &str = include_str!("room.py");
 /// A disk in memory, where a container can't have another: the shipped rules speak of real disks.
 const RULE: &str = r#"
 [[logs]]
@@ -28,7 +29,8 @@ mode     = "auto"
 "#;
 /// An act that was broken off is tried again at once.
 const HURRY: &str = "\n[limits.backoff]\nfirst = \"1s\"\nfactor = 1.0\ncap = \"1s\"\n";
-const POINT: &str = "/var/log/shop";
+/// Where the disk is mounted.
+pub(crate) const POINT: &str = "/var/log/shop";
 /// Small rotated files on one disk.
 const MANY: u32 = 20_000;
 /// With `PRUNELLA_FULL_TESTS=1`.
@@ -51,7 +53,7 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 /// Every file there, with its length and the time it was written.
-fn files(agent: &Agent) -> BTreeSet<String> {
+pub(crate) fn files(agent: &Agent) -> BTreeSet<String> {
     agent.ok(&format!("find {POINT} -type f -printf '%P %s %T@\\n'")).lines().map(str::to_owned).collect()
 }
 
@@ -82,7 +84,7 @@ fn settle(agent: &Agent, policy: &str) -> BTreeSet<String> {
 }
 
 /// What is gone went on record first, and was the oldest of each log.
-fn check_what_went(before: &BTreeSet<String>, agent: &Agent, ledger: &Ledger) -> usize {
+pub(crate) fn check_what_went(before: &BTreeSet<String>, agent: &Agent, ledger: &Ledger) -> usize {
     let name = |line: &String| line.split(' ').next().expect("a name").to_owned();
     let after = files(agent);
     let gone: BTreeSet<String> = before.difference(&after).map(name).collect();

@@ -42,7 +42,10 @@ impl Memory {
             it.attempts += 1;
             *it.tried.entry(intent.remedy).or_insert(0) += 1;
             it.held = None;
-            it.proposal = None;
+            // What a file system's ladder does while a person is asked is another thing.
+            if intent.approval.is_some() || intent.subject.unit().is_some() {
+                it.proposal = None;
+            }
         }
     }
 
@@ -63,6 +66,7 @@ impl Memory {
         act.applied = Some(applied.clone());
         let (incident, subject, rule, begun) =
             (act.intent.incident, act.intent.subject.clone(), act.intent.rule.clone(), act.begun.boot);
+        let remedy = act.intent.remedy;
         match applied {
             Applied::Failed { .. } | Applied::Unknown { .. }
                 if act.intent.remedy == Remedy::ResetAndStart =>
@@ -104,6 +108,9 @@ impl Memory {
             it.state = IncidentState::Verifying { action };
             if withdrawn {
                 it.attempts = it.attempts.saturating_sub(1);
+                if let Some(times) = it.tried.get_mut(&remedy) {
+                    *times = times.saturating_sub(1);
+                }
             }
         });
     }

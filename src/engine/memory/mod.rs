@@ -163,8 +163,10 @@ impl Memory {
                 }
             }
             RecordBody::Held { incident, remedy, refusal } => {
+                // A unit that waited for another need not wait for its backoff as well.
                 if refusal.guard == GuardName::RootCause
                     && let Some(it) = self.incidents.get(incident)
+                    && it.subject.unit().is_some()
                 {
                     self.histories.entry(it.subject.clone()).or_default().waived = true;
                 }

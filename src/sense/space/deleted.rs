@@ -7,7 +7,8 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 
-use crate::model::{Bytes, DeletedFile, DeletedFiles, PathText, Reading, SPACE_NAMES_MAX};
+use crate::model::{Absence, Bytes, DeletedFile, DeletedFiles, PathText, Reading, SPACE_NAMES_MAX};
+use crate::sense::cgroup::GroupPath;
 use crate::sense::process::place_of;
 use crate::sense::procfs::read_bounded;
 
@@ -82,22 +83,35 @@ pub fn deleted_files(proc: &Path, place: Place, stop: &dyn Fn() -> bool) -> Read
 }
 
 fn told(proc: &Path, found: &Found) -> DeletedFile {
-    let comm = read_bounded(&proc.join(found.pid.to_string()).join("comm"), NAME_MAX).unwrap_or_default();
-    let unit = match place_of(proc, found.pid) {
-        Reading::Value(place) => place.unit,
-        Reading::Absent(reason) => Reading::Absent(reason),
-        Reading::Failed(error) => Reading::Failed(error),
-    };
+    let unit = system_unit_of(proc, found.pid);
     DeletedFile {
         path: PathText::of(&found.path),
         bytes: Bytes(found.bytes),
         pid: found.pid,
         fd: found.fd,
-        name: String::from_utf8_lossy(comm.trim_ascii_end()).into_owned(),
+        name: name_of(proc, found.pid),
         unit,
     }
 }
 
-fn number(name: &std::ffi::OsStr) -> Option<i32> {
+/// As the kernel calls it; empty when it has ended.
+pub(super) fn name_of(proc: &Path, pid: i32) -> String {
+    let comm = read_bounded(&proc.join(pid.to_string()).join("comm"), NAME_MAX).unwrap_or_default();
+    String::from_utf8_lossy(comm.trim_ascii_end()).into_owned()
+}
+
+/// The unit of the system's own manager: a user's may have the name of one of those.
+pub(super) fn system_unit_of(proc: &Path, pid: i32) -> Reading<String> {
+    match place_of(proc, pid) {
+        Reading::Value(place) => match GroupPath::parse(place.cgroup.as_bytes()).unit {
+            Some(unit) => Reading::Value(String::from_utf8_lossy(unit).into_owned()),
+            None => Reading::Absent(Absence::NotApplicable),
+        },
+        Reading::Absent(reason) => Reading::Absent(reason),
+        Reading::Failed(error) => Reading::Failed(error),
+    }
+}
+
+pub(super) fn number(name: &std::ffi::OsStr) -> Option<i32> {
     name.to_str()?.parse().ok()
 }

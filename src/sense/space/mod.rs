@@ -7,6 +7,7 @@ mod deleted;
 mod give_way;
 mod top;
 mod walk;
+mod writers;
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -23,7 +24,9 @@ use crate::model::{Bytes, DeletedFiles, DeviceNumber, MountPoint, Reading, Space
 use super::filesystem::open_beneath;
 pub use deleted::deleted_files;
 pub use give_way::{give_way, step_back};
-pub use walk::{DEPTH_MAX, Walk};
+pub use walk::{DEPTH_MAX, Resting, Seen, Walk};
+pub use writers::FileId;
+use writers::{Found, writers};
 
 /// `BTRFS_SUPER_MAGIC` (statfs(2)).
 const BTRFS: rustix::fs::FsWord = 0x9123_683e;
@@ -33,6 +36,11 @@ const SLICE: usize = 8;
 const STINT: Duration = Duration::from_millis(20);
 /// Entries of one look. What the kernel remembers of each, about a kilobyte, is charged to the agent.
 const ENTRIES_MAX: u64 = 150_000;
+
+/// For how long it is looked for who writes the largest files.
+const WRITERS_WITHIN: Duration = Duration::from_millis(500);
+/// How long they are watched.
+const GROWTH_OVER: Duration = Duration::from_millis(100);
 
 /// Why there was no look.
 #[derive(Debug, Error)]
@@ -55,7 +63,15 @@ impl std::fmt::Debug for Clock<'_> {
     }
 }
 
-/// One look at this file system, which is mounted there, for so long.
+/// A look that has not come to its end, to go on with.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    walk: Resting,
+    over: Duration,
+}
+
+/// One look at this file system, which is mounted there, for so long; or the next part of one, after which it is told as a
+/// whole. With what is left of it to do, if anything is.
 ///
 /// # Errors
 /// When its root can't be opened, or is not of this file system.
@@ -65,27 +81,44 @@ pub fn look(
     at: WallTime,
     patience: Duration,
     clock: &Clock<'_>,
-) -> Result<SpaceLook, NoLook> {
+    before: Option<Begun>,
+) -> Result<(SpaceLook, Option<Begun>), NoLook> {
     let begun = (clock.since)();
     let root = open_root(proc, point, device)?;
     let room = rustix::fs::fstatvfs(&root)?;
     // First what nobody finds by looking at folders.
-    let deleted =
-        deleted_files(proc, walk::place_of(root.as_fd())?, &|| (clock.since)() >= begun + patience / 2);
-    let mut walk = Walk::new(root, &point.to_bytes())?;
+    let until = begun + patience / 2;
+    let deleted = deleted_files(proc, walk::place_of(root.as_fd())?, &|| (clock.since)() >= until);
+    let is_first = before.is_none();
+    let gone_on = before.and_then(|Begun { walk, over }| {
+        let root = walk::open_folder(root.as_fd(), c".").ok()?;
+        Some((walk.go_on(root).ok()?, over))
+    });
+    let (mut walk, over) = match gone_on {
+        Some(gone_on) => gone_on,
+        None => (Walk::new(root, &point.to_bytes())?, Duration::ZERO),
+    };
+    let most = walk.entries().saturating_add(ENTRIES_MAX);
     let mut whole = false;
     let mut stint = (clock.since)();
-    while !whole && walk.entries() < ENTRIES_MAX && (clock.since)() < begun + patience {
+    while !whole && walk.entries() < most && (clock.since)() < begun + patience {
         whole = walk.go_on(SLICE);
         if (clock.since)() >= stint + STINT {
             (clock.rest)(STINT);
             stint = (clock.since)();
         }
     }
-    let seen = walk.seen();
-    Ok(SpaceLook {
+    let mut seen = walk.seen();
+    // People are told of the first part, and of the whole.
+    if is_first || whole {
+        let until = (clock.since)().saturating_add(WRITERS_WITHIN);
+        name_writers(proc, &mut seen, &|| (clock.since)() >= until, clock);
+    }
+    let over = over.saturating_add((clock.since)().saturating_sub(begun));
+    let left = (!whole).then(|| Begun { walk: walk.rest(), over });
+    let look = SpaceLook {
         at,
-        over: (clock.since)().saturating_sub(begun),
+        over,
         entries: seen.entries,
         complete: whole && seen.unreadable == 0,
         unreadable: seen.unreadable,
@@ -95,7 +128,28 @@ pub fn look(
         folders: seen.folders,
         crowded: seen.crowded,
         deleted,
-    })
+    };
+    Ok((look, left))
+}
+
+/// Who writes the largest, and how fast they grow.
+fn name_writers(proc: &Path, seen: &mut Seen, stop: &dyn Fn() -> bool, clock: &Clock<'_>) {
+    let mut found = writers(proc, &seen.ids, stop);
+    if found.is_empty() {
+        return;
+    }
+    let begun = (clock.since)();
+    found.values_mut().for_each(Found::watch);
+    (clock.rest)(GROWTH_OVER);
+    let over = (clock.since)().saturating_sub(begun).max(GROWTH_OVER);
+    for (file, id) in seen.files.iter_mut().zip(&seen.ids) {
+        let Some(found) = found.get(id) else { continue };
+        file.writer = Reading::Value(found.writer.clone());
+        if let Some(grown) = found.grown(*id) {
+            let millis = u64::try_from(over.as_millis()).unwrap_or(u64::MAX);
+            file.growth = Reading::Value(Bytes(grown.saturating_mul(1000) / millis));
+        }
+    }
 }
 
 /// The deleted files that are open on this file system, which is mounted there.

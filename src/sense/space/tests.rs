@@ -80,6 +80,66 @@ fn it_is_stopped_anywhere_and_goes_on_from_there() {
     assert_eq!(parts.seen(), whole.seen());
 }
 
+/// So many entries at a time, with nothing open in between.
+fn in_parts(tree: &Path, entries: usize, between: impl Fn(usize)) -> Walk {
+    let mut parts = walk(tree);
+    let mut part = 0;
+    while !parts.go_on(entries) {
+        let resting = parts.rest();
+        between(part);
+        parts = resting.go_on(open(tree)).expect("it is still there");
+        part += 1;
+        assert!(part < 10_000, "it does not come to an end");
+    }
+    parts
+}
+
+#[test]
+fn it_rests_anywhere_and_goes_on_from_there() {
+    let tree = tempfile::tempdir().expect("a folder");
+    for n in 0..5 {
+        for m in 0..5 {
+            file(tree.path().join(format!("{n}/{m}/file")), n * 5 + m + 1);
+        }
+        file(tree.path().join(format!("{n}/own")), 100 + n);
+    }
+    let mut whole = walk(tree.path());
+    assert!(whole.go_on(usize::MAX));
+    for entries in [1, 2, 3, 7, 50] {
+        assert_eq!(in_parts(tree.path(), entries, |_| {}).seen(), whole.seen(), "{entries} at a time");
+    }
+}
+
+#[test]
+fn what_is_gone_when_it_goes_on_is_passed_over() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let path = |n: usize| tree.path().join(n.to_string());
+    for n in 0..20 {
+        file(path(n).join("deep/er/file"), 4);
+    }
+    let outside = tempfile::tempdir().expect("a folder");
+    file(outside.path().join("deep/er/secret"), 4000);
+    // Whichever it is in by then: all are gone, or lead elsewhere.
+    let walk = in_parts(tree.path(), 5, |part| {
+        for n in (part == 2).then_some(0..20).into_iter().flatten() {
+            std::fs::remove_dir_all(path(n)).expect("it was there");
+            if n % 2 == 0 {
+                std::os::unix::fs::symlink(outside.path(), path(n)).expect("a link");
+            }
+        }
+    });
+    assert!(walk.seen().bytes < 4000 << 10, "{:?}", walk.seen());
+}
+
+#[test]
+fn another_folder_is_not_gone_on_with() {
+    let (tree, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    file(tree.path().join("a/file"), 4);
+    let mut walk = walk(tree.path());
+    walk.go_on(1);
+    assert_eq!(walk.rest().go_on(open(other.path())).err(), Some(Errno::STALE));
+}
+
 #[test]
 fn what_lies_too_deep_is_told_as_not_read() {
     let tree = tempfile::tempdir().expect("a folder");
@@ -135,6 +195,28 @@ fn a_deleted_file_is_found_by_who_has_it_open() {
 }
 
 #[test]
+fn who_writes_a_large_file_is_named() {
+    let tree = tempfile::tempdir().expect("a folder");
+    file(tree.path().join("grows"), 400);
+    file(tree.path().join("read"), 300);
+    let mut grows =
+        std::fs::File::options().append(true).open(tree.path().join("grows")).expect("it is there");
+    let _read = std::fs::File::open(tree.path().join("read")).expect("it is there");
+    let mut walk = walk(tree.path());
+    assert!(walk.go_on(usize::MAX));
+    let mut seen = walk.seen();
+    let since = || Duration::ZERO;
+    // It is watched for a tenth of a second, in which it is written to.
+    let rest = |_| (&grows).write_all(&[b'x'; 1 << 10]).expect("it is written");
+    name_writers(Path::new("/proc"), &mut seen, &|| false, &Clock { since: &since, rest: &rest });
+    let own = i32::try_from(std::process::id()).expect("a pid");
+    let about: Vec<_> =
+        seen.files.iter().map(|it| (it.writer.value().map(|it| it.pid), it.growth.value())).collect();
+    assert_eq!(about, [(Some(own), Some(&Bytes(10 << 10))), (None, None)], "{seen:?}");
+    grows.flush().expect("it was written");
+}
+
+#[test]
 fn a_look_is_bounded_and_of_the_file_system_that_is_meant() {
     use std::cell::Cell;
     let tree = tempfile::tempdir().expect("a folder");
@@ -152,14 +234,19 @@ fn a_look_is_bounded_and_of_the_file_system_that_is_meant() {
     let clock = Clock { since: &since, rest: &rest };
     let at = WallTime::from_unix_millis(0);
     let proc = tempfile::tempdir().expect("a folder");
-    let whole =
-        look(proc.path(), (&point, device), at, Duration::from_secs(60), &clock).expect("it can be read");
+    let minute = Duration::from_secs(60);
+    let (whole, left) =
+        look(proc.path(), (&point, device), at, minute, &clock, None).expect("it can be read");
     assert!(whole.complete && whole.files[0].bytes == Bytes(40 << 10), "{whole:?}");
-    let none =
-        look(proc.path(), (&point, device), at, Duration::from_millis(1), &clock).expect("it can be read");
+    assert!(left.is_none());
+    let soon = Duration::from_millis(1);
+    let (none, left) = look(proc.path(), (&point, device), at, soon, &clock, None).expect("it can be read");
     assert!(!none.complete && none.entries == 0, "{none:?}");
     assert!(rested.get() <= 1);
+    let (rest, left) = look(proc.path(), (&point, device), at, minute, &clock, left).expect("it can be read");
+    assert!(rest.complete && left.is_none() && rest.over > none.over, "{rest:?}");
+    assert_eq!((rest.entries, rest.files), (whole.entries, whole.files));
     let other = DeviceNumber { major: 4095, minor: 1 };
-    let gone = look(proc.path(), (&point, other), at, Duration::from_secs(60), &clock);
+    let gone = look(proc.path(), (&point, other), at, minute, &clock, None);
     assert!(matches!(gone, Err(NoLook::Gone)), "{gone:?}");
 }

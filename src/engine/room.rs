@@ -1,0 +1,89 @@
+//! What is particular to incidents of file systems: who holds deleted files on them, and that several rules speak of one.
+
+use std::time::Duration;
+
+use crate::decide::Holders;
+use crate::model::{GuardName, Incident, IncidentId, Reading, SPACE_FIELDS, Subject};
+use crate::policy::Rule;
+
+use super::Engine;
+use super::memory::Answer;
+
+/// After a guard had something against asking them, or they were not as they were judged.
+const PASSED_OVER_FOR: Duration = Duration::from_mins(5);
+/// Who holds deleted files is looked at anew after this, before anybody is asked to let go.
+const HOLDERS_KNOWN_FOR: Duration = Duration::from_secs(30);
+
+/// What a rule says of the room of a file system: of its bytes, of its inodes. None speaks of damage, or of one that hangs.
+fn room(rule: &Rule) -> (bool, bool) {
+    let fields = rule.when.fields();
+    let [used, available, inodes, full_in] = SPACE_FIELDS;
+    let bytes = [used, available, full_in].iter().any(|field| fields.contains(field));
+    (bytes, fields.contains(&inodes))
+}
+
+/// Whether the guard may say no because of whom an act would touch, and yes to one that touches nobody.
+pub(super) const fn is_about_targets(guard: GuardName) -> bool {
+    match guard {
+        GuardName::Pause
+        | GuardName::Mode
+        | GuardName::OperatorIntent
+        | GuardName::Freshness
+        | GuardName::Protected
+        | GuardName::Maintenance
+        | GuardName::Ownership
+        | GuardName::RootCause
+        | GuardName::BlastRadius => true,
+        GuardName::Shutdown
+        | GuardName::WarmUp
+        | GuardName::PackageManager
+        | GuardName::Backoff
+        | GuardName::Attempts
+        | GuardName::Cost
+        | GuardName::Approval => false,
+    }
+}
+
+impl Engine {
+    pub(super) fn holders(&self, incident: &Incident) -> Holders {
+        let answer = incident.proposal.and_then(|proposal| self.memory.proposals.get(&proposal));
+        let passed_over = self.passed_over.get(&incident.id).is_some_and(|until| self.now.boot < *until);
+        match answer {
+            Some((_, Answer::Approved)) if !passed_over => Holders::Agreed,
+            Some((_, Answer::Open)) => Holders::Waiting,
+            Some((_, Answer::Approved)) | None if passed_over => Holders::PassedOver,
+            Some((_, Answer::Approved)) | None => Holders::MayBeAsked,
+        }
+    }
+
+    /// The rest of the ladder goes on meanwhile.
+    pub(super) fn pass_over_holders(&mut self, incident: IncidentId) {
+        let until = self.now.boot + PASSED_OVER_FOR;
+        self.passed_over.insert(incident, until);
+        self.wake_at(until);
+    }
+
+    /// Whether who holds what may have changed since the look: it is some time ago, or something was done.
+    pub(super) fn look_is_old(&self, incident: &Incident) -> bool {
+        let Some(Reading::Value(look)) = incident.evidence.as_ref().map(|it| &it.space) else { return false };
+        let acted = incident.timeline.iter().rev().find(|entry| entry.tried.is_some());
+        look.at > self.now.wall
+            || self.now.wall.since(look.at) > HOLDERS_KNOWN_FOR
+            || acted.is_some_and(|entry| entry.at.wall > look.at)
+    }
+
+    /// Another incident of the same room, of which people know, as loud at least, and where no less was tried: one disk that
+    /// fills is found by several rules, and is one thing to be told of.
+    pub(super) fn told_by_another(&self, incident: &Incident) -> Option<IncidentId> {
+        let Subject::Filesystem(_) = &incident.subject else { return None };
+        let kind = |it: &Incident| Self::rule_of(&self.setup.policy, &it.rule).map(room);
+        let mine = kind(incident).filter(|room| *room != (false, false))?;
+        let others = self.memory.open_incidents().filter(|it| it.id != incident.id);
+        let told = others.filter(|it| it.subject == incident.subject && it.escalated.is_some());
+        let mut enough = told.filter(|it| {
+            let no_less = it.severity >= incident.severity && (it.attempts > 0 || incident.attempts == 0);
+            no_less && kind(it) == Some(mine)
+        });
+        enough.next().map(|it| it.id)
+    }
+}
