@@ -79,7 +79,7 @@ pub struct Incident {
     pub ladder: Vec<Remedy>,
     /// Attempts so far in this incident, since it last opened.
     pub attempts: u32,
-    /// How often each remedy was among them.
+    /// How often each remedy was among them; one that was withdrawn counts in neither.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tried: BTreeMap<Remedy, u32>,
     /// The latest answer of the guards, when it was no.
