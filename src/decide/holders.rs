@@ -19,6 +19,15 @@ pub(super) fn holders(remedy: Remedy, incident: &Incident, policy: &Policy, view
     held.into_iter().take(most).map(|(unit, _)| unit).collect()
 }
 
+/// Those among them that are not known well enough to tell whether they may be asked: of a service that runs as it should
+/// little is read.
+#[must_use]
+pub fn unknown_holders(evidence: &Evidence, policy: &Policy, view: &View) -> Vec<UnitName> {
+    let known = |unit: &UnitName| view.unit(unit).is_some_and(|facts| facts.status.details.value().is_some());
+    let held = held(evidence).into_iter().map(|(unit, _)| unit);
+    held.filter(|unit| !policy.protects(unit) && !known(unit)).collect()
+}
+
 /// Each service with what it holds, largest first.
 fn held(evidence: &Evidence) -> Vec<(UnitName, Bytes)> {
     let Reading::Value(look) = &evidence.space else { return Vec::new() };

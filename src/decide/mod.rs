@@ -8,6 +8,7 @@ mod room;
 mod step;
 
 pub use backoff::gap_after;
+pub use holders::unknown_holders;
 pub use room::{Holders, has_untried_rung, with_takers};
 pub use step::{Reaction, Step, next_step, on_refusal};
 

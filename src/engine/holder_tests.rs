@@ -154,6 +154,21 @@ fn what_was_agreed_is_done_when_what_stood_in_its_way_is_over() {
     assert!(full.steps().contains(&"restart-holders db.service".to_owned()), "{:?}", full.life.records);
 }
 
+/// Of a unit that runs as it should no details are read, until somebody looks at it.
+#[test]
+fn a_holder_of_which_little_is_known_is_looked_at_first() {
+    let mut full = Full::new(&LADDER, &[("web.service", true)], &[("web.service", 25)]);
+    let known = full.units.clone();
+    full.units[0].details = serde_json::from_value(json!({"absent": "not-observed"})).unwrap();
+    while full.life.looked == 0 {
+        assert!(full.second < 100, "nobody looks: {:?}", full.life.records);
+        full.live(full.second + 1);
+    }
+    assert!(full.life.permits.is_empty(), "{:?}", full.steps());
+    full.units = known;
+    assert_eq!(full.live(full.second + 10).steps()[0], "reload-holders web.service");
+}
+
 /// A pause of the unit, here, or that it was not as it was judged.
 #[test]
 fn what_stands_against_a_holder_holds_up_nothing_else() {

@@ -93,6 +93,8 @@ pub struct Engine {
     withdrawn: BTreeMap<IncidentId, u32>,
     /// Whose holders of deleted files are not asked, and until when.
     passed_over: BTreeMap<IncidentId, BootTime>,
+    /// When services that hold deleted files were looked at for it.
+    holder_looks: BTreeMap<IncidentId, BootTime>,
     /// Of the policy, in this minute.
     openings: Openings,
     /// Subjects to assess in this call.
@@ -134,6 +136,7 @@ impl Engine {
             gone_since: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             passed_over: BTreeMap::new(),
+            holder_looks: BTreeMap::new(),
             openings: Openings::at(&setup.policy, now.wall),
             touched: BTreeSet::new(),
             deadline: None,

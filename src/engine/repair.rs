@@ -68,6 +68,9 @@ impl Engine {
         if let Some(why) = self.held_for_long(&incident, rule) {
             return self.escalate(&incident, why);
         }
+        if self.waits_for_holders(&incident, rule) {
+            return;
+        }
         match next_step(&incident, rule, &policy, &self.view, self.holders(&incident)) {
             Step::Wait => {}
             Step::Escalate { why } => self.escalate(&incident, why),
@@ -132,6 +135,7 @@ impl Engine {
         self.sought.remove(&incident);
         self.withdrawn.remove(&incident);
         self.passed_over.remove(&incident);
+        self.holder_looks.remove(&incident);
         self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
     }
 

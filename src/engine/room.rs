@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::decide::Holders;
+use crate::decide::{Holders, unknown_holders};
 use crate::model::{GuardName, Incident, IncidentId, Reading, SPACE_FIELDS, Subject};
 use crate::policy::Rule;
 
@@ -13,6 +13,11 @@ use super::memory::Answer;
 const PASSED_OVER_FOR: Duration = Duration::from_mins(5);
 /// Who holds deleted files is looked at anew after this, before anybody is asked to let go.
 const HOLDERS_KNOWN_FOR: Duration = Duration::from_secs(30);
+
+/// A look at a unit is two questions to the service manager.
+const LOOKED_AT_WITHIN: Duration = Duration::from_secs(2);
+/// What could not be told then is asked again after this.
+const LOOKED_AT_EACH: Duration = Duration::from_mins(1);
 
 /// What a rule says of the room of a file system: of its bytes, of its inodes. None speaks of damage, or of one that hangs.
 fn room(rule: &Rule) -> (bool, bool) {
@@ -53,6 +58,33 @@ impl Engine {
             Some((_, Answer::Open)) => Holders::Waiting,
             Some((_, Answer::Approved)) | None if passed_over => Holders::PassedOver,
             Some((_, Answer::Approved)) | None => Holders::MayBeAsked,
+        }
+    }
+
+    /// Whether services that hold deleted files are being looked at, so that it can be told whether they may be asked. What
+    /// is not told in time is done without.
+    pub(super) fn waits_for_holders(&mut self, incident: &Incident, rule: &Rule) -> bool {
+        let asks = rule.ladder.iter().any(|remedy| remedy.asks_holders()) && incident.escalated.is_none();
+        let Some(evidence) = incident.evidence.as_ref().filter(|_| asks) else { return false };
+        let unknown = unknown_holders(evidence, &self.setup.policy, &self.view);
+        if unknown.is_empty() {
+            return false;
+        }
+        let looked = self.holder_looks.get(&incident.id).copied();
+        let since = looked.map(|at| self.now.boot.since(at));
+        if since.is_none_or(|since| since >= LOOKED_AT_EACH) {
+            self.holder_looks.insert(incident.id, self.now.boot);
+            for unit in unknown {
+                self.look(Subject::Unit(unit));
+            }
+        }
+        let until = self.holder_looks.get(&incident.id).map(|at| *at + LOOKED_AT_WITHIN);
+        match until.filter(|until| self.now.boot < *until) {
+            Some(until) => {
+                self.wake_at(until);
+                true
+            }
+            None => false,
         }
     }
 

@@ -19,7 +19,13 @@ pub(crate) fn add(suite: &mut Suite) {
     });
 }
 
+/// A container is shown a part of sysfs, without what file systems tell: here is the whole.
+const SYSFS: &str = "mkdir /run/groups && mount --bind /sys/fs/cgroup /run/groups && mount -t sysfs sysfs /sys \
+     && mount --bind /run/groups /sys/fs/cgroup && systemctl restart prunellad";
+
 fn dying(agent: &Agent) {
+    agent.ok(SYSFS);
+    agent.until_ready();
     agent.write("/usr/sbin/smartctl", SMARTCTL);
     agent.ok("chmod 755 /usr/sbin/smartctl; mkdir -p /var/log/shop");
     disks::prepare(agent, "1G");
@@ -28,8 +34,7 @@ fn dying(agent: &Agent) {
     // Rotated logs on a disk that is full: it would be emptied, if it could be written to.
     agent.ok(&format!("for i in 1 2 3 4 5; do head -c 10M /dev/zero > {POINT}/app.log.$i; done; touch -d '9 days ago' {POINT}/*; sync"));
     let device = agent.ok(&format!("basename $(findmnt -no SOURCE {POINT})"));
-    // The container is shown the machine's devices, and may not write to them.
-    agent.ok(&format!("mount -o remount,rw,bind /sys; echo 1 > /sys/fs/ext4/{device}/trigger_fs_error"));
+    agent.ok(&format!("echo 1 > /sys/fs/ext4/{device}/trigger_fs_error"));
     let ledger = agent.until_recorded("people to be told", |it| {
         it.has(|body| matches!(body, RecordBody::Escalated { why, .. } if why.contains("forced_read_only")))
     });
