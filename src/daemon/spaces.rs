@@ -170,7 +170,6 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Reading<T> + Send
 
 /// The thread's part; others may look when it is done.
 fn look(proc: &Path, which: Which, from: From, mut known: OwnedMutexGuard<Known>) -> Reading<SpaceLook> {
-    space::give_way();
     let begun = clock::pass_time().boot;
     let since = || clock::pass_time().boot.saturating_sub(begun);
     let now = clock::now();

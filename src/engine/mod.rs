@@ -95,6 +95,8 @@ pub struct Engine {
     passed_over: BTreeMap<IncidentId, BootTime>,
     /// When services that hold deleted files were looked at for it.
     holder_looks: BTreeMap<IncidentId, BootTime>,
+    /// Since when too little is known about them to ask them.
+    unsure_since: BTreeMap<IncidentId, BootTime>,
     /// Of the policy, in this minute.
     openings: Openings,
     /// Subjects to assess in this call.
@@ -137,6 +139,7 @@ impl Engine {
             withdrawn: BTreeMap::new(),
             passed_over: BTreeMap::new(),
             holder_looks: BTreeMap::new(),
+            unsure_since: BTreeMap::new(),
             openings: Openings::at(&setup.policy, now.wall),
             touched: BTreeSet::new(),
             deadline: None,

@@ -136,6 +136,7 @@ impl Engine {
         self.withdrawn.remove(&incident);
         self.passed_over.remove(&incident);
         self.holder_looks.remove(&incident);
+        self.unsure_since.remove(&incident);
         self.record(RecordBody::IncidentResolved { incident, how, why: why.to_owned() });
     }
 
@@ -207,6 +208,10 @@ impl Engine {
             })
         };
         match verdict {
+            Err(refusal) if remedy.asks_holders() && self.is_unsure_for_now(incident.id, &refusal) => {
+                targets.iter().for_each(|unit| self.look(Subject::Unit(unit.clone())));
+                self.refused(incident, remedy, &targets, refusal);
+            }
             Err(refusal) if remedy.asks_holders() && is_about_targets(refusal.guard) => {
                 // What is said of them must not hold up the rest of the ladder.
                 self.pass_over_holders(incident.id);
@@ -234,6 +239,7 @@ impl Engine {
                     approval,
                     why: incident.finding.what.clone(),
                 };
+                self.unsure_since.remove(&incident.id);
                 let ticket = self.record(RecordBody::Intended(intent));
                 self.permits.insert(ticket, permit);
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::decide::{Holders, unknown_holders};
-use crate::model::{GuardName, Incident, IncidentId, Reading, SPACE_FIELDS, Subject};
+use crate::model::{GuardName, Incident, IncidentId, Reading, Refusal, SPACE_FIELDS, Subject};
 use crate::policy::Rule;
 
 use super::Engine;
@@ -14,6 +14,8 @@ const PASSED_OVER_FOR: Duration = Duration::from_mins(5);
 /// Who holds deleted files is looked at anew after this, before anybody is asked to let go.
 const HOLDERS_KNOWN_FOR: Duration = Duration::from_secs(30);
 
+/// What is looked at anew is there by then, or it is done without.
+const UNSURE_FOR: Duration = Duration::from_secs(10);
 /// A look at a unit is two questions to the service manager.
 const LOOKED_AT_WITHIN: Duration = Duration::from_secs(2);
 /// What could not be told then is asked again after this.
@@ -86,6 +88,16 @@ impl Engine {
             }
             None => false,
         }
+    }
+
+    /// What is not known about them is looked at, and mostly known a moment later: that much is waited for.
+    pub(super) fn is_unsure_for_now(&mut self, incident: IncidentId, refusal: &Refusal) -> bool {
+        if refusal.guard != GuardName::Freshness {
+            return false;
+        }
+        let until = *self.unsure_since.entry(incident).or_insert(self.now.boot) + UNSURE_FOR;
+        self.wake_at(until);
+        self.now.boot < until
     }
 
     /// The rest of the ladder goes on meanwhile.

@@ -21,7 +21,7 @@ pub(crate) fn add(suite: &mut Suite) {
 
 /// A container is shown a part of sysfs, without what file systems tell: here is the whole.
 const SYSFS: &str = "mkdir /run/groups && mount --bind /sys/fs/cgroup /run/groups && mount -t sysfs sysfs /sys \
-     && mount --bind /run/groups /sys/fs/cgroup && systemctl restart prunellad";
+     && mount -o remount,rw /sys && mount --bind /run/groups /sys/fs/cgroup && systemctl restart prunellad";
 
 fn dying(agent: &Agent) {
     agent.ok(SYSFS);

@@ -101,7 +101,6 @@ fn holders(agent: &Agent) {
     assert_eq!(whom, ["told.service"]);
     assert!(matches!(verdict, Verification::Confirmed { .. }), "{verdict:?}");
     assert_eq!(agent.ok("systemctl show -P MainPID told"), pid, "it was told, and not restarted");
-    agent.until_explained("/data", "reload-holders");
 
     agent.ok("systemctl stop told; rm -f /data/*.log /data/shop.db");
     let pid = start("deaf");

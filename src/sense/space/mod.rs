@@ -71,7 +71,8 @@ pub struct Begun {
 }
 
 /// One look at this file system, which is mounted there, for so long; or the next part of one, after which it is told as a
-/// whole. With what is left of it to do, if anything is.
+/// whole. With what is left of it to do, if anything is. The thread that calls takes the processor and the disk behind all
+/// others from then on.
 ///
 /// # Errors
 /// When its root can't be opened, or is not of this file system.
@@ -89,6 +90,8 @@ pub fn look(
     // First what nobody finds by looking at folders.
     let until = begun + patience / 2;
     let deleted = deleted_files(proc, walk::place_of(root.as_fd())?, &|| (clock.since)() >= until);
+    // That is short, and what is done next may hang on it; the rest can wait for others.
+    give_way();
     let is_first = before.is_none();
     let gone_on = before.and_then(|Begun { walk, over }| {
         let root = walk::open_folder(root.as_fd(), c".").ok()?;
