@@ -73,8 +73,10 @@ impl Engine {
             return Reply::Refused(format!("{proposal} is approved already"));
         }
         if let Some(unit) = asked.subject.unit().or_else(|| asked.targets.last()) {
-            let invocation = self.view.unit(unit).map(|facts| facts.status.invocation());
-            if invocation.as_ref() != Some(&asked.invocation) {
+            // Of a unit that runs as it should the run is not known at all times. It is looked at before the act, which
+            // is not done to another run.
+            let run = self.run_of(&asked.subject, &asked.targets);
+            if self.view.unit(unit).is_none() || run.is_some_and(|run| run != asked.invocation) {
                 return Reply::Refused(format!("{unit} has been started anew since {proposal} was made"));
             }
         }

@@ -169,6 +169,35 @@ fn a_holder_of_which_little_is_known_is_looked_at_first() {
     assert_eq!(full.live(full.second + 10).steps()[0], "reload-holders web.service");
 }
 
+/// A list of the units tells little of those that run: the run that was asked about is looked for before the act.
+#[test]
+fn what_was_agreed_counts_for_one_run_also_when_little_is_known_of_it() {
+    let asked = || {
+        let mut full = Full::new(&LADDER, &UNITS[1..2], &[("db.service", 25)]);
+        while full.proposed().is_none() {
+            assert!(full.second < 300, "nobody is asked: {:?}", full.life.records);
+            full.live(full.second + 1);
+        }
+        let known = full.units.clone();
+        full.units[0].details = serde_json::from_value(json!({"absent": "not-observed"})).unwrap();
+        full.live(full.second + 2).approve();
+        full.units = known;
+        full
+    };
+    let restarts = |full: &Full| full.steps().iter().any(|step| step == "restart-holders db.service");
+    let mut full = asked();
+    assert!(!restarts(&full), "{:?}", full.steps());
+    let second = full.second;
+    assert!(restarts(full.live(second + 120)), "{:?}", full.life.records);
+    let mut full = asked();
+    let anew = serde_json::from_value(json!({"value": "c3b783042e614bf686259026cb88d05d"})).unwrap();
+    if let Reading::Value(details) = &mut full.units[0].details {
+        details.invocation = anew;
+    }
+    let second = full.second;
+    assert!(!restarts(full.live(second + 120)), "{:?}", full.life.records);
+}
+
 /// A pause of the unit, here, or that it was not as it was judged.
 #[test]
 fn what_stands_against_a_holder_holds_up_nothing_else() {

@@ -370,19 +370,24 @@ impl Engine {
             proposal.incident == incident.id
                 && proposal.remedy == remedy
                 && proposal.targets == others
-                && Some(&proposal.invocation) == run.as_ref()
+                && run.as_ref().is_none_or(|run| *run == proposal.invocation)
         });
         match asked {
-            Some((proposal, Answer::Approved)) => ApprovalState::Granted(proposal.id),
-            Some((proposal, Answer::Open)) => ApprovalState::Waiting(proposal.id),
+            Some((proposal, Answer::Approved)) if run.is_some() => ApprovalState::Granted(proposal.id),
+            // What was agreed for one run is granted when it is known that this is it.
+            Some((proposal, Answer::Approved | Answer::Open)) => ApprovalState::Waiting(proposal.id),
             None => ApprovalState::NotAsked,
         }
     }
 
-    /// What a proposal is for: a unit's run, where it is known. Nothing else runs.
-    fn run_of(&self, subject: &Subject, targets: &[UnitName]) -> Option<Reading<InvocationId>> {
+    /// What a proposal is for: a unit's run, where it is known: a unit at work may not have been looked at. Nothing else
+    /// runs.
+    pub(super) fn run_of(&self, subject: &Subject, targets: &[UnitName]) -> Option<Reading<InvocationId>> {
         match subject.unit().or_else(|| targets.last()) {
-            Some(unit) => self.view.unit(unit).map(|facts| facts.status.invocation()),
+            Some(unit) => {
+                let status = &self.view.unit(unit)?.status;
+                (status.details != Reading::Absent(Absence::NotObserved)).then(|| status.invocation())
+            }
             None => Some(Reading::Absent(Absence::NotApplicable)),
         }
     }

@@ -44,9 +44,13 @@ pub(crate) fn mount(agent: &Agent, name: &str, point: &str) {
     agent.ok(&format!("mkdir -p {point} && mount -o loop {FOLDER}/{name} {point}"));
 }
 
+/// Unmounts it. An act or a look that is under way has it open, and is gone through with.
+pub(crate) fn unmount(agent: &Agent, point: &str) {
+    agent.until("the disk to be left alone", || agent.sh(&format!("umount {point}")).code == 0);
+}
+
 /// Unmounts it, and throws it away.
 pub(crate) fn discard(agent: &Agent, name: &str, point: &str) {
-    // An act that is under way has it open, and is gone through with.
-    agent.until("the disk to be left alone", || agent.sh(&format!("umount {point}")).code == 0);
+    unmount(agent, point);
     agent.ok(&format!("rm -f {FOLDER}/{name}"));
 }

@@ -250,7 +250,8 @@ impl Run<'_> {
         let (agent, point, cell) = (self.agent, &self.point(), &self.cell);
         let bench = self.bench();
         if cell.kind == "tmpfs" {
-            agent.ok(&format!("mkdir {point} && mount --bind {bench} {point} && umount {bench}"));
+            agent.ok(&format!("mkdir {point} && mount --bind {bench} {point}"));
+            disks::unmount(agent, &bench);
         } else {
             disks::mount(agent, &self.name, point);
         }
@@ -323,7 +324,7 @@ impl Run<'_> {
             assert_eq!(made.code, 0, "{made}");
         }
         if kind != "tmpfs" {
-            agent.ok(&format!("umount {bench}"));
+            disks::unmount(agent, &bench);
         }
     }
 

@@ -94,16 +94,23 @@ pub(crate) fn check_what_went(before: &BTreeSet<String>, agent: &Agent, ledger: 
         "gone without a record: {:?}",
         gone.difference(&recorded).collect::<Vec<_>>()
     );
-    for name in &gone {
-        let number = name
-            .strip_prefix("app")
-            .and_then(|rest| rest.rsplit('.').next())
-            .and_then(|it| it.parse::<u32>().ok());
-        assert!(number.is_some_and(|number| number > 2), "{name} is to be kept");
-    }
     let kept: BTreeSet<String> = after.iter().map(name).collect();
+    for name in &gone {
+        let (log, number) = rotated(name).unwrap_or_else(|| panic!("{name} is no rotated log"));
+        let series = || kept.iter().filter(|it| it.starts_with(&format!("{log}.log")) && **it != format!("{log}.log"));
+        // What was archived meanwhile is of the same log, and newer than all.
+        assert!(series().count() >= 2, "{name} is gone, and of {log} no two are left: {kept:?}");
+        let older = series().find(|it| rotated(it).is_some_and(|(_, other)| other > number));
+        assert_eq!(older, None, "{name} is gone, and an older one is not");
+    }
     assert!(!kept.iter().any(|name| name.contains("prunella")), "{kept:?}");
     gone.len()
+}
+
+/// Of `app1.log.2` the log and the number.
+fn rotated(name: &str) -> Option<(&str, u32)> {
+    let (log, number) = name.strip_suffix(".gz").unwrap_or(name).split_once(".log.")?;
+    Some((log, number.parse().ok()?))
 }
 
 fn rotated_logs_go(agent: &Agent) {

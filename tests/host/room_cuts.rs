@@ -43,11 +43,11 @@ const DISK: &str = "128M:/var/log/shop";
 const LINES_MIB: u32 = 40;
 /// From the first intent to the cut.
 const CUTS: [Duration; 12] = [
-    Duration::from_millis(2500),
-    Duration::from_millis(9000),
     Duration::from_millis(400),
-    Duration::from_millis(5500),
+    Duration::from_millis(2500),
     Duration::from_millis(100),
+    Duration::from_millis(9000),
+    Duration::from_millis(5500),
     Duration::from_millis(800),
     Duration::from_millis(1600),
     Duration::from_millis(3500),
