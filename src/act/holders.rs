@@ -43,25 +43,12 @@ pub async fn ask_holders(
     if now.boot > permit.expires().boot {
         return Applied::Withdrawn { why: "its permit had expired".into() };
     }
-    let what = match permit.remedy() {
-        Remedy::ReloadHolders => Order::Reload,
-        Remedy::RestartHolders => Order::Restart,
-        other @ (Remedy::Reload
-        | Remedy::Start
-        | Remedy::ResetAndStart
-        | Remedy::Restart
-        | Remedy::RestartWithDependencies
-        | Remedy::Stop
-        | Remedy::ArchiveLogs
-        | Remedy::RotateLogs
-        | Remedy::VacuumJournal
-        | Remedy::PruneRotatedLogs
-        | Remedy::PruneCoreDumps
-        | Remedy::CleanTemporaryFiles
-        | Remedy::CleanPackageCache
-        | Remedy::CleanContainerImages) => {
-            return Applied::Failed { why: format!("{other} asks nobody to let go of files") };
-        }
+    let what = if permit.remedy() == Remedy::ReloadHolders {
+        Order::Reload
+    } else if permit.remedy() == Remedy::RestartHolders {
+        Order::Restart
+    } else {
+        return Applied::Failed { why: format!("{} asks nobody to let go of files", permit.remedy()) };
     };
     let Some(room) = permit.room() else {
         return Applied::Failed { why: "its permit names no file system".into() };
@@ -99,7 +86,8 @@ pub async fn ask_holders(
             | Applied::Withdrawn { .. }
             | Applied::AlreadySo
             | Applied::Removed { .. }
-            | Applied::Archived { .. }) => return unknown,
+            | Applied::Archived { .. }
+            | Applied::Restrained { .. }) => return unknown,
         }
     }
     if asked.is_empty() && failed.is_empty() {

@@ -8,6 +8,7 @@ mod logs;
 mod recheck;
 mod reload;
 mod restart;
+mod restrain;
 mod room;
 mod start;
 mod stop;
@@ -22,6 +23,7 @@ use crate::model::{Applied, JobResult, Remedy, Timestamp, UnitName};
 
 pub use holders::{Holdings, ask_holders};
 use recheck::Finding;
+pub use restrain::release;
 pub use room::{Consent, Premises, keep_reserve, make_room};
 
 /// Uses the permit up. `now` is read when the call begins: an expired permit does nothing.
@@ -30,6 +32,9 @@ pub use room::{Consent, Premises, keep_reserve, make_room};
 pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timestamp) -> Applied {
     if now.boot > permit.expires().boot {
         return Applied::Withdrawn { why: "its permit had expired".into() };
+    }
+    if let Some(restraint) = permit.remedy().restraint() {
+        return restrain::carry_out(&permit, restraint, manager, now).await;
     }
     if permit.room().is_some() {
         return task_unit::carry_out(&permit, manager).await;
@@ -43,7 +48,9 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         Remedy::Reload => reload::carry_out(&permit, manager).await,
         Remedy::Start => start::carry_out(&permit, manager).await,
         Remedy::ResetAndStart => start::carry_out_after_reset(&permit, manager).await,
-        Remedy::Restart | Remedy::RestartWithDependencies => restart::carry_out(&permit, manager).await,
+        Remedy::Restart | Remedy::RestartWithDependencies | Remedy::RestartCulprit => {
+            restart::carry_out(&permit, manager).await
+        }
         Remedy::Stop => stop::carry_out(&permit, manager).await,
         Remedy::ArchiveLogs
         | Remedy::RotateLogs
@@ -54,7 +61,11 @@ pub async fn carry_out(permit: Permit, manager: &dyn ServiceManager, now: Timest
         | Remedy::CleanPackageCache
         | Remedy::CleanContainerImages
         | Remedy::ReloadHolders
-        | Remedy::RestartHolders => Applied::Failed { why: "it works on no unit".into() },
+        | Remedy::SlowWriters
+        | Remedy::RestartHolders
+        | Remedy::LimitMemory
+        | Remedy::LimitTasks
+        | Remedy::Freeze => Applied::Failed { why: "it works on no unit".into() },
     }
 }
 

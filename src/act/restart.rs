@@ -6,7 +6,11 @@ use super::{Applied, Order, Permit, ServiceManager, order};
 pub(super) async fn carry_out(permit: &Permit, manager: &dyn ServiceManager) -> Applied {
     for unit in permit.targets() {
         match order(permit, manager, Order::Restart, unit).await {
-            Applied::Changed | Applied::Removed { .. } | Applied::Archived { .. } | Applied::AlreadySo => {}
+            Applied::Changed
+            | Applied::Removed { .. }
+            | Applied::Archived { .. }
+            | Applied::Restrained { .. }
+            | Applied::AlreadySo => {}
             Applied::Failed { why } => return Applied::Failed { why: format!("{unit}: {why}") },
             Applied::Unknown { why } => return Applied::Unknown { why: format!("{unit}: {why}") },
             Applied::Withdrawn { why } => return Applied::Withdrawn { why: format!("{unit}: {why}") },

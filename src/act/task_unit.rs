@@ -15,6 +15,7 @@ const fn unit_of(remedy: Remedy) -> Option<&'static str> {
         Remedy::CleanPackageCache => Some("prunella-clean-package-cache.service"),
         Remedy::CleanContainerImages => Some("prunella-clean-container-images.service"),
         Remedy::ReloadHolders
+        | Remedy::SlowWriters
         | Remedy::RestartHolders
         | Remedy::ArchiveLogs
         | Remedy::PruneRotatedLogs
@@ -24,7 +25,11 @@ const fn unit_of(remedy: Remedy) -> Option<&'static str> {
         | Remedy::ResetAndStart
         | Remedy::Restart
         | Remedy::RestartWithDependencies
-        | Remedy::Stop => None,
+        | Remedy::Stop
+        | Remedy::LimitMemory
+        | Remedy::LimitTasks
+        | Remedy::Freeze
+        | Remedy::RestartCulprit => None,
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 
 use super::*;
-use crate::manager::News;
+use crate::manager::{News, RestraintOrder};
 use crate::model::{
     Absence, ActiveState, BootTime, Id128, InvocationId, JobKind, JobOrigin, LoadState, Reading, SystemState,
     UnitDetails, UnitFileState, UnitJob, UnitRelations, UnitStatus, WallTime,
@@ -61,6 +61,10 @@ impl ServiceManager for Stand {
         let unknown = self.unloaded && order == Order::ResetFailed;
         async move { if unknown { Err(ManagerError::NoSuchUnit(unit.clone())) } else { Ok(self.result) } }
             .boxed()
+    }
+
+    fn restrain<'a>(&'a self, order: RestraintOrder<'a>) -> BoxFuture<'a, Result<String, ManagerError>> {
+        async move { Ok(format!("{:?} {}", order.restraint, order.unit)) }.boxed()
     }
 
     fn last_lines<'a>(&'a self, _: &'a UnitName, _: usize) -> BoxFuture<'a, Reading<Vec<String>>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::{
-    IncidentId, Moment, MountPoint, PauseId, ProcessSort, ProposalId, Seq, UnitKind, UnitName,
+    ActionId, IncidentId, Moment, MountPoint, PauseId, ProcessSort, ProposalId, Seq, UnitKind, UnitName,
 };
 use crate::serve::limits::PROCESSES_DEFAULT;
 use crate::serve::{parse_duration, parse_moment};
@@ -175,6 +175,11 @@ pub(super) enum Command {
         #[arg(value_parser = parse_proposal)]
         proposal: ProposalId,
     },
+    /// Let go of a unit that an action holds back
+    Undo {
+        #[arg(value_parser = parse_action)]
+        action: ActionId,
+    },
     /// Keep the agent from doing what it proposes
     Deny {
         #[arg(value_parser = parse_proposal)]
@@ -291,6 +296,11 @@ fn parse_incident(text: &str) -> Result<IncidentId, String> {
 
 fn parse_proposal(text: &str) -> Result<ProposalId, String> {
     ProposalId::parse(text).ok_or_else(|| "a proposal is prop-NUMBER: prunella status lists them".into())
+}
+
+fn parse_action(text: &str) -> Result<ActionId, String> {
+    ActionId::parse(text)
+        .ok_or_else(|| "an action is act-NUMBER: prunella status lists what can be undone".into())
 }
 
 fn parse_pause(text: &str) -> Result<PauseId, String> {

@@ -1,8 +1,8 @@
 //! `prunella explain`: why the agent acted, or which guard said no and until when.
 
 use crate::model::{
-    Absence, Condition, Evidence, Incident, IncidentState, MainExit, Mode, PauseScope, Reading, Remedy,
-    Severity, SpaceLook, StormLook, Subject, UnitName,
+    Absence, Condition, CulpritLook, Evidence, Incident, IncidentState, MainExit, Mode, PauseScope, Reading,
+    Remedy, Severity, SpaceLook, StormLook, Subject, UnitName,
 };
 use crate::serve::{IncidentDetail, IncidentSummary, Status, Units, is_open};
 
@@ -179,6 +179,9 @@ fn show(page: &mut Page, evidence: &Evidence) {
     }
     lines(page, "log", &evidence.log);
     lines(page, "processes", &evidence.processes);
+    if evidence.culprits != Reading::Absent(Absence::NotApplicable) {
+        lines(page, "taken by", &evidence.culprits.as_ref().map(CulpritLook::lines));
+    }
     if evidence.storm != Reading::Absent(Absence::NotApplicable) {
         lines(page, "made by", &evidence.storm.as_ref().map(StormLook::lines));
     }

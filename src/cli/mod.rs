@@ -207,6 +207,7 @@ impl Session<'_> {
             Command::Deny { proposal, reason } => {
                 self.tell(&format!("/v1/proposals/{proposal}/deny"), &json!({ "reason": reason }))
             }
+            Command::Undo { action } => self.tell(&format!("/v1/actions/{action}/undo"), &json!({})),
             Command::Ack { incident } => self.tell(&format!("/v1/incidents/{incident}/ack"), &json!({})),
             Command::Reload => self.tell("/v1/reload", &json!({})),
             Command::Check { paths } => self.check(paths),

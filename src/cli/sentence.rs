@@ -2,7 +2,7 @@
 
 use crate::model::{
     Applied, Bytes, Delivery, Evidence, Fate, Human, NoticeId, Owed, PauseScope, Peer, Reading, RecordBody,
-    Removal, Resolution, StormLook, Verification,
+    ReleasedBy, Removal, Resolution, StormLook, Verification,
 };
 
 use super::page::{about, safe, subject};
@@ -58,6 +58,13 @@ fn raw(body: &RecordBody) -> String {
             removals => format!("{action} removes {}", removed(removals)),
         },
         RecordBody::Applied { action, applied } => format!("{action} {}", applied_words(applied)),
+        RecordBody::Released { action, by, why } => {
+            let by = match by {
+                ReleasedBy::Agent | ReleasedBy::Itself | ReleasedBy::Boot => String::new(),
+                ReleasedBy::Operator { peer } => format!(" by {}", who(peer)),
+            };
+            format!("{action} undone{by}: {why}")
+        }
         RecordBody::Verified { action, verification, .. } => format!("{action} {}", verified(verification)),
         RecordBody::Escalated { incident, why, tried, .. } => {
             let tried = if tried.is_empty() { "nothing".into() } else { tried.join(", ") };
@@ -160,6 +167,7 @@ fn applied_words(applied: &Applied) -> String {
         Applied::Archived { logs, content, freed, why } => {
             format!("archived {content} of {logs} logs, which freed {freed}: {why}")
         }
+        Applied::Restrained { what, until } => format!("{what}, until {} at the latest", until.wall),
         Applied::AlreadySo => "had nothing to do".into(),
         Applied::Withdrawn { why } => format!("withdrawn: {why}"),
         Applied::Failed { why } => format!("failed: {why}"),

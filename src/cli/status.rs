@@ -72,6 +72,7 @@ pub(super) fn render(status: &Status, terminal: Terminal) -> String {
         page.blank();
         block(&mut page, incident, status);
     }
+    restraints(&mut page, status);
     pauses(&mut page, status);
     page.blank();
     if let Some(why) = &status.history.failing {
@@ -326,6 +327,18 @@ pub(super) const fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Ticket => "ticket",
         Severity::Page => "page",
+    }
+}
+
+/// Who is held back, and what ends it.
+fn restraints(page: &mut Page, status: &Status) {
+    for it in &status.restraints {
+        page.blank();
+        let what = it.what.as_deref().unwrap_or("it is not known yet whether it is");
+        let until = ahead(it.until, status.now);
+        page.labelled(Tone::Busy, "HELD BACK", &format!("{}  {}", it.unit, it.remedy));
+        page.under(&format!("{} by {}; ends {until}", safe(what), it.action));
+        page.next(&format!("prunella undo {}", it.action));
     }
 }
 

@@ -295,6 +295,7 @@ impl Core {
                     }
                 }
                 Effect::Act(permit) => self.hands.act(permit),
+                Effect::Release { action } => self.hands.release(action),
                 Effect::GoOn { action, answer } => self.hands.go_on(action, answer),
                 Effect::TakeEvidence { incident, of } => self.hands.take_evidence(incident, of),
                 Effect::Look(subject) => self.hands.look(subject),

@@ -13,8 +13,8 @@ use crate::guard::Permit;
 use crate::manager::direct::DirectManager;
 use crate::manager::{ManagerError, ServiceManager};
 use crate::model::{
-    ActionId, Applied, Bytes, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample, Subject,
-    UnitName, UnitPattern, UnitsUpdate,
+    Absence, ActionId, Applied, Bytes, Channel, Evidence, HostActivity, IncidentId, Notice, Reading, Sample,
+    Subject, UnitName, UnitPattern, UnitsUpdate,
 };
 use crate::policy::{EscalationHooks, Policy};
 use crate::sense::activity::ActivityReader;
@@ -26,6 +26,7 @@ use crate::sense::storm::StormLooker;
 use super::beats::BeatGiver;
 use super::clock;
 use super::core::Event;
+use super::culprits;
 use super::disks;
 use super::history::History;
 use super::hooks;
@@ -41,6 +42,8 @@ const EVIDENCE_AT_ONCE: usize = 4;
 const EVIDENCE_SHARE: f64 = 0.8;
 /// Looks at units under way at one time.
 const LOOKS_AT_ONCE: usize = 16;
+/// What lets go of a unit sets a property, or thaws it.
+const RELEASED_WITHIN: Duration = Duration::from_secs(30);
 /// Hooks under way at one time; the next wait.
 const HOOKS_AT_ONCE: usize = 4;
 
@@ -243,7 +246,7 @@ impl Hands {
         let hands = self.clone();
         tokio::spawn(async move {
             let evidence = match of {
-                EvidenceOf::Storm => hands.storms.evidence().await,
+                EvidenceOf::Host { storm, culprits } => hands.evidence_of_host(storm, culprits).await,
                 EvidenceOf::Space { point, device, anew } => {
                     let which = (point, device);
                     let evidence = hands.spaces.evidence(&hands.proc, which.clone(), anew).await;
@@ -265,6 +268,28 @@ impl Hands {
                 }
             };
             hands.tell(Input::EvidenceTaken { incident, evidence: evidence.into() }).await;
+        });
+    }
+
+    async fn evidence_of_host(&self, storm: bool, culprits: bool) -> Evidence {
+        let none = Evidence::of_culprits(Reading::Absent(Absence::NotApplicable));
+        let storm = async { if storm { self.storms.evidence().await } else { none } };
+        let culprits =
+            async { if culprits { culprits::look().await } else { Reading::Absent(Absence::NotApplicable) } };
+        let (mut evidence, culprits) = tokio::join!(storm, culprits);
+        evidence.culprits = culprits;
+        evidence
+    }
+
+    /// Lets go of what an act holds back.
+    pub(super) fn release(&self, action: ActionId) {
+        let hands = self.clone();
+        tokio::spawn(async move {
+            let result = act::release(action, &*hands.manager, RELEASED_WITHIN).await;
+            if let Err(why) = &result {
+                tracing::warn!(%action, "it could not be undone, and is tried again: {why}");
+            }
+            hands.tell(Input::Released { action, result }).await;
         });
     }
 

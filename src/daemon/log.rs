@@ -32,12 +32,16 @@ pub(super) fn record(entry: &Entry) {
             Applied::Archived { logs, content, freed, why } => {
                 tracing::warn!(%action, logs, %content, %freed, "archived: {why}");
             }
+            Applied::Restrained { what, until } => {
+                tracing::warn!(%action, until = %until.wall, "held back: {what}");
+            }
             Applied::Changed => tracing::info!(%action, "carried out"),
             Applied::AlreadySo => tracing::info!(%action, "there was nothing to do"),
             Applied::Withdrawn { why } => tracing::info!(%action, "withdrawn: {why}"),
             Applied::Failed { why } => tracing::warn!(%action, "failed: {why}"),
             Applied::Unknown { why } => tracing::warn!(%action, "outcome unknown: {why}"),
         },
+        RecordBody::Released { action, by, why } => tracing::warn!(%action, ?by, "undone: {why}"),
         RecordBody::Verified { action, verification, .. } => match verification {
             Verification::Confirmed { why } => tracing::info!(%action, "confirmed: {why}"),
             Verification::Refuted { why } => tracing::warn!(%action, "refuted: {why}"),

@@ -4,6 +4,7 @@ mod beats;
 mod cgroups;
 mod clock;
 mod core;
+mod culprits;
 mod disks;
 mod effects;
 mod filesystems;

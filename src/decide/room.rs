@@ -4,7 +4,8 @@ use crate::assess::View;
 use crate::model::{Incident, LargeFile, MountPoint, Reading, Remedy, SpaceLook, lies_on};
 use crate::policy::{Policy, Rule};
 
-use super::holders::holders;
+use super::culprit::HeldBack;
+use super::holders::{holders, writer};
 use super::step::Step;
 
 /// Where the journal is kept when it is to outlive a boot (systemd-journald.service(8)).
@@ -32,6 +33,13 @@ pub enum Holders {
     Agreed,
 }
 
+/// What is so of those that an act would touch for the sake of a file system.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub holders: Holders,
+    pub held_back: HeldBack<'a>,
+}
+
 /// Each rung that can help is tried once, at once; then a person is told who takes the room. After that, or while a person
 /// is being asked, only what the agent does itself is tried again, as slowly as the backoff says: what may not be removed
 /// yet will be older then.
@@ -40,10 +48,10 @@ pub(super) fn next_step(
     rule: &Rule,
     policy: &Policy,
     view: &View,
-    (point, asked): (&MountPoint, Holders),
+    (point, asked): (&MountPoint, Asked<'_>),
 ) -> Step {
     // They know of it.
-    let quiet = incident.escalated.is_some() || asked == Holders::Waiting;
+    let quiet = incident.escalated.is_some() || asked.holders == Holders::Waiting;
     let escalate = |why: String| if quiet { Step::Wait } else { Step::Escalate { why } };
     let status = match view.filesystems.one(point) {
         Reading::Value(status) => status,
@@ -60,7 +68,8 @@ pub(super) fn next_step(
     }
     let rungs = rungs(incident, rule, policy, view, (point, asked));
     let times = |remedy: &Remedy| incident.tried.get(remedy).copied().unwrap_or(0);
-    let agreed = rungs.iter().copied().find(|it| *it == Remedy::RestartHolders && asked == Holders::Agreed);
+    let agreed =
+        rungs.iter().copied().find(|it| *it == Remedy::RestartHolders && asked.holders == Holders::Agreed);
     let Some(remedy) = agreed.or_else(|| rungs.iter().copied().min_by_key(times)) else {
         let why = format!("{found}; the policy names nothing on it that may be removed");
         return escalate(with_takers(why, incident, rule));
@@ -69,8 +78,13 @@ pub(super) fn next_step(
         let why = format!("{found}; all was done that its ladder has ({})", names(&rungs));
         return escalate(with_takers(why, incident, rule));
     }
-    let asks = remedy.asks_holders();
-    let targets = if asks { holders(remedy, incident, policy, view) } else { Vec::new() };
+    let targets = if remedy == Remedy::SlowWriters {
+        writer(incident, policy, view).into_iter().collect()
+    } else if remedy.asks_holders() {
+        holders(remedy, incident, policy, view)
+    } else {
+        Vec::new()
+    };
     Step::Repair { remedy, targets }
 }
 
@@ -81,7 +95,7 @@ pub fn has_untried_rung(
     rule: &Rule,
     policy: &Policy,
     view: &View,
-    at: (&MountPoint, Holders),
+    at: (&MountPoint, Asked<'_>),
 ) -> bool {
     let tried = |remedy: &Remedy| incident.tried.get(remedy).is_some_and(|times| *times > 0);
     !rungs(incident, rule, policy, view, at).iter().all(tried)
@@ -94,14 +108,19 @@ fn rungs(
     rule: &Rule,
     policy: &Policy,
     view: &View,
-    (point, asked): (&MountPoint, Holders),
+    (point, asked): (&MountPoint, Asked<'_>),
 ) -> Vec<Remedy> {
-    let quiet = incident.escalated.is_some() || asked == Holders::Waiting;
+    let quiet = incident.escalated.is_some() || asked.holders == Holders::Waiting;
     let helps = |remedy: &Remedy| {
+        if *remedy == Remedy::SlowWriters {
+            let passed_over = asked.holders == Holders::PassedOver;
+            let writer = writer(incident, policy, view).filter(|_| !quiet && !passed_over);
+            return writer.is_some_and(|unit| asked.held_back.allows(*remedy, &unit));
+        }
         if !remedy.asks_holders() {
             return (!quiet || remedy.is_own_work()) && can_help(*remedy, policy, view, point);
         }
-        let wanted = match asked {
+        let wanted = match asked.holders {
             Holders::MayBeAsked => !quiet,
             Holders::Agreed => *remedy == Remedy::RestartHolders,
             Holders::PassedOver | Holders::Waiting => false,
@@ -129,13 +148,18 @@ fn can_help(remedy: Remedy, policy: &Policy, view: &View, point: &MountPoint) ->
         Remedy::CleanContainerImages => IMAGES.iter().any(|folder| lies_on(folder, point, mounted())),
         // Whether anybody holds anything is told by more than the mounts.
         Remedy::ReloadHolders
+        | Remedy::SlowWriters
         | Remedy::RestartHolders
         | Remedy::Reload
         | Remedy::Start
         | Remedy::ResetAndStart
         | Remedy::Restart
         | Remedy::RestartWithDependencies
-        | Remedy::Stop => false,
+        | Remedy::Stop
+        | Remedy::LimitMemory
+        | Remedy::LimitTasks
+        | Remedy::Freeze
+        | Remedy::RestartCulprit => false,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::policy::{Policy, Rule};
 
-use super::room::{self, Holders};
+use super::room::{self, Asked};
 
 /// The next thing to do about an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Step {
 /// A used-up ladder escalates once; after that its last rung is tried on, as slowly as the backoff says, because
 /// causes go away without anybody telling the agent.
 #[must_use]
-pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View, asked: Holders) -> Step {
+pub fn next_step(incident: &Incident, rule: &Rule, policy: &Policy, view: &View, asked: Asked<'_>) -> Step {
     let told = incident.escalated.is_some();
     let escalate = |why: String| if told { Step::Wait } else { Step::Escalate { why } };
     let unit = match &incident.subject {
@@ -108,7 +108,12 @@ fn fit(remedy: Remedy, unit: &UnitName, view: &View) -> Option<Remedy> {
             | Remedy::CleanPackageCache
             | Remedy::CleanContainerImages
             | Remedy::ReloadHolders
-            | Remedy::RestartHolders,
+            | Remedy::SlowWriters
+            | Remedy::RestartHolders
+            | Remedy::LimitMemory
+            | Remedy::LimitTasks
+            | Remedy::Freeze
+            | Remedy::RestartCulprit,
             _,
         ) => None,
     }

@@ -43,6 +43,7 @@ impl Engine {
                 Reply::Done(format!("{proposal} is denied"))
             }
             Command::Acknowledge { incident } => self.acknowledge(by, incident),
+            Command::Undo { action } => self.undo(by, action),
         }
     }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::model::{
-    Absence, DeviceNumber, Evidence, FilesystemClass, IncidentId, MountPoint, Outlook, Reading, RecordBody,
-    RoomAnswer, SPACE_FIELDS, SPACE_LOOK_WITHIN, STORM_FIELDS, STORM_LOOK_WITHIN, StormLook, Subject,
-    SubjectKind,
+    Absence, CULPRIT_LOOK_WITHIN, CulpritLook, DeviceNumber, Evidence, FilesystemClass, IncidentId,
+    MountPoint, Outlook, Reading, RecordBody, RoomAnswer, SPACE_FIELDS, SPACE_LOOK_WITHIN, STORM_FIELDS,
+    STORM_LOOK_WITHIN, StormLook, Subject, SubjectKind,
 };
+
+use crate::decide::looks_for_culprits;
 
 use super::{Effect, Engine, EvidenceOf};
 
@@ -25,13 +27,7 @@ impl Engine {
                 self.look(Subject::Host);
                 self.await_evidence(incident, EvidenceOf::Unit(unit.clone()), deadline);
             }
-            Subject::Host if self.names(incident, &STORM_FIELDS) => {
-                self.await_evidence(incident, EvidenceOf::Storm, STORM_LOOK_WITHIN);
-            }
-            Subject::Host => {
-                let evidence = self.evidence_of_host(Reading::Absent(Absence::NotApplicable));
-                self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
-            }
+            Subject::Host => self.ask_about_host(incident),
             Subject::Filesystem(point) => match self.worth_a_walk(incident, point) {
                 Some(device) => {
                     let known = self.memory.incidents.get(&incident);
@@ -45,6 +41,25 @@ impl Engine {
                 None => self.ask_for_disk(incident, point),
             },
             Subject::Agent => self.go_without_evidence(incident),
+        }
+    }
+
+    fn ask_about_host(&mut self, incident: IncidentId) {
+        let rule = self.memory.incidents.get(&incident).map(|it| &it.rule);
+        let rule = rule.and_then(|name| Self::rule_of(&self.setup.policy, name));
+        let culprits = rule.is_some_and(looks_for_culprits);
+        let storm = self.names(incident, &STORM_FIELDS);
+        if culprits {
+            // The guards will want to know what others are doing.
+            self.look(Subject::Host);
+        }
+        if storm || culprits {
+            let within = if storm { STORM_LOOK_WITHIN } else { CULPRIT_LOOK_WITHIN };
+            self.await_evidence(incident, EvidenceOf::Host { storm, culprits }, within);
+        } else {
+            let none = || Reading::Absent(Absence::NotApplicable);
+            let evidence = self.evidence_of_host(none(), Reading::Absent(Absence::NotApplicable));
+            self.record(RecordBody::EvidenceTaken { incident, evidence: Box::new(evidence) });
         }
     }
 
@@ -92,8 +107,10 @@ impl Engine {
         (answers && is_near).then_some(status.device)
     }
 
-    fn evidence_of_host(&self, storm: Reading<StormLook>) -> Evidence {
-        Evidence::of_host(self.view.kernel.last_lines(), storm)
+    fn evidence_of_host(&self, storm: Reading<StormLook>, culprits: Reading<CulpritLook>) -> Evidence {
+        let mut evidence = Evidence::of_host(self.view.kernel.last_lines(), storm);
+        evidence.culprits = culprits;
+        evidence
     }
 
     pub(super) fn wait_for_evidence(&mut self, incident: IncidentId) {
@@ -117,8 +134,8 @@ impl Engine {
                 (
                     Some(SubjectKind::Host),
                     Evidence { storm: Reading::Absent(_), unit: Reading::Failed(why), .. },
-                ) => self.evidence_of_host(Reading::Failed(why.clone())),
-                (Some(SubjectKind::Host), _) => self.evidence_of_host(evidence.storm),
+                ) => self.evidence_of_host(Reading::Failed(why.clone()), Reading::Failed(why.clone())),
+                (Some(SubjectKind::Host), _) => self.evidence_of_host(evidence.storm, evidence.culprits),
                 (Some(SubjectKind::Filesystem), Evidence { disk: Reading::Value(_), .. }) => {
                     Evidence { log: self.view.kernel.last_lines(), ..evidence }
                 }

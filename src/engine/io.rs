@@ -30,6 +30,8 @@ pub enum Input {
     RecordRefused(RecordTicket),
     /// An act is about to remove these files, and waits for [`Effect::GoOn`]: how much room there is by now, as it measured.
     Removing { action: ActionId, usage: Usage, removals: Vec<Removal> },
+    /// What an act held back is let go, or can't be.
+    Released { action: ActionId, result: Result<(), String> },
     /// An act ended, one way or another.
     Acted { action: ActionId, applied: Applied },
     /// Evidence that was asked for, or why there is none.
@@ -58,8 +60,11 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EvidenceOf {
     Unit(UnitName),
-    /// Who makes processes on the host.
-    Storm,
+    /// Who makes processes on the host, and who takes its memory, processors and tasks.
+    Host {
+        storm: bool,
+        culprits: bool,
+    },
     /// Who fills this file system.
     Space {
         point: MountPoint,
@@ -82,6 +87,8 @@ pub enum Effect {
     Record { ticket: RecordTicket, durability: Durability, entry: Entry },
     /// Carry out, once; answer [`Input::Acted`]. Its intent is durable.
     Act(Permit),
+    /// Let go of what this act holds back; answer [`Input::Released`].
+    Release { action: ActionId },
     /// Answers [`Input::Removing`]: what it is about to do is on the disk, and still wanted; or why it is to end.
     GoOn { action: ActionId, answer: Result<(), String> },
     /// Take evidence before anything is touched; answer [`Input::EvidenceTaken`], within the policy's deadline.

@@ -14,6 +14,7 @@ mod io;
 mod memory;
 mod removal;
 mod repair;
+mod restraint;
 mod room;
 mod snapshot;
 mod stops;
@@ -97,6 +98,8 @@ pub struct Engine {
     holder_looks: BTreeMap<IncidentId, BootTime>,
     /// Since when too little is known about them to ask them.
     unsure_since: BTreeMap<IncidentId, BootTime>,
+    /// What is being let go, and what is known of the rest.
+    releases: restraint::Releases,
     /// Of the policy, in this minute.
     openings: Openings,
     /// Subjects to assess in this call.
@@ -114,6 +117,7 @@ impl Engine {
     /// verification will tell.
     #[must_use]
     pub fn start(setup: Setup, mut memory: Memory, now: Timestamp) -> (Self, Vec<Effect>) {
+        let same_boot = memory.is_of(setup.boot);
         memory.move_to(setup.boot, now);
         let mut engine = Self {
             now,
@@ -140,6 +144,7 @@ impl Engine {
             passed_over: BTreeMap::new(),
             holder_looks: BTreeMap::new(),
             unsure_since: BTreeMap::new(),
+            releases: restraint::Releases::default(),
             openings: Openings::at(&setup.policy, now.wall),
             touched: BTreeSet::new(),
             deadline: None,
@@ -156,6 +161,7 @@ impl Engine {
         engine.take_up_untold(started);
         engine.take_up_open_actions();
         engine.take_up_open_conditions();
+        engine.take_up_restraints(same_boot);
         engine.settle();
         let effects = std::mem::take(&mut engine.effects);
         (engine, effects)
@@ -192,6 +198,7 @@ impl Engine {
             }
             Input::Removing { action, usage, removals } => self.removing(action, usage, removals),
             Input::Acted { action, applied } => self.acted(action, applied),
+            Input::Released { action, result } => self.released(action, &result),
             Input::Told { notice, failed } => self.told(notice, &failed),
             Input::EvidenceTaken { incident, evidence } => self.take_evidence(incident, *evidence),
             Input::Command { ticket, by, command } => {
@@ -249,6 +256,7 @@ impl Engine {
         self.assess();
         self.verify();
         self.advance_incidents();
+        self.advance_restraints();
         self.prove_stability();
         self.tell_again();
     }

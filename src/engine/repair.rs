@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decide::{Reaction, Step, next_step, on_refusal, with_takers};
+use crate::decide::{Reaction, Step, on_refusal, with_takers};
 use crate::guard::{
     ApprovalState, Circumstances, History, InFlight, Permit, Request, judge, still_permitted,
 };
 use crate::model::{
     Absence, ActionId, ActiveState, Bytes, Expectation, GuardName, Hold, Incident, IncidentId, Intent,
     InvocationId, LoadState, Mode, NoticeId, Pause, Proposal, ProposalId, Reading, RecordBody, Refusal,
-    Remedy, Resolution, Subject, UnitName, Verification,
+    Remedy, Resolution, Subject, SubjectKind, UnitName, Verification,
 };
 use crate::policy::Rule;
 
@@ -71,10 +71,17 @@ impl Engine {
         if self.waits_for_holders(&incident, rule) {
             return;
         }
-        match next_step(&incident, rule, &policy, &self.view, self.holders(&incident)) {
+        let step = if incident.subject == Subject::Host && !rule.ladder.is_empty() {
+            self.next_host_step(&incident, rule)
+        } else {
+            self.next_unit_or_disk_step(&incident, rule)
+        };
+        match step {
             Step::Wait => {}
             Step::Escalate { why } => self.escalate(&incident, why),
-            Step::Repair { remedy, .. } if remedy.asks_holders() && self.look_is_old(&incident) => {
+            Step::Repair { remedy, .. }
+                if remedy.works_on() != SubjectKind::Unit && self.look_is_old(&incident, remedy) =>
+            {
                 self.wait_for_evidence(id);
             }
             Step::Repair { remedy, targets } => self.ask_guards(&incident, rule, remedy, targets),
@@ -208,11 +215,13 @@ impl Engine {
             })
         };
         match verdict {
-            Err(refusal) if remedy.asks_holders() && self.is_unsure_for_now(incident.id, &refusal) => {
+            Err(refusal)
+                if remedy.asks_users_of_a_disk() && self.is_unsure_for_now(incident.id, &refusal) =>
+            {
                 targets.iter().for_each(|unit| self.look(Subject::Unit(unit.clone())));
                 self.refused(incident, remedy, &targets, refusal);
             }
-            Err(refusal) if remedy.asks_holders() && is_about_targets(refusal.guard) => {
+            Err(refusal) if remedy.asks_users_of_a_disk() && is_about_targets(refusal.guard) => {
                 // What is said of them must not hold up the rest of the ladder.
                 self.pass_over_holders(incident.id);
                 self.hold(incident, remedy, refusal);
@@ -238,6 +247,7 @@ impl Engine {
                     expectation: self.expectation(rule, subject),
                     approval,
                     why: incident.finding.what.clone(),
+                    lasts: permit.lasts(),
                 };
                 self.unsure_since.remove(&incident.id);
                 let ticket = self.record(RecordBody::Intended(intent));
@@ -325,6 +335,7 @@ impl Engine {
             GuardName::Freshness => {
                 self.look(Subject::Host);
                 self.look(incident.subject.clone());
+                targets.iter().for_each(|unit| self.look(Subject::Unit(unit.clone())));
             }
             GuardName::Approval if refusal.hold != Hold::Denied => {
                 self.propose(incident, remedy, targets);

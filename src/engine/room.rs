@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::decide::{Holders, unknown_holders};
-use crate::model::{GuardName, Incident, IncidentId, Reading, Refusal, SPACE_FIELDS, Subject};
+use crate::model::{GuardName, Incident, IncidentId, Refusal, Remedy, SPACE_FIELDS, Subject, SubjectKind};
 use crate::policy::Rule;
 
 use super::Engine;
@@ -66,7 +66,8 @@ impl Engine {
     /// Whether services that hold deleted files are being looked at, so that it can be told whether they may be asked. What
     /// is not told in time is done without.
     pub(super) fn waits_for_holders(&mut self, incident: &Incident, rule: &Rule) -> bool {
-        let asks = rule.ladder.iter().any(|remedy| remedy.asks_holders()) && incident.escalated.is_none();
+        let asks =
+            rule.ladder.iter().any(|remedy| remedy.asks_users_of_a_disk()) && incident.escalated.is_none();
         let Some(evidence) = incident.evidence.as_ref().filter(|_| asks) else { return false };
         let unknown = unknown_holders(evidence, &self.setup.policy, &self.view);
         if unknown.is_empty() {
@@ -107,13 +108,19 @@ impl Engine {
         self.wake_at(until);
     }
 
-    /// Whether who holds what may have changed since the look: it is some time ago, or something was done.
-    pub(super) fn look_is_old(&self, incident: &Incident) -> bool {
-        let Some(Reading::Value(look)) = incident.evidence.as_ref().map(|it| &it.space) else { return false };
+    /// Whether who is to be touched may have changed since the look: it is some time ago, or something was done.
+    pub(super) fn look_is_old(&self, incident: &Incident, remedy: Remedy) -> bool {
+        let evidence = incident.evidence.as_ref();
+        let at = match (remedy.asks_users_of_a_disk(), remedy.works_on()) {
+            (true, _) => evidence.and_then(|it| it.space.value()).map(|look| look.at),
+            (false, SubjectKind::Host) => evidence.and_then(|it| it.culprits.value()).map(|look| look.at),
+            (false, SubjectKind::Unit | SubjectKind::Filesystem | SubjectKind::Agent) => None,
+        };
+        let Some(at) = at else { return false };
         let acted = incident.timeline.iter().rev().find(|entry| entry.tried.is_some());
-        look.at > self.now.wall
-            || self.now.wall.since(look.at) > HOLDERS_KNOWN_FOR
-            || acted.is_some_and(|entry| entry.at.wall > look.at)
+        at > self.now.wall
+            || self.now.wall.since(at) > HOLDERS_KNOWN_FOR
+            || acted.is_some_and(|entry| entry.at.wall > at)
     }
 
     /// Another incident of the same room, of which people know, as loud at least, and where no less was tried: one disk that

@@ -101,6 +101,7 @@ impl Engine {
             held: self.standing(),
             pauses: self.memory.pauses.values().cloned().collect(),
             proposals: self.memory.proposals.values().map(|(proposal, _)| proposal.clone()).collect(),
+            restraints: self.memory.restraints.values().cloned().collect(),
             conditions: self
                 .conditions
                 .iter()

@@ -9,7 +9,7 @@ use crate::model::{Absence, Evidence, MeanPeak, Reading, STORM_LOOK_WITHIN, Stor
 const RATE: u64 = 500;
 
 /// A sample each ten seconds, as the host is told.
-fn sample(second: i64, rate: u64) -> Sample {
+pub(super) fn sample(second: i64, rate: u64) -> Sample {
     let absent = json!({"absent": "not-observed"});
     let names =
         ["cpu", "memory", "swap", "open_files", "pids", "conntrack", "sockets", "clock", "temperature"];

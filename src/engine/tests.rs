@@ -77,6 +77,8 @@ struct Life {
     looked: usize,
     acts: usize,
     permits: Vec<Permit>,
+    /// What is to be let go.
+    releases: Vec<ActionId>,
     /// What acts that remove files were told.
     went_on: Vec<Result<(), String>>,
     /// Records of removals are not durable at once.
@@ -98,6 +100,7 @@ impl Life {
             looked: 0,
             acts: 0,
             permits: Vec::new(),
+            releases: Vec::new(),
             went_on: Vec::new(),
             slow_disk: false,
             waiting: Vec::new(),
@@ -126,6 +129,8 @@ impl Life {
             } else if let Effect::Act(permit) = effect {
                 self.acts += 1;
                 self.permits.push(permit);
+            } else if let Effect::Release { action } = effect {
+                self.releases.push(action);
             } else if let Effect::GoOn { answer, .. } = effect {
                 self.went_on.push(answer);
             }
@@ -306,6 +311,9 @@ fn a_late_word_of_the_run_that_was_stopped_is_no_start() {
 
 #[path = "storm_tests.rs"]
 mod storms;
+
+#[path = "restraint_tests.rs"]
+mod restraints;
 
 #[path = "filesystem_tests.rs"]
 mod filesystems;

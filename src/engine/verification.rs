@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::decide::{gap_after, has_untried_rung};
+use crate::decide::{gap_after, has_untried_host_rung, has_untried_rung};
 use crate::model::{ActionId, Applied, BootTime, IncidentId, RecordBody, Subject};
-use crate::verify::{Progress, Watch, judge, judge_room};
+use crate::verify::{Progress, Watch, judge, judge_host, judge_room};
 
 use super::Engine;
 
@@ -82,7 +82,12 @@ impl Engine {
                 let over = asked && self.is_cleared(&known.intent.rule, &subject);
                 judge_room(&known.intent, applied, point, &self.view, over, watch, self.now.boot)
             }
-            Subject::Host | Subject::Agent => return,
+            Subject::Host => {
+                let asked = Self::rule_of(&self.setup.policy, &known.intent.rule).is_some();
+                let over = asked && self.is_cleared(&known.intent.rule, &subject);
+                judge_host(&known.intent, applied, over, watch, self.now.boot)
+            }
+            Subject::Agent => return,
         };
         self.watches.insert(action, watch);
         match progress {
@@ -94,7 +99,8 @@ impl Engine {
                     self.memory.actions.get(&action).and_then(|known| known.applied.as_ref()),
                     Some(Applied::Withdrawn { .. })
                 );
-                let holders = self.memory.actions.get(&action).filter(|it| it.intent.remedy.asks_holders());
+                let holders =
+                    self.memory.actions.get(&action).filter(|it| it.intent.remedy.asks_users_of_a_disk());
                 if let Some(incident) = holders.filter(|_| withdrawn).map(|it| it.intent.incident) {
                     self.pass_over_holders(incident);
                 }
@@ -112,14 +118,23 @@ impl Engine {
             self.withdrawn.remove(&known.intent.incident);
         }
         let policy = Arc::clone(&self.setup.policy);
-        if let Subject::Filesystem(point) = subject
-            && let Some(intent) = self.memory.actions.get(&action).map(|known| &known.intent)
-            && let Some(incident) = self.memory.incidents.get(&intent.incident)
-            && let Some(rule) = Self::rule_of(&policy, &intent.rule)
-            && has_untried_rung(incident, rule, &policy, &self.view, (point, self.holders(incident)))
-        {
-            // Another rung is another remedy, and somebody writes meanwhile.
-            return NEXT_RUNG_GAP;
+        let intent = self.memory.actions.get(&action).map(|known| &known.intent);
+        let incident = intent.and_then(|intent| self.memory.incidents.get(&intent.incident));
+        let rule = intent.and_then(|intent| Self::rule_of(&policy, &intent.rule));
+        if let Some((incident, rule)) = incident.zip(rule) {
+            let untried = match subject {
+                Subject::Filesystem(point) => self.with_asked(incident, rule, |asked| {
+                    has_untried_rung(incident, rule, &policy, &self.view, (point, asked))
+                }),
+                Subject::Host => self.with_asked(incident, rule, |asked| {
+                    has_untried_host_rung(incident, rule, &policy, asked.held_back)
+                }),
+                Subject::Unit(_) | Subject::Agent => false,
+            };
+            if untried {
+                // Another rung is another remedy, and the harm goes on meanwhile.
+                return NEXT_RUNG_GAP;
+            }
         }
         let level = self.memory.histories.get(subject).map_or(1, |history| history.level);
         gap_after(level.max(1), &policy.limits.backoff, self.setup.seed, subject)
@@ -151,7 +166,7 @@ const WITHDRAWN_GAP: std::time::Duration = std::time::Duration::from_secs(1);
 /// After many in a row: each takes four records.
 const WITHDRAWN_GAP_MAX: std::time::Duration = std::time::Duration::from_mins(1);
 
-/// Between two rungs of a file system's ladder: room that was made shows at once.
+/// Between two rungs of a file system's ladder, or the host's: room that was made shows at once.
 const NEXT_RUNG_GAP: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// The actuator keeps to its deadline; its report may take this much longer.

@@ -21,6 +21,7 @@ pub struct Permit {
     invocation: Reading<InvocationId>,
     job: Option<u32>,
     room: Option<RoomOrder>,
+    lasts: Option<Duration>,
     expires: Timestamp,
     deadline: Duration,
 }
@@ -41,6 +42,7 @@ impl Permit {
             invocation,
             job,
             room: room_order(request, circumstances),
+            lasts: request.remedy.restraint().map(|_| circumstances.policy.limits.restrained_for),
             expires: circumstances.now + circumstances.policy.limits.permit_lifetime,
             deadline: circumstances.policy.limits.act_deadline,
         }
@@ -83,6 +85,12 @@ impl Permit {
         self.room.as_ref()
     }
 
+    /// For how long at the most it holds a unit back; only of what does.
+    #[must_use]
+    pub const fn lasts(&self) -> Option<Duration> {
+        self.lasts
+    }
+
     /// No act may begin after this.
     #[must_use]
     pub const fn expires(&self) -> Timestamp {
@@ -122,6 +130,7 @@ impl Permit {
             invocation,
             job: None,
             room: None,
+            lasts: remedy.restraint().map(|_| crate::model::RESTRAINED_FOR),
             expires,
             deadline: Duration::from_secs(1),
         }

@@ -88,6 +88,7 @@ impl Keys {
             RecordBody::Intended(Intent { action, approval, .. }) => ("intended", Some(*action), *approval),
             RecordBody::Removing { action, .. } => ("removing", Some(*action), None),
             RecordBody::Applied { action, .. } => ("applied", Some(*action), None),
+            RecordBody::Released { action, .. } => ("released", Some(*action), None),
             RecordBody::Verified { action, .. } => ("verified", Some(*action), None),
             RecordBody::Escalated { .. } => ("escalated", None, None),
             RecordBody::Told { notice: NoticeId::Proposal { proposal, .. }, .. } => {

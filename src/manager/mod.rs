@@ -12,7 +12,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 
-use crate::model::{JobEvent, JobResult, Reading, SystemState, UnitName, UnitStatus};
+use crate::model::{
+    ActionId, JobEvent, JobResult, MountPoint, Reading, Restraint, SystemState, UnitName, UnitStatus,
+};
 
 /// What a manager can be told to do to one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,18 @@ impl Order {
             Self::ResetFailed => "reset-failed",
         }
     }
+}
+
+/// Who is to be held back, how, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct RestraintOrder<'a> {
+    pub unit: &'a UnitName,
+    pub restraint: Restraint,
+    /// The file system that it is about, where it is about one.
+    pub place: Option<&'a MountPoint>,
+    /// What ends it is named after this.
+    pub action: ActionId,
+    pub lasts: Duration,
 }
 
 /// Something that the manager says by itself.
@@ -103,6 +117,10 @@ pub trait ServiceManager: Send + Sync {
         unit: &'a UnitName,
         deadline: Duration,
     ) -> BoxFuture<'a, Result<JobResult, ManagerError>>;
+
+    /// Holds a unit back for so long at the most; returns what was set, for people. What ends it is made first, named by
+    /// [`crate::model::release_units`], and needs nobody else.
+    fn restrain<'a>(&'a self, order: RestraintOrder<'a>) -> BoxFuture<'a, Result<String, ManagerError>>;
 
     /// The last lines that the unit wrote, oldest first, at most `lines`; for evidence.
     fn last_lines<'a>(&'a self, unit: &'a UnitName, lines: usize) -> BoxFuture<'a, Reading<Vec<String>>>;

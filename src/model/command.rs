@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentId, PauseId, ProposalId, RuleName, UnitName};
+use super::{ActionId, IncidentId, PauseId, ProposalId, RuleName, UnitName};
 
 /// What a pause covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,10 @@ pub enum Command {
     /// A person has taken note of an escalation; it is not repeated.
     Acknowledge {
         incident: IncidentId,
+    },
+    /// Let go of a unit that an act holds back.
+    Undo {
+        action: ActionId,
     },
 }
 

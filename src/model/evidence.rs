@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absence, Reading, SpaceLook, StormLook, UnitStatus};
+use super::{Absence, CulpritLook, Reading, SpaceLook, StormLook, UnitStatus};
 
 /// Longest list of journal lines kept with an incident.
 pub const EVIDENCE_LINES_MAX: usize = 40;
@@ -27,6 +27,17 @@ pub struct Evidence {
     /// Of a file system that can't be written to or does not answer: how its disk fares.
     #[serde(default = "no_disk", skip_serializing_if = "is_no_disk")]
     pub disk: Reading<Vec<String>>,
+    /// Of the host, by rules that may hold somebody back: who takes its memory and processors.
+    #[serde(default = "no_culprits", skip_serializing_if = "is_no_culprits")]
+    pub culprits: Reading<CulpritLook>,
+}
+
+const fn no_culprits() -> Reading<CulpritLook> {
+    Reading::Absent(Absence::NotApplicable)
+}
+
+fn is_no_culprits(culprits: &Reading<CulpritLook>) -> bool {
+    matches!(culprits, Reading::Absent(Absence::NotApplicable))
 }
 
 const fn no_disk() -> Reading<Vec<String>> {
@@ -64,7 +75,16 @@ impl Evidence {
             storm,
             space: no_space(),
             disk: no_disk(),
+            culprits: no_culprits(),
         }
+    }
+
+    /// About the host: who takes its memory and processors.
+    #[must_use]
+    pub fn of_culprits(culprits: Reading<CulpritLook>) -> Self {
+        let mut evidence = Self::of_host(Reading::Absent(Absence::NotObserved), no_storm());
+        evidence.culprits = culprits;
+        evidence
     }
 
     /// About a file system: who fills it.
@@ -77,6 +97,7 @@ impl Evidence {
             storm: no_storm(),
             space,
             disk: no_disk(),
+            culprits: no_culprits(),
         }
     }
 
@@ -90,6 +111,7 @@ impl Evidence {
             storm: no_storm(),
             space: no_space(),
             disk,
+            culprits: no_culprits(),
         }
     }
 
@@ -104,6 +126,7 @@ impl Evidence {
             storm: no_storm(),
             space: no_space(),
             disk: no_disk(),
+            culprits: no_culprits(),
         }
     }
 }

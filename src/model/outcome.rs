@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
+use super::{Bytes, Timestamp};
 
 /// What the actuator knows when it is done. Not success: that is [`Verification`]'s to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub enum Applied {
         freed: Bytes,
         /// Why it went no further.
         why: String,
+    },
+    /// A unit is held back until then at the most.
+    Restrained {
+        /// What was set, and what it was: for people.
+        what: String,
+        until: Timestamp,
     },
     /// There was nothing to do.
     AlreadySo,

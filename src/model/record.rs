@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Absence, ActionId, Applied, BootId, Bytes, Delivery, Evidence, Finding, IncidentId, InvocationId, Mode,
-    NoticeId, PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, Remedy, Removal, Resolution,
-    RuleName, Seq, Severity, Subject, Timestamp, UnitName, Verification,
+    NoticeId, PauseId, PauseScope, Peer, Proposal, ProposalId, Reading, Refusal, ReleasedBy, Remedy, Removal,
+    Resolution, RuleName, Seq, Severity, Subject, Timestamp, UnitName, Verification,
 };
 
 /// Version of the record's JSON form. A reader refuses a newer one and keeps the file.
@@ -59,6 +59,9 @@ pub struct Intent {
     pub approval: Option<ProposalId>,
     /// Why, in one sentence.
     pub why: String,
+    /// Of what holds a unit back: for how long at the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Duration>,
 }
 
 /// What happened. See the module's word on the format.
@@ -136,6 +139,12 @@ pub enum RecordBody {
     Applied {
         action: ActionId,
         applied: Applied,
+    },
+    /// What an act held back is as it was before.
+    Released {
+        action: ActionId,
+        by: ReleasedBy,
+        why: String,
     },
     Verified {
         action: ActionId,
@@ -262,6 +271,7 @@ impl RecordBody {
             | Self::Intended(_)
             | Self::Removing { .. }
             | Self::Applied { .. }
+            | Self::Released { .. }
             | Self::Verified { .. }
             | Self::Escalated { .. }
             | Self::Paused { .. }
@@ -317,6 +327,7 @@ impl RecordBody {
             | Self::ProposalExpired { .. }
             | Self::Removing { .. }
             | Self::Applied { .. }
+            | Self::Released { .. }
             | Self::Verified { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Holds, SubjectKind};
+use super::{Holds, Restraint, SubjectKind};
 
 /// One kind of repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,8 +41,18 @@ pub enum Remedy {
     CleanPackageCache,
     /// Have the container runtime throw away the images that no container uses.
     CleanContainerImages,
+    /// Let the unit that fills it write only so fast, while room is made.
+    SlowWriters,
     /// Restart the service that holds most of what is deleted and open.
     RestartHolders,
+    /// Let the unit that takes the memory hold no more than it does.
+    LimitMemory,
+    /// Let the unit that makes processes have no more than it has.
+    LimitTasks,
+    /// Have the unit to blame stand still.
+    Freeze,
+    /// Restart the unit to blame.
+    RestartCulprit,
 }
 
 /// How much can go wrong when the diagnosis is wrong.
@@ -65,6 +75,8 @@ pub enum Reversal {
     NotNeeded,
     /// Start the unit again.
     Start,
+    /// Let go of it: it ends by itself in any case.
+    Release,
     /// Nothing: what was removed is gone, and on record.
     Impossible,
 }
@@ -84,6 +96,7 @@ struct Traits {
     only_starts: bool,
     disruption: Duration,
     reversal: Reversal,
+    restraint: Option<Restraint>,
 }
 
 /// A service takes note of something, and goes on.
@@ -100,6 +113,7 @@ const ON_A_UNIT: Traits = Traits {
     only_starts: false,
     disruption: Duration::ZERO,
     reversal: Reversal::NotNeeded,
+    restraint: None,
 };
 
 /// What is down is started.
@@ -132,9 +146,18 @@ const BY_OTHERS: Traits = Traits {
 /// Files of the agent's own choice are removed.
 const A_REMOVAL: Traits = Traits { own_work: true, removes_files: true, ..BY_OTHERS };
 
+/// Whoever harms the host is held back for a time.
+const A_RESTRAINT: Traits = Traits {
+    works_on: SubjectKind::Host,
+    risk: Risk::Medium,
+    disruptive: true,
+    reversal: Reversal::Release,
+    ..ON_A_UNIT
+};
+
 impl Remedy {
     /// Every remedy, lightest first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Reload,
         Self::Start,
         Self::ResetAndStart,
@@ -150,7 +173,12 @@ impl Remedy {
         Self::CleanTemporaryFiles,
         Self::CleanPackageCache,
         Self::CleanContainerImages,
+        Self::SlowWriters,
         Self::RestartHolders,
+        Self::LimitMemory,
+        Self::LimitTasks,
+        Self::Freeze,
+        Self::RestartCulprit,
     ];
 
     const fn traits(self) -> Traits {
@@ -196,6 +224,12 @@ impl Remedy {
             Self::CleanTemporaryFiles => Traits { name: "clean-temporary-files", ..BY_OTHERS },
             Self::CleanPackageCache => Traits { name: "clean-package-cache", ..BY_OTHERS },
             Self::CleanContainerImages => Traits { name: "clean-container-images", ..BY_OTHERS },
+            Self::SlowWriters => Traits {
+                name: "slow-writers",
+                works_on: SubjectKind::Filesystem,
+                restraint: Some(Restraint::Writing),
+                ..A_RESTRAINT
+            },
             // What it held was wanted by somebody, perhaps: a file without a name is also what a program keeps to itself.
             Self::RestartHolders => Traits {
                 name: "restart-holders",
@@ -203,6 +237,16 @@ impl Remedy {
                 risk: Risk::High,
                 ..A_RESTART
             },
+            Self::LimitMemory => {
+                Traits { name: "limit-memory", restraint: Some(Restraint::Memory), ..A_RESTRAINT }
+            }
+            Self::LimitTasks => {
+                Traits { name: "limit-tasks", restraint: Some(Restraint::Tasks), ..A_RESTRAINT }
+            }
+            Self::Freeze => Traits { name: "freeze", restraint: Some(Restraint::Frozen), ..A_RESTRAINT },
+            Self::RestartCulprit => {
+                Traits { name: "restart-culprit", works_on: SubjectKind::Host, ..A_RESTART }
+            }
         }
     }
 
@@ -228,6 +272,12 @@ impl Remedy {
     #[must_use]
     pub const fn is_own_work(self) -> bool {
         self.traits().own_work
+    }
+
+    /// Touches units because of what they do to a file system.
+    #[must_use]
+    pub const fn asks_users_of_a_disk(self) -> bool {
+        self.asks_holders() || matches!(self, Self::SlowWriters)
     }
 
     /// Asks services to let go of deleted files that they hold open.
@@ -282,6 +332,12 @@ impl Remedy {
     #[must_use]
     pub const fn expected_disruption(self) -> Duration {
         self.traits().disruption
+    }
+
+    /// How it holds a unit back for a time, where it does.
+    #[must_use]
+    pub const fn restraint(self) -> Option<Restraint> {
+        self.traits().restraint
     }
 
     /// What takes it back.

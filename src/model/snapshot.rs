@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Absence, Condition, FilesystemView, HostNumbers, HostVitals, Incident, OwnUse, PauseId, PauseScope,
-    Proposal, Reading, Refusal, Resource, RuleName, SenseNews, StallWatch, Subject, Timestamp, UnitName,
-    UnitStall, UnitStatus,
+    Absence, Condition, FilesystemView, HostNumbers, HostVitals, InForce, Incident, OwnUse, PauseId,
+    PauseScope, Proposal, Reading, Refusal, Resource, RuleName, SenseNews, StallWatch, Subject, Timestamp,
+    UnitName, UnitStall, UnitStatus,
 };
 
 /// A pause in force.
@@ -93,6 +93,8 @@ pub struct Snapshot {
     pub held: Option<Refusal>,
     pub pauses: Vec<Pause>,
     pub proposals: Vec<Proposal>,
+    /// Units that are held back.
+    pub restraints: Vec<InForce>,
     pub conditions: Vec<ConditionView>,
     /// Open ones first, then the latest that ended; bounded.
     pub incidents: Vec<Incident>,

@@ -53,6 +53,8 @@ pub struct Limits {
     /// Evidence that takes longer is given up: a repair does not wait for a slow journal. All that comes between the
     /// failure and the start has half a second.
     pub evidence_deadline: Duration,
+    /// For how long a unit is held back at the most: then it is let go, whatever became of the agent.
+    pub restrained_for: Duration,
     /// What the agent itself may take of one processor, percent, over a minute: beyond it, it looks less often. Fifty
     /// times what it takes at rest, and more than what passes for people and storms of processes take (2 each).
     pub agent_cpu_percent: f64,
@@ -76,6 +78,7 @@ impl Default for Limits {
             act_deadline: Duration::from_secs(100),
             proposal_lifetime: minutes(60),
             evidence_deadline: Duration::from_millis(300),
+            restrained_for: crate::model::RESTRAINED_FOR,
             agent_cpu_percent: 5.0,
         }
     }

@@ -64,7 +64,8 @@ pub async fn take(
     let processes = processes.map(|lines| clean(&lines, PROCESSES_MAX));
     let none = Reading::Absent(Absence::NotApplicable);
     let (space, disk) = (Reading::Absent(Absence::NotApplicable), Reading::Absent(Absence::NotApplicable));
-    Evidence { unit, log, processes, storm: none, space, disk }
+    let culprits = Reading::Absent(Absence::NotApplicable);
+    Evidence { unit, log, processes, storm: none, space, disk, culprits }
 }
 
 /// The processes of its control group, or, without one, its main process and the descendants.

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use proptest::prelude::*;
 
 use super::*;
-use crate::manager::{ManagerError, News, Order};
+use crate::manager::{ManagerError, News, Order, RestraintOrder};
 use crate::model::{JobResult, SystemState};
 
 #[test]
@@ -102,6 +102,10 @@ impl ServiceManager for Scripted {
         _: Duration,
     ) -> BoxFuture<'a, Result<JobResult, ManagerError>> {
         std::future::pending().boxed()
+    }
+
+    fn restrain<'a>(&'a self, order: RestraintOrder<'a>) -> BoxFuture<'a, Result<String, ManagerError>> {
+        async move { Ok(format!("{:?} {}", order.restraint, order.unit)) }.boxed()
     }
 
     fn last_lines<'a>(&'a self, _: &'a UnitName, _: usize) -> BoxFuture<'a, Reading<Vec<String>>> {

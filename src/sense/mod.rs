@@ -8,6 +8,7 @@ pub mod activity;
 pub mod beat;
 pub mod cgroup;
 pub mod child;
+pub mod culprit;
 mod device;
 pub mod disk_health;
 mod escaped;

@@ -166,6 +166,7 @@ pub(super) fn page(snapshot: &Snapshot, around: &Around<'_>) -> String {
         }),
     );
     page.one(Gauge, "pauses", "Pauses in force.", amount(snapshot.pauses.len()));
+    page.one(Gauge, "restraints", "Units that are held back.", amount(snapshot.restraints.len()));
     page.one(Gauge, "proposals_open", "Proposals that wait for a person.", amount(snapshot.proposals.len()));
     page.one(Gauge, "units_seen", "Units known to the agent.", amount(snapshot.units_seen));
     page.one(Gauge, "units_lost", "1 when nothing is known of units.", flag(snapshot.units_lost.is_some()));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::{
-    Command, HistoryAsk, IncidentId, Moment, PAUSE_MAX, PauseId, PauseScope, ProcessSort, ProposalId,
-    RuleName, Seq, UnitName,
+    ActionId, Command, HistoryAsk, IncidentId, Moment, PAUSE_MAX, PauseId, PauseScope, ProcessSort,
+    ProposalId, RuleName, Seq, UnitName,
 };
 
 use super::access::Right;
@@ -129,7 +129,7 @@ pub struct Parts<'a> {
 }
 
 /// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 20] = [
+pub const ENDPOINTS: [(&str, &str, &str); 21] = [
     ("GET", "/v1", "this list"),
     ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
     ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
@@ -154,6 +154,7 @@ pub const ENDPOINTS: [(&str, &str, &str); 20] = [
     ("GET", "/metrics", "Prometheus text"),
     ("POST", "/v1/pause", r#"{"scope": "agent" | {"rule": R} | {"unit": U}, "for": "2h", "reason": TEXT}"#),
     ("POST", "/v1/resume", r#"{"pause": ID}, or nothing for all pauses"#),
+    ("POST", "/v1/actions/{id}/undo", "let go of what the action holds back"),
     ("POST", "/v1/proposals/{id}/approve", "let the agent do what it proposes"),
     ("POST", "/v1/proposals/{id}/deny", r#"{"reason": TEXT}"#),
     ("POST", "/v1/incidents/{id}/ack", "a person has taken note"),
@@ -192,6 +193,12 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
         ["v1", "reload"] => {
             command::<Nothing>(parts)?;
             Ok(Request::Reload)
+        }
+        ["v1", "actions", id, "undo"] => {
+            command::<Nothing>(parts)?;
+            let action = ActionId::parse(id)
+                .ok_or_else(|| bad(format!("An action is act-NUMBER, not {}.", echo(id))))?;
+            Ok(Request::Command(Command::Undo { action }))
         }
         ["v1", "proposals", id, "approve"] => {
             command::<Nothing>(parts)?;

@@ -69,6 +69,7 @@ pub(crate) fn healthy() -> Snapshot {
         held: None,
         pauses: vec![],
         proposals: vec![],
+        restraints: vec![],
         conditions: vec![],
         incidents: vec![repaired()],
         counts: Counts {
@@ -171,6 +172,7 @@ pub(crate) fn evidence() -> Evidence {
         storm: Reading::Absent(Absence::NotApplicable),
         space: Reading::Absent(Absence::NotApplicable),
         disk: Reading::Absent(Absence::NotApplicable),
+        culprits: Reading::Absent(Absence::NotApplicable),
     }
 }
 

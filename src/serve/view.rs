@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Absence, ConditionView, Counts, FilesystemView, HistoryStatus, HostNumbers, HostVitals, Incident,
-    IncidentId, IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal, ProposalId,
-    Reading, Record, Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch, Subject,
-    Timestamp, Tried, UnitName, UnitStall, UnitView,
+    Absence, ConditionView, Counts, FilesystemView, HistoryStatus, HostNumbers, HostVitals, InForce,
+    Incident, IncidentId, IncidentState, Mode, OwnUse, Pause, ProcessDetail, ProcessList, Proposal,
+    ProposalId, Reading, Record, Refusal, Resource, RuleName, SenseNews, Seq, Severity, Snapshot, StallWatch,
+    Subject, Timestamp, Tried, UnitName, UnitStall, UnitView,
 };
 
 /// The agent that answers.
@@ -40,6 +40,9 @@ pub struct Status {
     pub held: Option<Refusal>,
     pub pauses: Vec<Pause>,
     pub proposals: Vec<Proposal>,
+    /// Units that are held back for a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restraints: Vec<InForce>,
     pub conditions: Vec<ConditionView>,
     /// Those that are open.
     pub incidents: Vec<IncidentSummary>,
@@ -234,6 +237,7 @@ impl Status {
             held: snapshot.held.clone(),
             pauses: snapshot.pauses.clone(),
             proposals: snapshot.proposals.clone(),
+            restraints: snapshot.restraints.clone(),
             conditions: snapshot.conditions.clone(),
             incidents: open.map(IncidentSummary::from).collect(),
             counts: snapshot.counts,

@@ -120,7 +120,11 @@ impl Run {
             | Remedy::CleanPackageCache
             | Remedy::CleanContainerImages
             | Remedy::ReloadHolders
+            | Remedy::SlowWriters
             | Remedy::RestartHolders => Err("the simulated host has no file systems"),
+            Remedy::LimitMemory | Remedy::LimitTasks | Remedy::Freeze | Remedy::RestartCulprit => {
+                Err("nobody harms the simulated host")
+            }
         };
         for disturbance in std::mem::take(&mut self.world.disturbed) {
             self.see(&Seen::Disturbed { action, disturbance });
@@ -173,6 +177,7 @@ impl Run {
             applied @ (Applied::Changed
             | Applied::Removed { .. }
             | Applied::Archived { .. }
+            | Applied::Restrained { .. }
             | Applied::AlreadySo
             | Applied::Failed { .. }
             | Applied::Withdrawn { .. }

@@ -180,6 +180,7 @@ pub(super) fn record_line(entry: &Entry) -> String {
         ),
         RecordBody::Removing { action, removals } => format!("{action} removes {} files", removals.len()),
         RecordBody::Applied { action, applied } => format!("{action} applied: {applied:?}"),
+        RecordBody::Released { action, by, .. } => format!("{action} undone: {by:?}"),
         RecordBody::Verified { action, verification, .. } => format!("{action} verified: {verification:?}"),
         RecordBody::Escalated { incident, severity, why, .. } => {
             format!("{incident} escalated ({severity:?}): {why}")
@@ -228,6 +229,7 @@ pub(super) fn effect_line(effect: &Effect) -> Option<String> {
             Some(format!("  {what:<7} {} about {}", notice.incident.id, notice.incident.subject))
         }
         Effect::Reply { reply, .. } => Some(format!("  reply   {reply:?}")),
+        Effect::Release { action } => Some(format!("  undo    {action}")),
         Effect::TakeEvidence { .. } | Effect::Look(_) | Effect::GoOn { .. } => None,
     }
 }

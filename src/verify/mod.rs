@@ -9,11 +9,13 @@ use crate::model::{
     ActiveState, Applied, BootTime, Health, Human, Intent, Reading, Remedy, UnitName, Verification,
 };
 
+mod host;
 mod room;
 
 #[cfg(test)]
 mod tests;
 
+pub use host::judge_host;
 pub use room::judge_room;
 
 /// How long a request that was under way when the link to the service manager broke may still take to show itself as a
@@ -130,6 +132,7 @@ fn with_act(applied: &Applied, why: String) -> String {
         Applied::Changed
         | Applied::Removed { .. }
         | Applied::Archived { .. }
+        | Applied::Restrained { .. }
         | Applied::AlreadySo
         | Applied::Withdrawn { .. } => why,
     }
@@ -208,6 +211,7 @@ fn is_over(applied: &Applied, facts: &UnitFacts) -> bool {
         Applied::Changed
         | Applied::Removed { .. }
         | Applied::Archived { .. }
+        | Applied::Restrained { .. }
         | Applied::AlreadySo
         | Applied::Withdrawn { .. } => false,
     }

@@ -55,6 +55,7 @@ fn what_it_did(intent: &Intent, applied: &Applied, usage: &Usage) -> String {
             }
             Some(_) | None => "it was carried out, and no more is free".into(),
         },
+        Applied::Restrained { what, .. } => what.clone(),
         Applied::AlreadySo => "nothing that may be removed was found".into(),
         Applied::Failed { why } => format!("it failed ({why})"),
         Applied::Unknown { why } => format!("how far it came is unknown ({why})"),

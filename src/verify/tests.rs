@@ -88,6 +88,7 @@ const fn healthy() -> Reading<Health> {
 
 fn intent(remedy: Remedy, is_probed: bool) -> Intent {
     Intent {
+        lasts: None,
         action: ActionId(1),
         incident: IncidentId(1),
         rule: RuleName::new("unit-failed"),

@@ -105,9 +105,14 @@ def spool(folder, result):
 
 
 def put(file, size):
+    """As much of it as there is room for: what df says is available, btrfs has not always."""
     done = 0
-    while done < size:
-        done += os.write(file, b"x" * min(1 << 20, size - done))
+    try:
+        while done < size:
+            done += os.write(file, b"x" * min(1 << 20, size - done))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
 
 
 def hold(path, size):

@@ -42,6 +42,7 @@ mod package;
 mod pressure;
 mod process_table;
 mod repair;
+mod restraints;
 mod room;
 mod room_cuts;
 mod sanity;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
     environs::add(&mut suite);
     process_table::add(&mut suite);
     repair::add(&mut suite);
+    restraints::add(&mut suite);
     room::add(&mut suite);
     room_cuts::add(&mut suite);
     crowds::add(&mut suite);

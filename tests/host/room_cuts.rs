@@ -7,7 +7,7 @@ use prunella::model::{Applied, RecordBody, Subject};
 
 use crate::agent::{Agent, Ledger};
 use crate::harness::{Host, Suite, VmShape, full_run};
-use crate::room::{LOGS, POINT, check_what_went, files};
+use crate::room::{LOGS, POINT, check_what_is_left, files};
 
 /// Both remedies have work for some seconds.
 const RULE: &str = r#"
@@ -157,7 +157,7 @@ fn cut(agent: &Agent, round: usize, after: Duration) -> (usize, usize, usize) {
     assert_eq!(agent.ok(&format!("find {POINT} -name '.prunella*'")), "", "nothing was left unfinished");
     // Of a live log the older part may be in an archive.
     let live = |line: &String| line.split(' ').next().is_some_and(|name| name.ends_with(".log"));
-    check_what_went(&before.into_iter().filter(|line| !live(line)).collect(), agent, &ledger);
+    check_what_is_left(&before.into_iter().filter(|line| !live(line)).collect(), agent, &ledger);
     agent.ok("prunella verify-ledger");
     at_boot
 }

@@ -64,23 +64,8 @@ pub fn make_room(
     let Some(order) = permit.room() else {
         return Applied::Failed { why: format!("{} makes no room", permit.remedy()) };
     };
-    match permit.remedy() {
-        Remedy::ArchiveLogs | Remedy::PruneRotatedLogs | Remedy::PruneCoreDumps => {}
-        Remedy::Reload
-        | Remedy::Start
-        | Remedy::ResetAndStart
-        | Remedy::Restart
-        | Remedy::RestartWithDependencies
-        | Remedy::Stop
-        | Remedy::RotateLogs
-        | Remedy::VacuumJournal
-        | Remedy::CleanTemporaryFiles
-        | Remedy::CleanPackageCache
-        | Remedy::CleanContainerImages
-        | Remedy::ReloadHolders
-        | Remedy::RestartHolders => {
-            return Applied::Failed { why: format!("{} is done by others", permit.remedy()) };
-        }
+    if !permit.remedy().is_own_work() {
+        return Applied::Failed { why: format!("{} is done by others", permit.remedy()) };
     }
     let search = match open(proc, order) {
         Ok(search) => search,

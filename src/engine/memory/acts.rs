@@ -34,6 +34,7 @@ impl Memory {
         }
         self.actions
             .insert(intent.action, Action { intent: intent.clone(), begun: at, applied: None, removing: 0 });
+        self.restraint_intended(intent, at);
         let tried = Tried { action: intent.action, remedy: intent.remedy, verification: None };
         let what = format!("{} (attempt {}): {}", intent.remedy, intent.attempt, intent.why);
         self.note(intent.incident, at, what, Some(tried));
@@ -73,12 +74,17 @@ impl Memory {
             {
                 self.half_done.insert(incident);
             }
-            Applied::Changed | Applied::Removed { .. } | Applied::Archived { .. } | Applied::AlreadySo => {
+            Applied::Changed
+            | Applied::Removed { .. }
+            | Applied::Archived { .. }
+            | Applied::Restrained { .. }
+            | Applied::AlreadySo => {
                 self.half_done.remove(&incident);
             }
             // It is as the act before left it.
             Applied::Withdrawn { .. } | Applied::Failed { .. } | Applied::Unknown { .. } => {}
         }
+        self.restraint_applied(action, applied);
         let withdrawn = matches!(applied, Applied::Withdrawn { .. });
         if withdrawn {
             // Nothing was done: it does not count against any budget.
@@ -99,6 +105,7 @@ impl Memory {
             Applied::Archived { logs, content, freed, why } => {
                 format!("{content} of {logs} logs archived, {freed} freed: {why}")
             }
+            Applied::Restrained { what, until } => format!("{what}, until {} at the latest", until.wall),
             Applied::AlreadySo => "there was nothing to do".to_owned(),
             Applied::Withdrawn { why } => format!("withdrawn: {why}"),
             Applied::Failed { why } => format!("failed: {why}"),

@@ -35,6 +35,7 @@ impl Memory {
             ("actions", mine.actions == theirs.actions),
             ("proposals", mine.proposals == theirs.proposals),
             ("denials", mine.denied == theirs.denied),
+            ("what is held back", mine.restraints == theirs.restraints),
             ("pauses", mine.pauses == theirs.pauses),
             (
                 "operator's stops",

@@ -5,6 +5,7 @@
 mod acts;
 mod compare;
 mod incidents;
+mod restraints;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use crate::guard::{Attempts, Faults, History, RemovedLately};
 use crate::model::{
-    ActionId, BootId, BootTime, Counts, Entry, GuardName, Hold, Incident, IncidentId, IncidentState,
+    ActionId, BootId, BootTime, Counts, Entry, GuardName, Hold, InForce, Incident, IncidentId, IncidentState,
     InvocationId, NoticeId, Owed, Pause, PauseId, Proposal, ProposalId, RecordBody, Refusal, Remedy,
     RuleName, Subject, SubjectKind, Timestamp, UnitName,
 };
@@ -62,6 +63,8 @@ pub struct Memory {
     pub(super) half_done: BTreeSet<IncidentId>,
     /// Units that should be up, and since when that is noted.
     pub(super) owed: BTreeMap<UnitName, (Owed, BootTime)>,
+    /// Units that are held back, by the act that did it.
+    pub(super) restraints: BTreeMap<ActionId, InForce>,
     /// Recorded, and not known to have reached anybody.
     pub(super) untold: BTreeSet<NoticeId>,
 }
@@ -78,6 +81,11 @@ impl Memory {
         self.move_to(entry.boot, entry.at);
         self.axis = Some((entry.boot, entry.at));
         self.apply(entry);
+    }
+
+    /// Whether all of it is of this boot.
+    pub(super) fn is_of(&self, boot: BootId) -> bool {
+        self.axis.is_none_or(|(known, _)| known == boot)
     }
 
     /// Every moment is on the clock of one boot: that of the latest record. When the boot changes, they all move by
@@ -107,6 +115,10 @@ impl Memory {
         self.actions.values_mut().for_each(|action| boot(&mut action.begun.boot));
         self.proposals.values_mut().for_each(|(proposal, _)| boot(&mut proposal.expires.boot));
         self.pauses.values_mut().for_each(|pause| boot(&mut pause.until.boot));
+        for restraint in self.restraints.values_mut() {
+            boot(&mut restraint.since.boot);
+            boot(&mut restraint.until.boot);
+        }
         for it in self.incidents.values_mut().map(Arc::make_mut) {
             boot(&mut it.opened.boot);
             it.closed.iter_mut().for_each(|at| boot(&mut at.boot));
@@ -150,7 +162,7 @@ impl Memory {
                     it.held = None;
                     it.evidence = None;
                     it.recurrences += 1;
-                    if it.subject.kind() == SubjectKind::Filesystem {
+                    if matches!(it.subject.kind(), SubjectKind::Filesystem | SubjectKind::Host) {
                         // Its ladder is of different things to do, each done once for a fault.
                         it.attempts = 0;
                         it.tried.clear();
@@ -215,6 +227,7 @@ impl Memory {
             RecordBody::Intended(intent) => self.intend(intent, at),
             RecordBody::Removing { action, removals } => self.removing(*action, removals, at),
             RecordBody::Applied { action, applied } => self.applied(*action, applied, at),
+            RecordBody::Released { action, by, why } => self.released(*action, by, why, at),
             RecordBody::Verified { action, verification, not_before } => {
                 self.verified(*action, verification, *not_before, at);
             }

@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use super::{ManagerError, News, Order, ServiceManager};
+use super::{ManagerError, News, Order, RestraintOrder, ServiceManager};
 use crate::model::{BootId, JobResult, Reading, SystemState, UnitName, UnitStatus};
 use crate::policy::ServiceDefinition;
 use crate::sense::child::{ServiceCgroup, service_cgroup};
@@ -215,6 +215,12 @@ impl ServiceManager for DirectManager {
             })
         }
         .boxed()
+    }
+
+    /// Its services have no control groups of their own.
+    fn restrain<'a>(&'a self, order: RestraintOrder<'a>) -> BoxFuture<'a, Result<String, ManagerError>> {
+        let why = format!("{} can't be held back: that takes systemd", order.unit);
+        std::future::ready(Err(ManagerError::Refused { manager: NAME, why })).boxed()
     }
 
     fn last_lines<'a>(&'a self, unit: &'a UnitName, lines: usize) -> BoxFuture<'a, Reading<Vec<String>>> {

@@ -22,6 +22,7 @@ mod path;
 mod properties;
 mod queue;
 mod reader;
+mod restrain;
 mod session;
 mod shared;
 mod signals;
@@ -46,7 +47,7 @@ pub use self::journal::Runner;
 use self::link::{CallError, Link, MANAGER, MANAGER_PATH, Method};
 use self::reader::{CALL_DEADLINE, ReadError};
 use self::shared::Shared;
-use super::{ManagerError, News, Order, ServiceManager};
+use super::{ManagerError, News, Order, RestraintOrder, ServiceManager};
 use crate::model::{JobResult, Reading, SystemState, UnitName, UnitStatus};
 
 /// What errors call it.
@@ -240,6 +241,13 @@ impl ServiceManager for SystemdManager {
         deadline: Duration,
     ) -> BoxFuture<'a, Result<JobResult, ManagerError>> {
         Box::pin(self.carry_out(order, unit, deadline))
+    }
+
+    fn restrain<'a>(&'a self, order: RestraintOrder<'a>) -> BoxFuture<'a, Result<String, ManagerError>> {
+        Box::pin(async move {
+            let link = self.link()?;
+            restrain::restrain(&link, order).await
+        })
     }
 
     fn last_lines<'a>(&'a self, unit: &'a UnitName, lines: usize) -> BoxFuture<'a, Reading<Vec<String>>> {

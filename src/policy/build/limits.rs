@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "act_deadline",
     "proposal_lifetime",
     "evidence_deadline",
+    "restrained_for",
     "agent_cpu_percent",
 ];
 
@@ -53,6 +54,7 @@ pub(super) fn limits(report: &mut Report<'_>, document: &Document<'_>) -> Limits
     set("permit_lifetime", &mut limits.permit_lifetime, seconds(1, 600));
     set("act_deadline", &mut limits.act_deadline, seconds(1, DAY));
     set("proposal_lifetime", &mut limits.proposal_lifetime, seconds(60, 30 * DAY));
+    set("restrained_for", &mut limits.restrained_for, seconds(30, DAY));
     set(
         "evidence_deadline",
         &mut limits.evidence_deadline,

@@ -25,5 +25,5 @@ pub use io::{IoRow, io_stat};
 pub use path::{Container, GroupPath, Runtime};
 pub use pod::PodUid;
 pub use rate::{Counted, Look, cpu, per_second};
-pub use tree::{GROUPS_MAX, GroupChange, GroupNews, Heard, NoTree, TreeReader, UnitGroup};
+pub use tree::{GROUPS_MAX, GroupChange, GroupNews, Heard, NoTree, TreeReader, UnitGroup, read_file};
 pub use usage::{CpuMax, CpuStat, MemoryEvents, MemoryStat, PidsEvents, limit};

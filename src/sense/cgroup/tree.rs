@@ -118,6 +118,12 @@ impl TreeReader {
         }
     }
 
+    /// The root of the hierarchy, for somebody else to look at.
+    #[must_use]
+    pub fn into_root(self) -> OwnedFd {
+        self.root
+    }
+
     fn over(root: OwnedFd) -> Self {
         Self {
             root,
@@ -342,7 +348,7 @@ impl TreeReader {
         parse: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Reading<T> {
         let group = group.unwrap_or_else(|| self.root.as_fd());
-        match read(group, name, &mut self.buffer) {
+        match read_file(group, name, &mut self.buffer) {
             Ok(length) => match parse(&self.buffer[..length]) {
                 Some(value) => Reading::Value(value),
                 None => Reading::Failed(format!("{} has an unknown form", name.to_string_lossy())),
@@ -357,7 +363,12 @@ impl TreeReader {
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-fn read(group: BorrowedFd<'_>, name: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
+/// The length of what was read of one of a group's files. Without following links; openat2(2) is not had in the unit's
+/// sandbox.
+///
+/// # Errors
+/// Those of openat(2) and read(2).
+pub fn read_file(group: BorrowedFd<'_>, name: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
     let file = openat(group, name, FILE, Mode::empty())?;
     // The kernel gives such a file whole, where it fits; what is cut is refused by the parser.
     rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *buffer))

@@ -138,6 +138,7 @@ async fn engine(mut requests: mpsc::Receiver<CommandRequest>, heard: Arc<Mutex<V
             Command::Resume { pause } => pause.map_or(0, |pause| pause.0),
             Command::Approve { proposal } | Command::Deny { proposal, .. } => proposal.0,
             Command::Acknowledge { incident } => incident.0,
+            Command::Undo { action } => action.0,
         };
         heard.lock().unwrap().push((by, command));
         let _ = reply.send(match number {

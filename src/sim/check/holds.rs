@@ -210,7 +210,10 @@ impl Checker for Pauses {
                         self.pauses.push((scope.clone(), self.asked + length, facts.full_disk));
                     }
                     Command::Resume { .. } => self.pauses.clear(),
-                    Command::Approve { .. } | Command::Deny { .. } | Command::Acknowledge { .. } => {}
+                    Command::Approve { .. }
+                    | Command::Deny { .. }
+                    | Command::Acknowledge { .. }
+                    | Command::Undo { .. } => {}
                 }
                 return Ok(());
             }

@@ -79,8 +79,8 @@ impl Run {
                 self.later(wait, Event::Evidence(self.life, incident));
             }
             Effect::Look(subject) => self.look(subject),
-            // The simulated host has no file systems: nothing asks to remove a file.
-            Effect::GoOn { .. } => {}
+            // The simulated host has no file systems, and nobody harms it: nothing asks to remove a file, or is held back.
+            Effect::GoOn { .. } | Effect::Release { .. } => {}
             Effect::Tell { notice, .. } => self.call_hook(notice),
             Effect::Reply { ticket, reply } => {
                 if let Some(command) = self.commands.remove(&ticket) {
