@@ -20,6 +20,7 @@ mod pressure;
 mod processes;
 mod record_source;
 mod rooms;
+mod self_test;
 mod senses;
 mod spaces;
 mod start;
@@ -28,4 +29,5 @@ mod supervise;
 mod unit_pressure;
 
 pub use options::{ManagerChoice, Options};
+pub use self_test::self_test;
 pub use start::run;
