@@ -1,0 +1,1 @@
+"""What scripts/package is made of: `tree` stages what is installed; `deb`, `rpm` and `image` pack it; `bill` says what is in it."""
