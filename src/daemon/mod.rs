@@ -10,6 +10,7 @@ mod filesystems;
 mod history;
 mod hooks;
 mod housekeeping;
+mod journal;
 mod kernel_log;
 mod log;
 mod notify;

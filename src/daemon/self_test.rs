@@ -3,7 +3,6 @@
 //! For upgrades: the package asks the new program before it lets the old one go. Not for each start: an agent that
 //! finds its policy broken or its ledger damaged starts all the same, with less, and tells people; it would be no help
 //! if it stayed down instead.
-#![expect(clippy::disallowed_methods, reason = "it looks at the folders that the agent would write to")]
 
 use std::fmt;
 use std::io::Write as _;
@@ -148,6 +147,7 @@ async fn ask_systemd(options: &Options) -> Found {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::disallowed_methods, reason = "tests plant the files that are read")]
     use super::*;
     use clap::Parser as _;
 

@@ -31,6 +31,7 @@ use super::clock;
 use super::core::{Core, End, Event, INBOX_SIZE};
 use super::effects::Hands;
 use super::history::{History, HistoryFiles};
+use super::journal::Journal;
 use super::notify::tell;
 use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
 use super::processes::{ProcessSense, Ways};
@@ -50,7 +51,9 @@ pub fn run(options: &Options) -> ExitCode {
     // The journal stamps the time and knows the unit; a terminal gets plain lines too.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Journal::new(
+            sd_notify::booted().unwrap_or(false) && std::env::var_os("JOURNAL_STREAM").is_some(),
+        ))
         .without_time()
         .with_ansi(false)
         .init();

@@ -22,7 +22,7 @@ pub(crate) fn add(suite: &mut Suite) {
         rpm_unfit(&rpm_installed("rpm-unfit"));
     });
     suite.nspawn_with_rpm("package::rpm_starts_nothing_in_a_chroot", || {
-        rpm_chroot(&Host::nspawn("rpm-chroot"))
+        rpm_chroot(&Host::nspawn("rpm-chroot"));
     });
 }
 
@@ -112,6 +112,13 @@ fn documents(host: &Host) {
     host.ok("zcat /usr/share/doc/prunella/third-party-licences.txt.gz | grep -q '^tokio .*MIT'");
     host.ok("grep -q '\"CycloneDX\"' /usr/share/doc/prunella/prunella.cdx.json");
     host.ok("systemctl is-active prunellad && prunellad --self-test");
+    // What the journal says of a fault, it explains.
+    host.write("/etc/systemd/system/victim.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n");
+    host.ok("systemctl daemon-reload && systemctl start victim && systemctl kill -s KILL victim");
+    host.wait_until("the fault to be explained", SETTLES, || {
+        let said = host.ok("journalctl --no-pager -x -u prunellad");
+        said.contains("An incident was opened") && said.contains("A repair begins")
+    });
 }
 
 fn rpm_installed(label: &str) -> Host {
