@@ -1,4 +1,4 @@
-"""What is linked into the programs: a software bill of materials (CycloneDX) and the licences, from cargo's own metadata."""
+"""What is linked into the programs: a bill of materials (CycloneDX) and the licences, from cargo's own metadata."""
 
 import json
 import re

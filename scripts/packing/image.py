@@ -1,4 +1,4 @@
-"""A container image as a tar in the OCI layout, from nothing but the static programs; no daemon is needed to make it."""
+"""A container image as a tar in the OCI layout, from nothing but the static programs; no daemon makes it."""
 
 import gzip
 import hashlib

@@ -12,29 +12,16 @@ from . import bill
 from .common import (COMPLETIONS, MUSL, PRINT_SECONDS, PROGRAMS, ROOT, metadata, note, output, pack, run)
 
 # Folders of packaging/ that are about packages and not installed.
-NOT_INSTALLED = ["debian", "rpm", "image", "security", "ansible", "cloud-init"]
+NOT_INSTALLED = ["debian", "rpm"]
 
 
 def build(profile: str, static: bool) -> Path:
-    """Builds the programs; their folder. No path of this machine is in them."""
+    """Builds the programs; their folder. No path of this machine is in static ones."""
     target = Path(metadata()["target_directory"])
-    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     environment = dict(os.environ)
-    # The last that fits counts, so the widest comes first.
-    maps = [(home, "/usr/src/cargo"), (target, "/usr/src/prunella/target"), (ROOT, "/usr/src/prunella")]
-    flags = [f"--remap-path-prefix={here}={there}" for here, there in maps]
-    environment["RUSTFLAGS"] = " ".join([environment.get("RUSTFLAGS", ""), *flags]).strip()
-    for variable in ("CFLAGS", f"CFLAGS_{MUSL.replace('-', '_')}"):
-        prefixes = [f"-ffile-prefix-map={here}={there}" for here, there in maps]
-        environment[variable] = " ".join([environment.get(variable, ""), *prefixes]).strip()
     words = ["cargo", "build", "--locked", "--profile", profile]
     if static:
-        if not shutil.which("musl-gcc"):
-            sys.exit("package: musl-gcc is missing, for the C in SQLite: apt-get install musl-tools")
-        installed = output("rustup", "target", "list", "--installed") if shutil.which("rustup") else MUSL
-        if MUSL not in installed.split():
-            run("rustup", "target", "add", MUSL)
-        environment.setdefault(f"CC_{MUSL.replace('-', '_')}", "musl-gcc")
+        statically(environment, target)
         words += ["--target", MUSL]
     plain = [word for program in PROGRAMS if not program.feature for word in ("--bin", program.name)]
     run(*words, *plain, cwd=ROOT, env=environment)
@@ -43,6 +30,25 @@ def build(profile: str, static: bool) -> Path:
             run(*words, "--no-default-features", "--features", program.feature, "--bin", program.name,
                 cwd=ROOT, env=environment)
     return (target / MUSL if static else target) / ("debug" if profile == "dev" else profile)
+
+
+def statically(environment: dict[str, str], target: Path) -> None:
+    """What rustc and musl-gcc must know. Only for their own folder of artefacts: with other flags for the usual one, cargo
+    would build everything anew after each package."""
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    # The last that fits counts, so the widest comes first.
+    maps = [(home, "/usr/src/cargo"), (target, "/usr/src/prunella/target"), (ROOT, "/usr/src/prunella")]
+    flags = [f"--remap-path-prefix={here}={there}" for here, there in maps]
+    environment["RUSTFLAGS"] = " ".join([environment.get("RUSTFLAGS", ""), *flags]).strip()
+    prefixes = [f"-ffile-prefix-map={here}={there}" for here, there in maps]
+    suffix = MUSL.replace("-", "_")
+    environment[f"CFLAGS_{suffix}"] = " ".join([environment.get(f"CFLAGS_{suffix}", ""), *prefixes]).strip()
+    environment.setdefault(f"CC_{suffix}", "musl-gcc")
+    if not shutil.which("musl-gcc"):
+        sys.exit("package: musl-gcc is missing, for the C in SQLite: apt-get install musl-tools")
+    installed = output("rustup", "target", "list", "--installed") if shutil.which("rustup") else MUSL
+    if MUSL not in installed.split():
+        run("rustup", "target", "add", MUSL)
 
 
 def stage(tree: Path, binaries: Path, epoch: int) -> None:

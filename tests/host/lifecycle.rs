@@ -120,11 +120,17 @@ fn watchdog(host: &Host) {
 
 /// Runs a command with the sandbox of the unit, as a child of the agent has it: exit code 0 or not.
 fn in_sandbox(host: &Host, command: &str) -> bool {
+    in_sandbox_without(host, "", command)
+}
+
+/// The same without a capability, where one is named.
+pub(crate) fn in_sandbox_without(host: &Host, capability: &str, command: &str) -> bool {
     let script = format!(
         "mapfile -t set < <(grep -E '^(CapabilityBoundingSet|NoNewPrivileges|Protect|Private|DevicePolicy|ProcSubset\
          |Restrict[ANRS]|DeviceAllow|IPAddress|SystemCall|MemoryDeny|LockPersonality|Keyring|UMask|Delegate)' \
          /usr/lib/systemd/system/prunellad.service); options=(); for line in \"${{set[@]}}\"; do \
-         options+=(-p \"$line\"); done; systemd-run --quiet --wait --pipe \"${{options[@]}}\" bash -c '{command}'"
+         options+=(-p \"${{line/{capability}/}}\"); done; \
+         systemd-run --quiet --wait --pipe \"${{options[@]}}\" bash -c '{command}'"
     );
     host.exec(&["bash", "-c", &script]).code == 0
 }

@@ -24,6 +24,7 @@ mod agent;
 mod archive;
 mod benign;
 mod bus;
+mod capabilities;
 mod crash_points;
 mod crowds;
 mod disk_health;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     lifecycle::add(&mut suite);
     crash_points::add(&mut suite);
     bus::add(&mut suite);
+    capabilities::add(&mut suite);
     access::add(&mut suite);
     filesystems::add(&mut suite);
     filling::add(&mut suite);
