@@ -5,7 +5,7 @@ use crate::lifecycle::{SETTLES, in_sandbox_without, installed, until_active};
 
 /// A capability, and what the agent does with it, as a command that a child of the agent would run. Only this capability
 /// of the set lets it succeed. `/srv/theirs` belongs to another user; `/tmp` is the sandbox's own.
-const NEEDS: [(&str, &str); 6] = [
+const NEEDS: [(&str, &str); 5] = [
     // Read logs, locks and pid files of services that run as other users.
     ("CAP_DAC_OVERRIDE", "cat /srv/theirs"),
     // Give an archive to whom the log belongs.
@@ -16,11 +16,13 @@ const NEEDS: [(&str, &str); 6] = [
     ("CAP_LEASE", "perl -e \"open(F, q(/srv/theirs)) or die; exit(fcntl(F, 1024, 0) ? 0 : 1)\""),
     // See the host as process 1 does.
     ("CAP_SYS_PTRACE", "ls /proc/1/root/etc"),
-    // Triggers of pressure with short windows; the kernel asks for the right to lift limits.
-    ("CAP_SYS_RESOURCE", "ulimit -Hn 1000 && ulimit -Hn 2000"),
 ];
 /// What a container can't be given, in a kernel that keeps its log to itself.
-const NEEDS_A_KERNEL: [(&str, &str); 1] = [("CAP_SYSLOG", "head -c1 /dev/kmsg")];
+const NEEDS_A_KERNEL: [(&str, &str); 2] = [
+    // Triggers of pressure: a kernel before 6.5 asks for the right to lift limits, one since then for short windows.
+    ("CAP_SYS_RESOURCE", "exec 3<>/proc/pressure/memory && printf \"some 150000 1000000\" >&3"),
+    ("CAP_SYSLOG", "head -c1 /dev/kmsg"),
+];
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
 pub(crate) fn add(suite: &mut Suite) {
