@@ -43,7 +43,7 @@ def build(tree: Path, out: Path, version: str, epoch: int, machine: str) -> Path
             "Labels": labels,
         },
         "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
-        "history": [{"created": created, "created_by": "scripts/package --oci"}],
+        "history": [{"created": created, "created_by": "scripts/package --static"}],
     })
     manifest = document({
         "schemaVersion": 2,
