@@ -4,7 +4,9 @@ use std::io::{BufWriter, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use prunella::cli::{Checked, NoPast, Offline, Proof, Terminal, run};
+use clap::CommandFactory as _;
+use prunella::cli::{Checked, FilePage, Manual, NoPast, Offline, Proof, Terminal, run};
+use prunella::daemon;
 use prunella::history::{NoHistory, Reader};
 use prunella::ledger;
 use prunella::model::{HistoryAsk, HistoryList, HistorySeries, WallTime};
@@ -12,7 +14,7 @@ use prunella::policy::{self, Sources};
 
 fn main() -> ExitCode {
     let terminal = Terminal::of_stdout();
-    let offline = Offline { check, verify_ledger, history_list, history };
+    let offline = Offline { check, verify_ledger, history_list, history, manual };
     let mut out = BufWriter::new(stdout().lock());
     let exit = run(std::env::args_os(), &mut out, &mut stderr().lock(), terminal, offline);
     ExitCode::from(exit.code())
@@ -55,4 +57,9 @@ fn history(folder: &Path, ask: HistoryAsk) -> Result<HistorySeries, NoPast> {
     let end = WallTime::from_unix_millis(newest.unix_millis() + 1);
     let query = ask.resolve(end).map_err(|error| NoPast::NoAnswer(error.to_string()))?;
     reader.series(&query).map_err(|error| no_past(&error))
+}
+
+fn manual() -> Manual {
+    let policy = FilePage { name: "prunella.toml", body: policy::manual() };
+    Manual { agent: daemon::Options::command(), files: vec![policy] }
 }

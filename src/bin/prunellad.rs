@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use prunella::daemon::{Options, run};
+use prunella::daemon::{Options, run, self_test};
 
 fn main() -> ExitCode {
-    run(&Options::parse())
+    let options = Options::parse();
+    if options.self_test { self_test(&options) } else { run(&options) }
 }

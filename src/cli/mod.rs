@@ -16,6 +16,7 @@ mod head;
 mod history;
 mod host;
 mod listing;
+mod manual;
 mod offline;
 mod page;
 mod processes;
@@ -50,6 +51,7 @@ use failure::Failure;
 pub use doctor::{AgentSeen, Check, CheckState, Facts, assess};
 pub use exit::Exit;
 pub use head::{Head, parse_head};
+pub use manual::{FilePage, Manual};
 pub use offline::{Checked, NoPast, Offline, Proof};
 pub use page::Terminal;
 
@@ -219,6 +221,11 @@ impl Session<'_> {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Cli::command(), "prunella", &mut script);
                 self.out.write_all(&script)?;
+                Ok(Exit::Ok)
+            }
+            Command::Manual { folder, date } => {
+                let pages = manual::pages((self.offline.manual)(), date)?;
+                offline::write_pages(folder, &pages)?;
                 Ok(Exit::Ok)
             }
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{HistoryAsk, HistoryList, HistorySeries};
 
 use super::failure::Failure;
+use super::manual::Manual;
 
 /// More than any host has.
 const FILES_MAX: usize = 1000;
@@ -41,6 +42,8 @@ pub struct Offline {
     pub history_list: fn(&Path) -> Result<HistoryList, NoPast>,
     /// A state folder → a number over time, where now is the end of what is kept.
     pub history: fn(&Path, HistoryAsk) -> Result<HistorySeries, NoPast>,
+    /// What the manual says of other programs and of files.
+    pub manual: fn() -> Manual,
 }
 
 /// Why nothing is told of the past, a sentence each.
@@ -80,6 +83,15 @@ pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         return Err(Failure::Usage(format!("These are more than {FILES_MAX} files.")));
     }
     Ok(files)
+}
+
+/// Makes the folder and the files in it.
+pub(super) fn write_pages(folder: &Path, pages: &[(String, Vec<u8>)]) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)?;
+    for (name, text) in pages {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, source: io::Error) -> Failure {

@@ -1,25 +1,26 @@
 //! The records that an operator wants to read in the journal as they happen. The ledger has them all.
 
+use super::journal;
 use crate::model::{Applied, Delivery, Entry, Owed, RecordBody, Verification};
 
 /// One line for a record that matters to a person.
 pub(super) fn record(entry: &Entry) {
     match &entry.body {
         RecordBody::IncidentOpened { incident, subject, finding, .. } => {
-            tracing::warn!(%incident, %subject, "found: {}", finding.what);
+            tracing::warn!(target: journal::OPENED, %incident, %subject, "found: {}", finding.what);
         }
         RecordBody::IncidentReopened { incident, finding } => {
-            tracing::warn!(%incident, subject = %finding.subject, "came back: {}", finding.what);
+            tracing::warn!(target: journal::REOPENED, %incident, subject = %finding.subject, "came back: {}", finding.what);
         }
         RecordBody::Held { incident, remedy, refusal } => {
             tracing::info!(%incident, %remedy, guard = %refusal.guard, "held back: {}", refusal.why);
         }
         RecordBody::Proposed(proposal) => {
-            tracing::warn!(incident = %proposal.incident, proposal = %proposal.id, "waits for approval: {} {}",
+            tracing::warn!(target: journal::PROPOSED, incident = %proposal.incident, proposal = %proposal.id, "waits for approval: {} {}",
                 proposal.remedy, proposal.subject);
         }
         RecordBody::Intended(intent) => {
-            tracing::warn!(incident = %intent.incident, action = %intent.action, subject = %intent.subject,
+            tracing::warn!(target: journal::ACTING, incident = %intent.incident, action = %intent.action, subject = %intent.subject,
                 "{} (attempt {})", intent.remedy, intent.attempt);
         }
         RecordBody::Removing { action, removals } => {
@@ -44,19 +45,23 @@ pub(super) fn record(entry: &Entry) {
         RecordBody::Released { action, by, why } => tracing::warn!(%action, ?by, "undone: {why}"),
         RecordBody::Verified { action, verification, .. } => match verification {
             Verification::Confirmed { why } => tracing::info!(%action, "confirmed: {why}"),
-            Verification::Refuted { why } => tracing::warn!(%action, "refuted: {why}"),
+            Verification::Refuted { why } => {
+                tracing::warn!(target: journal::REFUTED, %action, "refuted: {why}");
+            }
             Verification::Inconclusive { why } => tracing::warn!(%action, "inconclusive: {why}"),
         },
         RecordBody::Escalated { incident, severity, why, .. } => {
-            tracing::error!(%incident, ?severity, "escalated: {why}");
+            tracing::error!(target: journal::ESCALATED, %incident, ?severity, "escalated: {why}");
         }
         RecordBody::Told { notice, delivery: Delivery::Undeliverable { tries, why } } => {
-            tracing::error!(incident = %notice.incident(), kind = notice.kind(), tries,
+            tracing::error!(target: journal::UNTOLD, incident = %notice.incident(), kind = notice.kind(), tries,
                 "nobody could be told: {why}");
         }
-        RecordBody::IncidentResolved { incident, why, .. } => tracing::info!(%incident, "resolved: {why}"),
+        RecordBody::IncidentResolved { incident, why, .. } => {
+            tracing::info!(target: journal::RESOLVED, %incident, "resolved: {why}");
+        }
         RecordBody::Paused { pause, until, by, reason, .. } => {
-            tracing::warn!(%pause, by = by.name, until = %until.wall, "paused: {reason}");
+            tracing::warn!(target: journal::PAUSED, %pause, by = by.name, until = %until.wall, "paused: {reason}");
         }
         RecordBody::Resumed { pause, .. } => tracing::warn!(%pause, "resumed"),
         RecordBody::OperatorStopped { unit, .. } => {

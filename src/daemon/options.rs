@@ -39,7 +39,15 @@ pub struct Options {
     /// What is logged: error, warn, info, debug, or a filter such as `prunella::engine=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
+    /// Check whether this program could take over on this host, change nothing, and end.
+    #[arg(long)]
+    pub self_test: bool,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 stopped on request, 1 could not start or had to give up, 2 wrong flags.";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  stopped on request; --self-test: this program can take over
+  1  could not start or had to give up; --self-test: the host gives it not what it needs
+  2  wrong flags
+  3  --self-test: this version can't use the policy
+  4  --self-test: this version can't use the ledger, which it would refuse or set aside";

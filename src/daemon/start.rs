@@ -31,6 +31,7 @@ use super::clock;
 use super::core::{Core, End, Event, INBOX_SIZE};
 use super::effects::Hands;
 use super::history::{History, HistoryFiles};
+use super::journal::Journal;
 use super::notify::tell;
 use super::policy_board::{Asked, PolicyBoard, read_when_asked, watch_files};
 use super::processes::{ProcessSense, Ways};
@@ -50,7 +51,9 @@ pub fn run(options: &Options) -> ExitCode {
     // The journal stamps the time and knows the unit; a terminal gets plain lines too.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Journal::new(
+            sd_notify::booted().unwrap_or(false) && std::env::var_os("JOURNAL_STREAM").is_some(),
+        ))
         .without_time()
         .with_ansi(false)
         .init();
@@ -77,12 +80,7 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
     let reader = HostReader::new(&Roots::default()).context("which boot this is can't be told")?;
     let boot = reader.boot();
     let seed = seed(boot);
-    let sources = Sources {
-        builtin: true,
-        shipped: options.shipped_policy.clone(),
-        operator: options.config.join("policy.d"),
-        main: options.config.join("prunella.toml"),
-    };
+    let sources = sources(options);
     let (policy, policy_error) = first_policy(&sources)?;
     let policy = Arc::new(policy);
     make_folder(&options.state_dir, 0o750)?;
@@ -224,6 +222,16 @@ const ASKED_SIZE: usize = 8;
 /// Commands of people that wait; the socket says "busy" beyond that.
 const COMMANDS_SIZE: usize = 64;
 
+/// Where the policy of these flags comes from.
+pub(super) fn sources(options: &Options) -> Sources {
+    Sources {
+        builtin: true,
+        shipped: options.shipped_policy.clone(),
+        operator: options.config.join("policy.d"),
+        main: options.config.join("prunella.toml"),
+    }
+}
+
 /// The policy to begin with. Where the operator's files can't be used, what they forbid is not known: the agent
 /// then watches and tells, and touches nothing.
 fn first_policy(sources: &Sources) -> anyhow::Result<(Policy, Option<String>)> {
@@ -278,19 +286,26 @@ type Managers = (Arc<dyn ServiceManager>, Option<Arc<DirectManager>>);
 
 /// The service manager of this host, and the direct one again where it has services to replace on a reload.
 fn manager(options: &Options, policy: &Policy) -> anyhow::Result<Managers> {
-    let systemd = match options.manager {
-        ManagerChoice::Systemd => true,
-        ManagerChoice::Direct => false,
-        ManagerChoice::Auto => sd_notify::booted().unwrap_or(false),
-    };
-    if systemd {
-        return Ok((Arc::new(SystemdManager::new(options.bus.clone(), journal_runner())), None));
+    if wants_systemd(options) {
+        return Ok((Arc::new(systemd_manager(options)), None));
     }
     let direct =
         DirectManager::new(policy.services.clone(), &options.state_dir.join("services"), Path::new("/proc"))
             .context("services can't be managed directly")?;
     let direct = Arc::new(direct);
     Ok((Arc::clone(&direct) as Arc<dyn ServiceManager>, Some(direct)))
+}
+
+pub(super) fn wants_systemd(options: &Options) -> bool {
+    match options.manager {
+        ManagerChoice::Systemd => true,
+        ManagerChoice::Direct => false,
+        ManagerChoice::Auto => sd_notify::booted().unwrap_or(false),
+    }
+}
+
+pub(super) fn systemd_manager(options: &Options) -> SystemdManager {
+    SystemdManager::new(options.bus.clone(), journal_runner())
 }
 
 /// A journal that takes longer than this to answer is not worth waiting for: evidence has a deadline of its own.

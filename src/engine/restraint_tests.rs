@@ -289,13 +289,17 @@ fn what_is_held_back_outlives_the_agent_and_ends_with_the_boot() {
     for end in [intended + 1, host.life.records.len()] {
         let memory = fold(&host.life.records[..end]);
         let mut again = Life::under(policy(), memory.clone());
-        assert_eq!(again.engine.snapshot().restraints.len(), 1);
+        let known = again.engine.snapshot().restraints;
+        assert_eq!(known.len(), 1);
+        let first = known[0].action;
         // In the same boot its timer tells.
         let timer = named("prunella-release-act-1.timer");
         again.see(UnitsUpdate::Complete(vec![named("bomb.service"), timer]), 40);
         again.see(UnitsUpdate::Complete(vec![named("bomb.service")]), 41);
         again.see(UnitsUpdate::Complete(vec![named("bomb.service")]), 80);
-        assert!(again.engine.snapshot().restraints.is_empty(), "{end}: {:?}", again.records);
+        // It may have been tried anew meanwhile; what the timer ended is over.
+        let left = again.engine.snapshot().restraints;
+        assert!(left.iter().all(|it| it.action != first), "{end}: {:?}", again.records);
         // Another boot has none of it.
         let other = serde_json::from_value(json!("99b783042e614bf686259026cb88d05d")).unwrap();
         let setup = Setup { policy: policy().into(), seed: 1, boot: other, version: "test".into() };

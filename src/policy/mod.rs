@@ -18,6 +18,7 @@ mod document;
 mod duration;
 mod limits;
 mod load;
+mod manual;
 mod openings;
 mod parse;
 mod predicate;
@@ -35,6 +36,7 @@ pub use document::{ENTRIES_MAX, NAME_BYTES_MAX};
 pub use duration::DURATION_MAX;
 pub use limits::*;
 pub use load::{Sources, load, load_with, read, watch_paths};
+pub use manual::manual;
 pub use openings::Openings;
 pub use parse::{FILE_BYTES_MAX, FILES_MAX, parse};
 pub use predicate::{

@@ -3,10 +3,14 @@
 //! The database may be far away (LDAP) and may hang: it is asked on threads of its own, few of them, with a
 //! deadline; what can't be found out in time is a refusal. Must not be asked on the loop's threads.
 
-#![expect(clippy::disallowed_methods, reason = "answers are believed for a while by the monotonic clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "answers are believed for a while by the monotonic clock; a static program asks the host's"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +20,9 @@ use tokio::sync::{Semaphore, watch};
 use super::limits::{LOOKUP_TIMEOUT, LOOKUPS_MAX, PEOPLE_MAX, PERSON_LIFETIME};
 use super::printable::printable;
 
+/// Of the C library, and of coreutils: on every host that has more users than its own files name.
+const GETENT: &str = "/usr/bin/getent";
+const ID: &str = "/usr/bin/id";
 /// Longest user name that is kept, characters.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -40,6 +47,14 @@ pub struct SystemDirectory;
 
 impl Directory for SystemDirectory {
     fn lookup(&self, uid: u32) -> Person {
+        // A static program reads /etc/passwd and /etc/group and knows nothing of nsswitch.conf(5): users of SSSD or
+        // LDAP would be nobody. The host's own programs know; where there are none (a container from nothing), files
+        // are all there is.
+        if cfg!(target_env = "musl")
+            && let Some(person) = told_by_the_host(uid)
+        {
+            return person;
+        }
         let Some(user) = uzers::get_user_by_uid(uid) else {
             return Person { name: uid.to_string(), groups: BTreeSet::new() };
         };
@@ -49,6 +64,32 @@ impl Directory for SystemDirectory {
             groups: groups.iter().filter_map(|group| group.name().to_str().map(str::to_owned)).collect(),
         }
     }
+}
+
+/// As getent(1) and id(1) of the host say; nothing where they can't be run or do not know the user.
+fn told_by_the_host(uid: u32) -> Option<Person> {
+    let entry = told(GETENT, &["passwd", &uid.to_string()])?;
+    let entry = String::from_utf8(entry).ok()?;
+    let mut fields = entry.lines().next()?.split(':');
+    let (name, number) = (fields.next()?, fields.nth(1)?);
+    // A user may be called by a number that is not his.
+    if number.parse() != Ok(uid) || name.is_empty() || name.starts_with('-') {
+        return None;
+    }
+    // By zero bytes: names of groups may hold blanks, and half of one may be the name of another.
+    let groups = told(ID, &["--groups", "--name", "--zero", name])?;
+    let groups = groups.split(|byte| *byte == 0).filter(|group| !group.is_empty());
+    Some(Person {
+        name: printable(name, NAME_CHARS_MAX),
+        groups: groups.filter_map(|group| std::str::from_utf8(group).ok().map(str::to_owned)).collect(),
+    })
+}
+
+/// What a program of the host prints when it succeeds. By its full name: no search in folders that others may write to.
+/// It may hang as the user database does; the caller's deadline is the same for both.
+fn told(program: &str, words: &[&str]) -> Option<Vec<u8>> {
+    let done = Command::new(program).args(words).env_clear().stdin(Stdio::null()).output().ok()?;
+    done.status.success().then_some(done.stdout)
 }
 
 /// Why a user's groups are not known.
@@ -198,5 +239,13 @@ mod tests {
         assert!(root.groups.contains("root"));
         let nobody = SystemDirectory.lookup(3_999_999_999);
         assert_eq!(nobody, Person { name: "3999999999".into(), groups: BTreeSet::new() });
+    }
+
+    #[test]
+    fn the_hosts_programs_say_the_same_as_its_c_library() {
+        assert_eq!(told_by_the_host(0), Some(SystemDirectory.lookup(0)));
+        assert_eq!(told_by_the_host(1), Some(SystemDirectory.lookup(1)));
+        assert_eq!(told_by_the_host(3_999_999_999), None);
+        assert_eq!(told("/nonexistent/id", &[]), None);
     }
 }

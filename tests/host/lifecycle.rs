@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::harness::{Host, Suite, install_package};
 
 /// Long enough for a start or a restart of the agent on a host that is busy.
-const SETTLES: Duration = Duration::from_secs(30);
+pub(crate) const SETTLES: Duration = Duration::from_secs(30);
 /// The watchdog's own time, and a start.
 const WATCHDOG: Duration = Duration::from_secs(90);
 
@@ -22,31 +22,31 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.nspawn_with_package("package::sandbox_holds", || sandbox(&installed("sandbox")));
 }
 
-fn installed(label: &str) -> Host {
+pub(crate) fn installed(label: &str) -> Host {
     let host = Host::nspawn(label);
     install_package(&host);
     until_active(&host);
     host
 }
 
-fn until_active(host: &Host) {
+pub(crate) fn until_active(host: &Host) {
     host.wait_until("prunellad to be active", SETTLES, || state(host) == "active");
 }
 
-fn state(host: &Host) -> String {
+pub(crate) fn state(host: &Host) -> String {
     host.sh("systemctl is-active prunellad").stdout.trim().to_owned()
 }
 
-fn enabled(host: &Host) -> String {
+pub(crate) fn enabled(host: &Host) -> String {
     host.sh("systemctl is-enabled prunellad").stdout.trim().to_owned()
 }
 
-fn agent_pid(host: &Host) -> String {
+pub(crate) fn agent_pid(host: &Host) -> String {
     host.ok("systemctl show -P MainPID prunellad")
 }
 
 /// A package with the next version, of the same files.
-fn newer_package(host: &Host) {
+pub(crate) fn newer_package(host: &Host) {
     host.ok(
         "dpkg-deb -R /root/prunella.deb /root/tree && sed -i 's/^Version: .*/&+1/' /root/tree/DEBIAN/control \
              && dpkg-deb -Zgzip -b /root/tree /root/newer.deb",
@@ -120,11 +120,17 @@ fn watchdog(host: &Host) {
 
 /// Runs a command with the sandbox of the unit, as a child of the agent has it: exit code 0 or not.
 fn in_sandbox(host: &Host, command: &str) -> bool {
+    in_sandbox_without(host, "", command)
+}
+
+/// The same without a capability, where one is named.
+pub(crate) fn in_sandbox_without(host: &Host, capability: &str, command: &str) -> bool {
     let script = format!(
         "mapfile -t set < <(grep -E '^(CapabilityBoundingSet|NoNewPrivileges|Protect|Private|DevicePolicy|ProcSubset\
          |Restrict[ANRS]|DeviceAllow|IPAddress|SystemCall|MemoryDeny|LockPersonality|Keyring|UMask|Delegate)' \
          /usr/lib/systemd/system/prunellad.service); options=(); for line in \"${{set[@]}}\"; do \
-         options+=(-p \"$line\"); done; systemd-run --quiet --wait --pipe \"${{options[@]}}\" bash -c '{command}'"
+         options+=(-p \"${{line/{capability}/}}\"); done; \
+         systemd-run --quiet --wait --pipe \"${{options[@]}}\" bash -c '{command}'"
     );
     host.exec(&["bash", "-c", &script]).code == 0
 }

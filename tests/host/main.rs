@@ -5,10 +5,11 @@
 //! cargo test --test host                   or: cargo nextest run --test host
 //! PRUNELLA_VM_TESTS=0 …                    containers only
 //! PRUNELLA_DEB=path/to/prunella.deb …      with the trials that install the package
+//! PRUNELLA_RPM=path/to/prunella.rpm …      with the trials that install that one
 //! PRUNELLA_FULL_TESTS=1 …                  with the long trials on VMs, all 50 power cuts (else 4), and ten minutes
 //!                                          where it says ten minutes
 //! PRUNELLA_KEEP_HOSTS=1 …                  leave the hosts up, and say how to enter them
-//! PRUNELLA_REQUIRE_HOSTS=nspawn,vm,package which of these, when missing, is a failure (for CI)
+//! PRUNELLA_REQUIRE_HOSTS=nspawn,vm,package,rpm which of these, when missing, is a failure (for CI)
 //! ```
 //!
 //! A trial that this machine cannot run is *ignored*, with the reason on stderr; it never passes unseen.
@@ -23,6 +24,7 @@ mod agent;
 mod archive;
 mod benign;
 mod bus;
+mod capabilities;
 mod crash_points;
 mod crowds;
 mod disk_health;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     lifecycle::add(&mut suite);
     crash_points::add(&mut suite);
     bus::add(&mut suite);
+    capabilities::add(&mut suite);
     access::add(&mut suite);
     filesystems::add(&mut suite);
     filling::add(&mut suite);

@@ -55,7 +55,18 @@ impl Tier {
 ///
 /// Errors with the reason, for a human, if there is none.
 pub(crate) fn package() -> Result<PathBuf, String> {
-    let named = std::env::var_os("PRUNELLA_DEB").filter(|v| !v.is_empty()).ok_or("PRUNELLA_DEB is unset")?;
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(named);
-    if path.is_file() { Ok(path) } else { Err(format!("PRUNELLA_DEB: no file {}", path.display())) }
+    named("PRUNELLA_DEB")
+}
+
+/// The same as an RPM package, `PRUNELLA_RPM`.
+///
+/// Errors with the reason, for a human, if there is none.
+pub(crate) fn rpm() -> Result<PathBuf, String> {
+    named("PRUNELLA_RPM")
+}
+
+fn named(variable: &str) -> Result<PathBuf, String> {
+    let value = std::env::var_os(variable).filter(|v| !v.is_empty());
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(value.ok_or(format!("{variable} is unset"))?);
+    if path.is_file() { Ok(path) } else { Err(format!("{variable}: no file {}", path.display())) }
 }

@@ -6,13 +6,15 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use super::{Tier, package};
+use super::{Tier, package, rpm};
 
 /// What a trial asks for besides a host.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
     /// The package under test.
     Package,
+    /// The RPM package under test.
+    Rpm,
     /// Disks in files, in a container: this machine's kernel lends them.
     Loops,
     /// The time of a full run.
@@ -24,6 +26,7 @@ impl Need {
     fn name(self) -> &'static str {
         match self {
             Need::Package => "package",
+            Need::Rpm => "rpm",
             Need::Loops => "loop devices",
             Need::Time => "the long trials",
         }
@@ -33,6 +36,7 @@ impl Need {
     fn check(self) -> Result<(), String> {
         match self {
             Need::Package => package().map(|_| ()),
+            Need::Rpm => rpm().map(|_| ()),
             Need::Loops => loop_devices(),
             Need::Time => asked_for_in_full(),
         }
@@ -60,6 +64,11 @@ impl Suite {
     /// Adds a trial on a container that installs the package.
     pub(crate) fn nspawn_with_package(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
         self.add(Tier::Nspawn, &[Need::Package], name, body);
+    }
+
+    /// Adds a trial on a container that installs the RPM package.
+    pub(crate) fn nspawn_with_rpm(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
+        self.add(Tier::Nspawn, &[Need::Rpm], name, body);
     }
 
     /// Adds a trial on a container that installs the package and mounts disks of its own.
