@@ -26,6 +26,8 @@ pub mod ledger;
 pub mod manager;
 pub mod model;
 pub mod policy;
+#[cfg(feature = "relay")]
+pub mod relay;
 pub mod sense;
 pub mod serve;
 pub mod sim;
