@@ -136,9 +136,15 @@ impl Url {
         self.0.to_string().trim_end_matches('/').to_owned()
     }
 
+    /// The server must show who it is.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
     fn secret_is_safe(&self) -> bool {
         let host = self.0.host().unwrap_or_default();
-        self.0.scheme_str() == Some("https") || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+        self.is_https() || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
     }
 }
 
