@@ -156,7 +156,9 @@ impl TryFrom<String> for Url {
             return Err(format!("\"{text}\" is not an address: write it as https://HOST:PORT"));
         }
         if uri.query().is_some() || uri.authority().is_some_and(|it| it.as_str().contains('@')) {
-            return Err("an address has no query and no password here: name a file with the secret".to_owned());
+            return Err(
+                "an address has no query and no password here: name a file with the secret".to_owned()
+            );
         }
         Ok(Self(uri))
     }
@@ -417,7 +419,9 @@ impl RouteDraft {
         let kind = match (self.kind, secret) {
             (KindDraft::Alertmanager, None) => RouteKind::Alertmanager,
             (KindDraft::Alertmanager, Some(_)) => {
-                return Err("a [[route]] to an Alertmanager has no secret; bearer_token_file is there".to_owned());
+                return Err(
+                    "a [[route]] to an Alertmanager has no secret; bearer_token_file is there".to_owned()
+                );
             }
             (KindDraft::Webhook, Some(secret)) => RouteKind::Webhook { secret },
             (KindDraft::Pagerduty, Some(key)) => RouteKind::Pagerduty { key },

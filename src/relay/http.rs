@@ -205,7 +205,8 @@ fn tls(target: &Target) -> Result<ClientConfig, HttpError> {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
             let pem = bounded(key).map_err(|error| failed(key, Box::new(error)))?;
-            let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| failed(key, Box::new(error)))?;
+            let private =
+                PrivateKeyDer::from_pem_slice(&pem).map_err(|error| failed(key, Box::new(error)))?;
             builder
                 .with_client_auth_cert(certificates(certificate)?, private)
                 .map_err(|error| failed(certificate, Box::new(error)))

@@ -235,6 +235,9 @@ mod tests {
             start.then(text.as_bytes()).hash
         );
         let page = read_page(None, body.as_bytes()).unwrap();
-        assert_eq!((page.shipments[0].kind.as_str(), page.shipments[0].entry.is_none()), ("from-the-future", true));
+        assert_eq!(
+            (page.shipments[0].kind.as_str(), page.shipments[0].entry.is_none()),
+            ("from-the-future", true)
+        );
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActionId, Applied, Delivery, Entry, IncidentId, Intent, Proposal, ProposalId, RecordBody, Resolution, Seq,
-    Severity, Verification, WallTime,
+    ActionId, Applied, Delivery, Entry, IncidentId, Intent, Proposal, ProposalId, RecordBody, Resolution,
+    Seq, Severity, Verification, WallTime,
 };
 
 /// Incidents remembered; beyond that the oldest goes, first of those that are over. As many as a storm on one host makes.
@@ -130,7 +130,9 @@ impl Stories {
     pub fn take(&mut self, seq: Seq, entry: &Entry) -> Meaning {
         let incident = entry.body.incident().or_else(|| self.belongs(&entry.body));
         let meaning = Meaning { incident, ended: matches!(entry.body, RecordBody::IncidentResolved { .. }) };
-        if let RecordBody::IncidentOpened { incident, rule, subject, severity, owner, finding, .. } = &entry.body {
+        if let RecordBody::IncidentOpened { incident, rule, subject, severity, owner, finding, .. } =
+            &entry.body
+        {
             self.make_room();
             let story = Story {
                 from: seq,
@@ -235,7 +237,10 @@ impl Stories {
                 story.calling = true;
             }
             RecordBody::Proposed(proposal) => {
-                let why = format!("may the agent carry out {}? Answer with: prunella approve {}", proposal.remedy, proposal.id);
+                let why = format!(
+                    "may the agent carry out {}? Answer with: prunella approve {}",
+                    proposal.remedy, proposal.id
+                );
                 let call = story.call.get_or_insert(Call {
                     severity: Severity::Ticket,
                     since: at,
@@ -255,7 +260,10 @@ impl Stories {
             }
             RecordBody::Acknowledged { .. } => story.acknowledged = true,
             RecordBody::IncidentResolved { how, .. } => story.ended = Some((at, *how, seq)),
-            RecordBody::Told { delivery: Delivery::Taken | Delivery::NoChannel | Delivery::Undeliverable { .. }, .. } => {}
+            RecordBody::Told {
+                delivery: Delivery::Taken | Delivery::NoChannel | Delivery::Undeliverable { .. },
+                ..
+            } => {}
             _ => {}
         }
     }
@@ -336,7 +344,10 @@ pub(super) mod tests {
         let call = story.call.clone().unwrap();
         assert_eq!((call.severity, call.since.unix_millis()), (Severity::Page, 2000));
         assert!(story.acknowledged);
-        assert_eq!(story.ended.map(|(at, how, _)| (at.unix_millis(), how)), Some((4000, Resolution::Repaired)));
+        assert_eq!(
+            story.ended.map(|(at, how, _)| (at.unix_millis(), how)),
+            Some((4000, Resolution::Repaired))
+        );
         assert_eq!(stories.needed_from(), Some(Seq(1)));
         stories.forget(incident);
         assert_eq!(stories.needed_from(), None);
@@ -346,7 +357,10 @@ pub(super) mod tests {
     fn memory_is_bounded_and_those_that_are_over_go_first() {
         let mut stories = Stories::default();
         let max = STORIES_MAX as u64;
-        told(&mut stories, (1..=max).map(opened).chain([resolved(7), opened(max + 1), opened(max + 2)]).collect());
+        told(
+            &mut stories,
+            (1..=max).map(opened).chain([resolved(7), opened(max + 1), opened(max + 2)]).collect(),
+        );
         assert_eq!(stories.iter().count(), STORIES_MAX);
         assert!(stories.get(IncidentId(7)).is_none() && stories.get(IncidentId(1)).is_none());
         assert!(stories.get(IncidentId(2)).is_some());

@@ -117,7 +117,10 @@ fn a_ticket_that_becomes_a_page_is_told_again_and_a_returned_fault_is_not() {
     records.push(escalated(1, Severity::Page));
     assert_eq!(check(&mut book, &stories(records.clone()), 9..99, |_, _| true), [(9, 0, 1, News::Firing)]);
     records.push(resolved(1));
-    assert_eq!(check(&mut book, &stories(records.clone()), 100..101, |_, _| true), [(100, 0, 1, News::Ended)]);
+    assert_eq!(
+        check(&mut book, &stories(records.clone()), 100..101, |_, _| true),
+        [(100, 0, 1, News::Ended)]
+    );
     let finding = match opened(1) {
         RecordBody::IncidentOpened { finding, .. } => finding,
         other => panic!("{other:?}"),

@@ -19,7 +19,10 @@ fn nothing_at_all_is_a_relay_for_prometheus_alone() {
 fn the_shipped_example_is_taken_with_every_line_in_force() {
     let text = include_str!("../../../packaging/usr/share/doc/prunella/examples/relay.toml");
     parse(text).unwrap();
-    let all: Vec<&str> = text.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)).collect();
+    let all: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .collect();
     let config = parse(&all.join("\n")).unwrap();
     assert_eq!((config.receivers.len(), config.alerts.routes.len()), (2, 3));
 }
@@ -42,7 +45,10 @@ fn mistakes_are_shown_where_they_are() {
     check("[[otlp]]\nurl = \"https://c\"\nkey_file = \"/k\"", "belong together");
     check("[[otlp]]\nurl = \"http://c\"\nbearer_token_file = \"/t\"", "over https");
     check("[[otlp]]\nurl = \"https://c\"\nbearer_token_credential = \"../x\"", "name of a credential");
-    check("[[otlp]]\nurl = \"https://c\"\nbearer_token_credential = \"x\"\nbearer_token_file = \"/x\"", "one of the two");
+    check(
+        "[[otlp]]\nurl = \"https://c\"\nbearer_token_credential = \"x\"\nbearer_token_file = \"/x\"",
+        "one of the two",
+    );
     check("[delivery]\nrecords_per_request = 0", "1 to 1000");
     check("[[route]]\nkind = \"webhook\"\nurl = \"https://c\"", "needs secret_file");
     check("[[route]]\nkind = \"carrier-pigeon\"\nurl = \"https://c\"", "line 2");
@@ -52,9 +58,14 @@ fn mistakes_are_shown_where_they_are() {
 
 #[test]
 fn secrets_are_named_and_never_held() {
-    let config = parse("[[route]]\nkind = \"pagerduty\"\nsecret_credential = \"pd\"\nseverities = [\"page\"]").unwrap();
+    let config =
+        parse("[[route]]\nkind = \"pagerduty\"\nsecret_credential = \"pd\"\nseverities = [\"page\"]")
+            .unwrap();
     let route = &config.alerts.routes[0];
     assert_eq!(route.kind, RouteKind::Pagerduty { key: Secret::Credential("pd".into()) });
     assert_eq!((route.page, route.ticket), (true, false));
-    assert_eq!(route.target.url.join("/v2/enqueue").unwrap().to_string(), "https://events.pagerduty.com/v2/enqueue");
+    assert_eq!(
+        route.target.url.join("/v2/enqueue").unwrap().to_string(),
+        "https://events.pagerduty.com/v2/enqueue"
+    );
 }

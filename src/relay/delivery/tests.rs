@@ -22,8 +22,7 @@ struct Story {
 fn check(records: usize, mut receivers: Vec<Receiver<'_>>) -> Story {
     let mut delivery = Delivery::new(SETTINGS, receivers.len(), Chance::new(7));
     delivery.load(&vec![10; records]);
-    let mut story =
-        Story { taken: vec![vec![]; receivers.len()], aside: vec![], requests: 0, over: None };
+    let mut story = Story { taken: vec![vec![]; receivers.len()], aside: vec![], requests: 0, over: None };
     let (mut now, mut settled) = (Duration::ZERO, 0);
     while now < Duration::from_secs(86_400) && story.requests < 100_000 {
         match delivery.step(now) {
@@ -130,9 +129,12 @@ fn retry_after_is_kept_to() {
 #[test]
 fn what_is_too_large_is_split_and_one_that_always_is_goes_aside() {
     let limit = 30;
-    let receiver: Receiver<'_> = Box::new(move |_, records| {
-        if records.len() > limit || records.contains(&57) { Answer::TooLarge } else { taken() }
-    });
+    let receiver: Receiver<'_> =
+        Box::new(
+            move |_, records| {
+                if records.len() > limit || records.contains(&57) { Answer::TooLarge } else { taken() }
+            },
+        );
     let story = check(100, vec![receiver]);
     assert_eq!(story.aside, [57]);
     assert_eq!(story.taken[0].len(), 99);
@@ -140,9 +142,14 @@ fn what_is_too_large_is_split_and_one_that_always_is_goes_aside() {
 
 #[test]
 fn one_record_that_is_refused_is_found_and_set_aside() {
-    let story = check(100, vec![Box::new(|_, records| {
-        if records.contains(&31) { Answer::Refused("400".into()) } else { taken() }
-    })]);
+    let story = check(
+        100,
+        vec![Box::new(
+            |_, records| {
+                if records.contains(&31) { Answer::Refused("400".into()) } else { taken() }
+            },
+        )],
+    );
     assert_eq!(story.aside, [31]);
     assert_eq!(story.taken[0].len(), 99);
     assert!(story.requests < 40, "{}", story.requests);
@@ -158,9 +165,10 @@ fn a_receiver_that_refuses_everything_loses_nothing() {
 
 #[test]
 fn a_receiver_that_takes_only_nothing_gets_few_set_aside() {
-    let story = check(100, vec![Box::new(|_, records| {
-        if records.is_empty() { taken() } else { Answer::Refused("no".into()) }
-    })]);
+    let story = check(
+        100,
+        vec![Box::new(|_, records| if records.is_empty() { taken() } else { Answer::Refused("no".into()) })],
+    );
     assert_eq!((story.over, story.aside.len()), (None, SET_ASIDE_IN_A_ROW_MAX as usize));
 }
 

@@ -82,13 +82,9 @@ pub fn heartbeat(host: &HostIdentity, beat: &Heartbeat, now: WallTime) -> Vec<u8
 }
 
 fn request(host: &HostIdentity, log_records: Vec<LogRecord>) -> Vec<u8> {
-    let scope_logs =
-        vec![ScopeLogs { scope: Some(scope(host)), log_records, schema_url: SCHEMA.to_owned() }];
-    let resource_logs = vec![ResourceLogs {
-        resource: Some(resource(host)),
-        scope_logs,
-        schema_url: SCHEMA.to_owned(),
-    }];
+    let scope_logs = vec![ScopeLogs { scope: Some(scope(host)), log_records, schema_url: SCHEMA.to_owned() }];
+    let resource_logs =
+        vec![ResourceLogs { resource: Some(resource(host)), scope_logs, schema_url: SCHEMA.to_owned() }];
     ExportLogsServiceRequest { resource_logs }.encode_to_vec()
 }
 

@@ -48,7 +48,8 @@ pub fn trace(host: &HostIdentity, chain: ChainId, incident: IncidentId, story: &
             all.push(Span { attributes, status: Some(status(verdict == "confirmed", verdict)), ..span });
         }
     }
-    let scope_spans = vec![ScopeSpans { scope: Some(scope(host)), spans: all, schema_url: SCHEMA.to_owned() }];
+    let scope_spans =
+        vec![ScopeSpans { scope: Some(scope(host)), spans: all, schema_url: SCHEMA.to_owned() }];
     let resource = Some(resource(host));
     let resource_spans = vec![ResourceSpans { resource, scope_spans, schema_url: SCHEMA.to_owned() }];
     Some(ExportTraceServiceRequest { resource_spans }.encode_to_vec())
