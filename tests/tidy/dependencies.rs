@@ -127,17 +127,24 @@ fn the_default_build_has_the_dependencies_of_the_agent() {
 fn the_relay_links_rustls_with_ring_and_nothing_else_of_the_kind() {
     let linked = linked_with("relay");
     let banned = BANNED.iter().filter(|name| !["rustls", "ring", "hyper-rustls"].contains(*name));
-    let found: Vec<&&str> = banned.filter(|banned| linked.iter().any(|line| name(line) == **banned)).collect();
+    let found: Vec<&&str> =
+        banned.filter(|banned| linked.iter().any(|line| name(line) == **banned)).collect();
     assert!(found.is_empty(), "linked by the relay: {found:?}");
     for wanted in ["rustls", "ring", "hyper-rustls"] {
-        assert!(linked.iter().any(|line| name(line) == wanted), "the relay does without {wanted}: strike it here");
+        assert!(
+            linked.iter().any(|line| name(line) == wanted),
+            "the relay does without {wanted}: strike it here"
+        );
     }
 }
 
 #[test]
 fn every_licence_fits() {
-    let found: Vec<String> =
-        linked().into_iter().chain(linked_with("relay")).filter(|line| !acceptable(line.split('|').nth(1).unwrap())).collect();
+    let found: Vec<String> = linked()
+        .into_iter()
+        .chain(linked_with("relay"))
+        .filter(|line| !acceptable(line.split('|').nth(1).unwrap()))
+        .collect();
     assert!(found.is_empty(), "not on the list in tests/tidy/dependencies.rs:\n{}", found.join("\n"));
 }
 

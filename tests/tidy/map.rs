@@ -36,10 +36,7 @@ const MAP: &[(&str, &[May])] = &[
     ("history", &[Use("model")]),
     ("serve", &[Use("model"), UseOnly("policy", &["Access"]), Use("ledger")]),
     // It reads the socket as any other program does; of the ledger it knows how a chain is proven.
-    (
-        "relay",
-        &[Use("model"), Use("serve"), UseOnly("ledger", &["ChainId", "Place", "RecordHash"])],
-    ),
+    ("relay", &[Use("model"), Use("serve"), UseOnly("ledger", &["ChainId", "Place", "RecordHash"])]),
     // It speaks to the socket; what it does without the agent is handed in by the program.
     ("cli", &[Use("model"), Use("serve")]),
     (
@@ -75,7 +72,16 @@ const MAP: &[(&str, &[May])] = &[
     // Flags in, library called. They hand the CLI the policy's and the ledger's own functions.
     (
         "bin",
-        &[Use("daemon"), Use("cli"), Use("relay"), Use("policy"), Use("ledger"), Use("history"), Use("model"), Use("sim")],
+        &[
+            Use("daemon"),
+            Use("cli"),
+            Use("relay"),
+            Use("policy"),
+            Use("ledger"),
+            Use("history"),
+            Use("model"),
+            Use("sim"),
+        ],
     ),
     ("lib", &[]),
 ];
