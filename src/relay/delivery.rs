@@ -151,7 +151,7 @@ impl Delivery {
     /// What the receiver of the last parcel answered.
     pub fn answered(&mut self, now: Duration, parcel: &Parcel, answer: Answer) -> Settled {
         if let Some(suspect) = self.suspect.take() {
-            return self.probed(now, suspect, answer);
+            return self.probed(now, &suspect, &answer);
         }
         match answer {
             Answer::Taken { rejected, why } => {
@@ -181,10 +181,10 @@ impl Delivery {
     }
 
     /// A receiver that takes an empty request took offence at the record; one that does not is itself not right.
-    fn probed(&mut self, now: Duration, suspect: Suspect, answer: Answer) -> Settled {
+    fn probed(&mut self, now: Duration, suspect: &Suspect, answer: &Answer) -> Settled {
         match answer {
             Answer::Taken { .. } => self.set_aside(now, suspect.receiver, &suspect.why),
-            Answer::Busy { retry_after, .. } => self.trouble(now, suspect.receiver, retry_after),
+            Answer::Busy { retry_after, .. } => self.trouble(now, suspect.receiver, *retry_after),
             Answer::TooLarge | Answer::Refused(_) | Answer::Failed(_) => {
                 self.trouble(now, suspect.receiver, None)
             }

@@ -103,7 +103,7 @@ impl Pager {
             let wake = book.wake(self.clock.now());
             tokio::select! {
                 page = incoming.recv() => match page {
-                    Some((page, news)) => self.take(&mut known, &mut book, page, news),
+                    Some((page, news)) => self.take(&mut known, &mut book, &page, news),
                     // The reader never ends by itself.
                     None => return,
                 },
@@ -120,7 +120,7 @@ impl Pager {
         Book::new(rules, self.next_route_after, told, Chance::new(self.seed))
     }
 
-    fn take(&self, known: &mut Known, book: &mut Book, page: Page, news: News) {
+    fn take(&self, known: &mut Known, book: &mut Book, page: &Page, news: News) {
         if news == News::NewChain {
             // Of the incidents of the other ledger nothing more will be heard.
             known.stories = Stories::default();

@@ -65,7 +65,9 @@ fn partial(reply: &Reply) -> Answer {
 }
 
 /// Whether telemetry was taken; how long to leave the receiver alone where it was not.
-#[must_use]
+///
+/// # Errors
+/// With that time, where the receiver says it.
 pub fn taken(answer: &Result<Reply, HttpError>) -> Result<(), Option<Duration>> {
     match answer {
         Ok(reply) if (200..=299).contains(&reply.status) => Ok(()),

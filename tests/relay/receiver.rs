@@ -227,10 +227,7 @@ fn find(attributes: &[KeyValue], key: &str) -> Option<Value> {
 }
 
 fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
-    match find(attributes, key)? {
-        Value::StringValue(text) => Some(text),
-        _ => None,
-    }
+    if let Value::StringValue(text) = find(attributes, key)? { Some(text) } else { None }
 }
 
 /// The ledger's records in a request; heartbeats have no uid.

@@ -121,10 +121,7 @@ fn a_ticket_that_becomes_a_page_is_told_again_and_a_returned_fault_is_not() {
         check(&mut book, &stories(records.clone()), 100..101, |_, _| true),
         [(100, 0, 1, News::Ended)]
     );
-    let finding = match opened(1) {
-        RecordBody::IncidentOpened { finding, .. } => finding,
-        other => panic!("{other:?}"),
-    };
+    let RecordBody::IncidentOpened { finding, .. } = opened(1) else { unreachable!("it opens") };
     records.push(RecordBody::IncidentReopened { incident: IncidentId(1), finding });
     assert_eq!(check(&mut book, &stories(records.clone()), 101..201, |_, _| true), []);
     records.push(escalated(1, Severity::Page));

@@ -119,7 +119,6 @@ fn record(
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not worse than news is news")]
 const fn severity(body: Option<&RecordBody>) -> (SeverityNumber, &'static str) {
     match body {
         Some(RecordBody::Escalated { severity: Severity::Page, .. }) => (SeverityNumber::Error, "ERROR"),
