@@ -91,18 +91,16 @@ impl Follower {
                 (From::Near(known, _), _) if known != chain => self.begin_anew(),
                 (From::Exactly(_), Join::OtherChain) => self.begin_anew(),
                 (From::Exactly(cursor), Join::Forked) => {
-                    let back = cursor.place.seq.0.min(page.head.0).saturating_sub(STEP_BACK);
-                    self.from = From::Near(chain, Seq(back));
-                    self.news = News::Forked;
+                    self.rewind(chain, cursor.place.seq.min(page.head));
                 }
                 // Where it stood is not known: what is there is taken.
                 (From::Near(_, after), _) if page.shipments.is_empty() && page.head < after => {
-                    self.from = From::Near(chain, Seq(page.head.0.saturating_sub(STEP_BACK)));
-                    self.news = News::Forked;
+                    self.rewind(chain, page.head);
                 }
                 (From::Beginning | From::Exactly(_) | From::Near(..), join) => {
                     let mut news = std::mem::replace(&mut self.news, News::None);
-                    if let (Join::Pruned { missed }, From::Beginning | From::Exactly(_)) = (join, self.from) {
+                    // What went before the relay came is not missed by it.
+                    if let (Join::Pruned { missed }, From::Exactly(_)) = (join, self.from) {
                         news = News::Missed(missed);
                     }
                     if let Some(last) = page.shipments.last() {
@@ -112,6 +110,12 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// The ledger went another way before this record: goes back a step, and says so with the next page.
+    pub const fn rewind(&mut self, chain: ChainId, before: Seq) {
+        self.from = From::Near(chain, Seq(before.0.saturating_sub(STEP_BACK)));
+        self.news = News::Forked;
     }
 
     const fn begin_anew(&mut self) {

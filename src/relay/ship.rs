@@ -86,7 +86,10 @@ impl Shipper {
             match next {
                 Ok((page, news)) => {
                     agent_backoff.succeeded();
-                    load = self.take(page, news, &mut skip, &mut stories);
+                    match Self::forked(&page, news, skip) {
+                        Some(back) => follower.rewind(page.chain, back),
+                        None => load = self.take(page, news, &mut skip, &mut stories),
+                    }
                 }
                 Err(error) => {
                     self.not_followed(&error);
@@ -95,6 +98,15 @@ impl Shipper {
                 }
             }
         }
+    }
+
+    /// Of a page that is read again up to what was shipped: whether the ledger has another record in that place, or none.
+    /// From where to go back then.
+    fn forked(page: &Page, news: News, skip: Option<Cursor>) -> Option<Seq> {
+        let place = skip.filter(|skip| skip.chain == page.chain && news == News::None)?.place;
+        let there = page.shipments.iter().find(|shipment| shipment.place.seq == place.seq);
+        let other = there.is_some_and(|there| there.place != place) || page.head < place.seq;
+        other.then(|| place.seq.min(page.head))
     }
 
     fn not_followed(&self, error: &FollowError) {
@@ -136,14 +148,11 @@ impl Shipper {
         for shipment in page.shipments {
             let meaning = shipment.entry.as_ref().map(|entry| stories.take(shipment.place.seq, entry));
             let meaning = meaning.unwrap_or_default();
-            let known = skip.filter(|skip| shipment.place.seq <= skip.place.seq);
-            if let Some(known) = known {
-                if shipment.place.seq == known.place.seq && shipment.place != known.place {
-                    self.numbers.forks.one();
-                    tracing::error!("the last record that was shipped is not the one that the ledger has");
-                }
+            if skip.is_some_and(|skip| shipment.place.seq <= skip.place.seq) {
                 continue;
             }
+            // What was shipped has been passed.
+            *skip = None;
             if let (Some(incident), true) = (meaning.incident, meaning.ended) {
                 load.ended.push(incident);
             }

@@ -14,6 +14,8 @@ use crate::model::{
 pub const STORIES_MAX: usize = 2000;
 /// Acts of one incident that get a span of their own.
 pub const ACTS_MAX: usize = 64;
+/// Acts and questions of which it is remembered to which incident they belong: the newest, for an answer comes soon.
+const TIES_MAX: usize = 4096;
 /// Longest sentence that is passed on, characters.
 const SENTENCE_CHARS_MAX: usize = 500;
 
@@ -59,6 +61,29 @@ pub struct Story {
     pub acknowledged: bool,
     /// How often the fault came back.
     pub returns: u32,
+}
+
+/// Of an incident whose beginning is not in the ledger any more.
+const UNKNOWN: &str = "unknown";
+
+impl Story {
+    const fn begun(from: Seq, opened: WallTime) -> Self {
+        Self {
+            from,
+            opened,
+            rule: String::new(),
+            subject: String::new(),
+            severity: Severity::Ticket,
+            owner: None,
+            what: String::new(),
+            acts: Vec::new(),
+            call: None,
+            calling: false,
+            ended: None,
+            acknowledged: false,
+            returns: 0,
+        }
+    }
 }
 
 /// What one record means to whoever ships it.
@@ -135,25 +160,45 @@ impl Stories {
         {
             self.make_room();
             let story = Story {
-                from: seq,
-                opened: entry.at.wall,
                 rule: rule.to_string(),
                 subject: subject.to_string(),
                 severity: *severity,
                 owner: owner.clone(),
                 what: sentence(&finding.what),
-                acts: Vec::new(),
-                call: None,
-                calling: false,
-                ended: None,
-                acknowledged: false,
-                returns: 0,
+                ..Story::begun(seq, entry.at.wall)
             };
             self.stories.insert(*incident, story);
         } else if let Some(incident) = incident {
+            self.find_again(incident, seq, entry);
             self.go_on(incident, seq, entry);
         }
         meaning
+    }
+
+    /// An incident that comes back, or that people are called for, is known again, whatever was forgotten of it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "others say nothing that an incident could be known by"
+    )]
+    fn find_again(&mut self, incident: IncidentId, seq: Seq, entry: &Entry) {
+        if self.stories.contains_key(&incident) {
+            return;
+        }
+        let known = match &entry.body {
+            RecordBody::IncidentReopened { finding, .. } => {
+                Some((finding.rule.to_string(), finding.subject.to_string(), finding.what.clone()))
+            }
+            RecordBody::Proposed(proposal) => {
+                Some((UNKNOWN.to_owned(), proposal.subject.to_string(), UNKNOWN.to_owned()))
+            }
+            RecordBody::Escalated { why, .. } => Some((UNKNOWN.to_owned(), UNKNOWN.to_owned(), why.clone())),
+            _ => None,
+        };
+        if let Some((rule, subject, what)) = known {
+            self.make_room();
+            let what = sentence(&what);
+            self.stories.insert(incident, Story { rule, subject, what, ..Story::begun(seq, entry.at.wall) });
+        }
     }
 
     fn belongs(&self, body: &RecordBody) -> Option<IncidentId> {
@@ -198,9 +243,15 @@ impl Stories {
         match &entry.body {
             RecordBody::Intended(Intent { action, .. }) => {
                 self.actions.insert(*action, incident);
+                while self.actions.len() > TIES_MAX {
+                    self.actions.pop_first();
+                }
             }
             RecordBody::Proposed(Proposal { id, .. }) => {
                 self.questions.insert(*id, incident);
+                while self.questions.len() > TIES_MAX {
+                    self.questions.pop_first();
+                }
             }
             _ => {}
         }
@@ -212,13 +263,19 @@ impl Stories {
                 story.calling = false;
                 story.returns = story.returns.saturating_add(1);
             }
-            RecordBody::Intended(intent) if story.acts.len() < ACTS_MAX => story.acts.push(Act {
-                action: intent.action,
-                remedy: intent.remedy.to_string(),
-                intended: at,
-                applied: None,
-                verified: None,
-            }),
+            RecordBody::Intended(intent) => {
+                // A record may be read twice.
+                let known = story.acts.iter().any(|act| act.action == intent.action);
+                if !known && story.acts.len() < ACTS_MAX {
+                    story.acts.push(Act {
+                        action: intent.action,
+                        remedy: intent.remedy.to_string(),
+                        intended: at,
+                        applied: None,
+                        verified: None,
+                    });
+                }
+            }
             RecordBody::Applied { action, applied } => {
                 if let Some(act) = story.acts.iter_mut().find(|act| act.action == *action) {
                     act.applied = Some((at, applied_word(applied)));
@@ -351,6 +408,24 @@ pub(super) mod tests {
         assert_eq!(stories.needed_from(), Some(Seq(1)));
         stories.forget(incident);
         assert_eq!(stories.needed_from(), None);
+    }
+
+    #[test]
+    fn who_is_called_for_is_known_again_whatever_was_forgotten() {
+        let mut stories = Stories::default();
+        told(&mut stories, vec![opened(1), resolved(1)]);
+        stories.forget(IncidentId(1));
+        let RecordBody::IncidentOpened { finding, .. } = opened(1) else { unreachable!("it opens") };
+        let again = RecordBody::IncidentReopened { incident: IncidentId(1), finding };
+        told(&mut stories, vec![again, escalated(1, Severity::Page), escalated(2, Severity::Page)]);
+        let story = stories.get(IncidentId(1)).unwrap();
+        assert_eq!(
+            (story.rule.as_str(), story.subject.as_str(), story.calling),
+            ("unit-failed", "web.service", true)
+        );
+        assert!(
+            stories.get(IncidentId(2)).is_some_and(|story| story.calling && story.what == "nothing helped")
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use prunella::model::Seq;
 
 use crate::process::{Program, relay, wait_for};
 use crate::receiver::{Act, Receiver, Stream, prove};
-use crate::stand_in::StandIn;
+use crate::stand_in::{StandIn, opened};
 
 /// Short, so that a test does not wait for what never comes.
 const QUICK: &str = "connect_timeout = \"1s\"\ntimeout = \"1s\"\n";
@@ -172,6 +172,51 @@ pub(crate) fn new_chain() {
     let mut new = StandIn::start(folder.path(), 8);
     new.fill(40);
     check(&new, &[&receiver]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// With and without an incident that is open: the relay then begins its reading at another place.
+pub(crate) fn power_cut() {
+    for (chain, incident) in [(11, false), (12, true)] {
+        // Less than was shipped, and more.
+        for after in [5, 90] {
+            let folder = tempfile::tempdir().unwrap();
+            let (state, kept) = (folder.path().join(format!("state-{chain}")), folder.path().join("kept"));
+            let receiver = Receiver::start(Act::Take);
+            let mut stand_in = StandIn::start(folder.path(), chain);
+            stand_in.fill(100);
+            stand_in.append(incident.then(|| opened(1)));
+            let text = config(&stand_in, &[&receiver], "");
+            drop(stand_in);
+            copy(&state, &kept);
+            let mut stand_in = StandIn::start(folder.path(), chain);
+            stand_in.fill(30);
+            let mut relay_before = relay(folder.path(), &text);
+            check(&stand_in, &[&receiver]);
+            relay_before.kill();
+            drop(stand_in);
+            std::fs::remove_dir_all(&state).unwrap();
+            copy(&kept, &state);
+            let mut stand_in = StandIn::start(folder.path(), chain);
+            stand_in.fill(after);
+            let relay_after = relay(folder.path(), &text);
+            let head = stand_in.head();
+            wait_for("the new last record", || {
+                receiver.arrived().iter().any(|record| record.place == head).then_some(())
+            });
+            prove(&receiver.arrived(), stand_in.chain(), head);
+            assert!(
+                relay_after.log().contains("another way") || relay_after.log().contains("does not go on")
+            );
+        }
+    }
 }
 
 pub(crate) fn agent_restarts() {

@@ -13,6 +13,7 @@
 #![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 mod alerts;
+mod drain;
 mod faults;
 mod process;
 mod real;
@@ -42,6 +43,10 @@ fn main() {
         case("a receiver that takes little at once gets little at once", faults::small_requests),
         case("killed at a hundred moments, nothing is missing", faults::kills),
         case("a ledger that is begun anew is followed", faults::new_chain),
+        case(
+            "a ledger that lost its last records with the power is shipped as it is then",
+            faults::power_cut,
+        ),
         case("an agent that goes and comes back is followed", faults::agent_restarts),
         case("a certificate that is not right gets no record", faults::certificates),
         case(
@@ -61,6 +66,10 @@ fn main() {
             lacks: real::no_prometheus,
         },
     ];
+    let by_hand = Trial::test("a day of records drains", || {
+        drain::drains();
+        Ok(())
+    });
     let trials = cases
         .into_iter()
         .map(|case| {
@@ -74,6 +83,7 @@ fn main() {
             })
             .with_ignored_flag(missing.is_some())
         })
+        .chain([by_hand.with_ignored_flag(true)])
         .collect();
     let mut arguments = Arguments::from_args();
     // Each has programs of its own, and two processors are shared by all.

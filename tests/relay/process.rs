@@ -36,6 +36,10 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -55,7 +59,10 @@ impl Drop for Program {
 pub(crate) fn relay(folder: &Path, config: &str) -> Program {
     let file = folder.join("relay.toml");
     std::fs::write(&file, config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prunella-relay"));
+    // Another build, where speed is measured.
+    let program =
+        std::env::var_os("PRUNELLA_RELAY").unwrap_or_else(|| env!("CARGO_BIN_EXE_prunella-relay").into());
+    let mut command = Command::new(program);
     command.arg("--config").arg(&file).arg("--state-dir").arg(folder.join("relay"));
     Program::start(&mut command, &folder.join("relay.log"))
 }
