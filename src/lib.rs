@@ -11,7 +11,7 @@
 //! The middle is pure: [`engine`] composes [`assess`], [`decide`], [`guard`] and [`verify`], takes the time as an
 //! argument and returns effects. Around it is the shell: [`sense`] and [`act`] meet the host through
 //! [`manager`], [`ledger`] keeps the records, [`history`] the host's numbers, [`serve`] answers the socket, [`daemon`]
-//! wires them, [`cli`] is the operator's side. [`model`] is the vocabulary of all, [`policy`] what the operator wants,
+//! wires them, [`cli`] is the operator's side, `relay` the way to the network. [`model`] is the vocabulary of all, [`policy`] what the operator wants,
 //! [`sim`] a host that fails on purpose. `tests/tidy/` holds the arrows between them to this map.
 
 pub mod act;
@@ -26,6 +26,8 @@ pub mod ledger;
 pub mod manager;
 pub mod model;
 pub mod policy;
+#[cfg(feature = "relay")]
+pub mod relay;
 pub mod sense;
 pub mod serve;
 pub mod sim;

@@ -31,9 +31,12 @@ class Program:
 PROGRAMS = [
     Program("prunellad", "usr/sbin/prunellad"),
     Program("prunella", "usr/bin/prunella"),
+    Program("prunella-relay", "usr/bin/prunella-relay", "relay"),
 ]
 # Units that the maintainer scripts enable, start and stop. Those that others start only lie in the tree.
 UNITS = ["prunellad.service"]
+# Units that wait for somebody to configure them: only one that runs is started anew.
+OPTIONAL_UNITS = ["prunella-relay.service"]
 # What `prunella` prints, where each shell looks for it.
 COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/prunella",
@@ -84,7 +87,8 @@ def maintainer() -> str:
 
 def script(path: str) -> str:
     """A maintainer script with the units of the table in it."""
-    return (ROOT / "packaging" / path).read_text().replace("@UNITS@", " ".join(UNITS))
+    text = (ROOT / "packaging" / path).read_text()
+    return text.replace("@UNITS@", " ".join(UNITS)).replace("@OPTIONAL_UNITS@", " ".join(OPTIONAL_UNITS))
 
 
 def freeze(tree: Path, epoch: int) -> None:

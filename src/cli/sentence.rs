@@ -107,8 +107,13 @@ fn raw(body: &RecordBody) -> String {
         RecordBody::LedgerRecovered { queued, lost } => {
             format!("records are durable again: {queued} had waited, {lost} were lost")
         }
-        RecordBody::Pruned { through, records } => {
+        RecordBody::Pruned { through, records, unshipped: 0 } => {
             format!("{records} old records dropped, through {through}")
+        }
+        RecordBody::Pruned { through, records, unshipped } => {
+            format!(
+                "{records} old records dropped, through {through}; {unshipped} of them were never shipped"
+            )
         }
     }
 }

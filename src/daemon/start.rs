@@ -16,11 +16,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, Memory, Setup};
-use crate::ledger::{self, Ledger, Opened, Stamp, Writer, WriterEvent, WriterLimits};
+use crate::ledger::{self, Ledger, Opened, Stamp, Writer, WriterLimits};
 use crate::manager::ServiceManager;
 use crate::manager::direct::DirectManager;
 use crate::manager::systemd::{Runner, SystemdManager};
-use crate::model::{BootId, Mode, Sense, Seq};
+use crate::model::{BootId, Mode, Sense};
 use crate::policy::{self, Policy, Sources};
 use crate::sense::child::{self, Job};
 use crate::sense::host::{HostReader, Roots};
@@ -88,12 +88,7 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
     let (ledger, opened, memory) = open_ledger(options, boot)?;
     tracing::info!(records = opened.records, found = ?opened.found, "the ledger is open");
     let (ledger_news, ledger_inbox) = mpsc::unbounded_channel();
-    let base = ledger.head().seq.0;
-    let (head, head_seen) = watch::channel(Seq(0));
     let ledger = Writer::start(ledger, WriterLimits::default(), move |event| {
-        if let WriterEvent::Recorded(ticket) = &event {
-            head.send_replace(Seq(base + ticket.0));
-        }
         // The loop has ended first: nobody listens any more.
         let _ = ledger_news.send(event);
     })
@@ -123,7 +118,7 @@ async fn live(options: &Options, ways: Ways) -> anyhow::Result<()> {
         snapshot: snapshot.subscribe(),
         commands,
         reload,
-        records: Arc::new(LedgerRecords::new(options.state_dir.clone(), head_seen)),
+        records: Arc::new(LedgerRecords::new(options.state_dir.clone(), &ledger)),
         processes: Arc::new(process_board),
         history: Arc::new(HistoryFiles::new(&options.state_dir)),
         history_status: history.status(),

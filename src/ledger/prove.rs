@@ -6,6 +6,7 @@ use crate::model::{Entry, Record, RecordBody, Seq, SetAside};
 
 use super::hash::{Place, RecordHash};
 use super::prepared::Keys;
+use super::read::Proven;
 use super::schema::{Meta, Unusable};
 
 /// How far a chain could be followed.
@@ -72,8 +73,8 @@ impl Stored {
             .ok_or_else(|| Unusable::Damaged(format!("record {} has no proper predecessor", self.seq)))
     }
 
-    /// The record, if it stands after `last`.
-    fn judge(&self, last: Place) -> Result<(Place, Record), String> {
+    /// The place after `last`, if the record stands there.
+    fn stands_after(&self, last: Place) -> Result<Place, String> {
         let place = last.then(self.json.as_bytes());
         let seq = place.seq;
         if self.seq != seq.0 {
@@ -85,6 +86,13 @@ impl Stored {
         if RecordHash::from_slice(&self.hash) != Some(place.hash) {
             return Err(format!("the hash of record {seq} does not fit its text"));
         }
+        Ok(place)
+    }
+
+    /// The record, if it stands after `last`.
+    fn judge(&self, last: Place) -> Result<(Place, Record), String> {
+        let place = self.stands_after(last)?;
+        let seq = place.seq;
         let entry: Entry = serde_json::from_str(&self.json)
             .map_err(|error| format!("the text of record {seq} can't be read: {error}"))?;
         let keys = Keys::of(&entry.body);
@@ -178,6 +186,34 @@ pub(super) fn read_after(connection: &Connection, after: Seq, limit: usize) -> R
         records.push(record);
     }
     Ok(records)
+}
+
+/// As [`read_after`], as stored and without a look at what the texts say. Also the place before the first of them.
+pub(super) fn page_after(
+    connection: &Connection,
+    after: Seq,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<(Option<Place>, Vec<Proven>), Unusable> {
+    let sql = format!("{SELECT} WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let after = i64::try_from(after.0).unwrap_or(i64::MAX);
+    let mut rows = statement.query([after, limit])?;
+    let (mut before, mut last, mut bytes) = (None, None, 0);
+    let mut records = Vec::new();
+    while bytes < bytes_max
+        && let Some(row) = rows.next()?
+    {
+        let row = Stored::read(row)?;
+        let previous = last.map_or_else(|| row.before(), Ok)?;
+        let place = row.stands_after(previous).map_err(Unusable::Damaged)?;
+        before = before.or(Some(previous));
+        last = Some(place);
+        bytes += row.json.len();
+        records.push(Proven { place, json: row.json });
+    }
+    Ok((before, records))
 }
 
 /// Of the lists of files that an incident had removed, the newest so many: there may be hundreds, each of some 20 KB.

@@ -40,6 +40,23 @@ pub enum Verified {
     Broken { last: Option<Place>, records: u64, why: String },
 }
 
+/// A record in its place, as it is stored: whoever has it and the hash before it can prove it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    pub place: Place,
+    /// The stored text of the entry.
+    pub json: String,
+}
+
+/// A piece of the chain, for whoever ships it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub extent: Extent,
+    /// The place before the first record, or before whatever comes next.
+    pub before: Place,
+    pub records: Vec<Proven>,
+}
+
 impl Reader {
     /// Opens the ledger in a folder, or a ledger's file.
     ///
@@ -105,6 +122,22 @@ impl Reader {
     /// The file can't be read, or is damaged.
     pub fn read_after(&self, seq: Seq, limit: usize) -> Result<Vec<Record>, LedgerError> {
         self.at_one_moment(|connection| prove::read_after(connection, seq, limit))
+    }
+
+    /// Records after `seq`, in order: at most `limit`, and none more once they have `bytes`. Each is proven against the
+    /// one before it, its text is not parsed. The first may be later than `seq + 1`, as above.
+    ///
+    /// # Errors
+    /// The file can't be read, or is damaged.
+    pub fn page_after(&self, seq: Seq, limit: usize, bytes: usize) -> Result<Page, LedgerError> {
+        self.at_one_moment(|connection| {
+            let meta = schema::check(connection)?;
+            let head = prove::head(connection, &meta)?;
+            let (before, records) = prove::page_after(connection, seq, limit, bytes)?;
+            let extent =
+                Extent { chain: meta.chain, anchor: meta.anchor, head, acknowledged: meta.acknowledged };
+            Ok(Page { extent, before: before.unwrap_or(head), records })
+        })
     }
 
     /// The records that name an incident or belong to its actions and proposals, in order; the newest `limit`.

@@ -19,12 +19,15 @@ pub struct Limits {
     pub bytes: u64,
     /// By the wall clock of the record.
     pub age: Duration,
+    /// As `bytes`, while there are records that a relay has yet to ship: these go only beyond this.
+    pub unshipped_bytes: u64,
 }
 
 impl Default for Limits {
     /// A quarter of a gigabyte is some 400,000 records; ninety days is what an audit usually asks for.
     fn default() -> Self {
-        Self { bytes: 256 << 20, age: Duration::from_secs(90 * 24 * 3600) }
+        // Twice as much: weeks without a link on a host in trouble, and still no disk is filled by it.
+        Self { bytes: 256 << 20, age: Duration::from_secs(90 * 24 * 3600), unshipped_bytes: 512 << 20 }
     }
 }
 
@@ -49,6 +52,8 @@ pub struct Stats {
     /// The last of the oldest records that are past the age limit; records are looked at in steps, so that it may
     /// be a little early.
     pub expired: Option<Seq>,
+    /// The last record that a relay has acknowledged; 0 where none ever did: then nobody is waited for.
+    pub acknowledged: Seq,
 }
 
 /// The record through which to prune now, if any. More may be due; ask again.
@@ -56,22 +61,29 @@ pub struct Stats {
 /// `keep_from` is the oldest record that an open incident, a backoff or a pause still needs.
 #[must_use]
 pub fn plan(stats: &Stats, limits: &Limits, keep_from: Seq) -> Option<Seq> {
-    let records = (stats.last.0 + 1).checked_sub(stats.first.0)?;
-    let surplus = if stats.bytes > limits.bytes {
-        let wanted = limits.bytes / 100 * KEEP_PERCENT;
-        // Records differ in length; the next round corrects.
-        let kept = u128::from(records) * u128::from(wanted) / u128::from(stats.bytes.max(1));
-        records - u64::try_from(kept).unwrap_or(records).min(records)
-    } else {
-        0
+    let due = over(stats, limits.bytes).max(stats.expired.map(|seq| seq.0))?;
+    let due = match stats.acknowledged.0 {
+        0 => due,
+        shipped => due.min(over(stats, limits.unshipped_bytes).unwrap_or(0).max(shipped)),
     };
-    let by_size = (stats.first.0 + surplus).checked_sub(1);
-    let due = by_size.filter(|_| surplus > 0).max(stats.expired.map(|seq| seq.0))?;
     let through = due
         .min(keep_from.0.checked_sub(1)?)
         .min(stats.last.0.checked_sub(KEEP_RECORDS_MIN)?)
         .min(stats.first.0 + PRUNE_RECORDS_MAX - 1);
     (through + 1 >= stats.first.0 + PRUNE_RECORDS_MIN).then_some(Seq(through))
+}
+
+/// The last of the records that are too many for a limit of the size.
+fn over(stats: &Stats, limit: u64) -> Option<u64> {
+    let records = (stats.last.0 + 1).checked_sub(stats.first.0)?;
+    if stats.bytes <= limit {
+        return None;
+    }
+    let wanted = limit / 100 * KEEP_PERCENT;
+    // Records differ in length; the next round corrects.
+    let kept = u128::from(records) * u128::from(wanted) / u128::from(stats.bytes.max(1));
+    let surplus = records - u64::try_from(kept).unwrap_or(records).min(records);
+    (stats.first.0 + surplus).checked_sub(1).filter(|_| surplus > 0)
 }
 
 impl Ledger {
@@ -91,6 +103,10 @@ impl Ledger {
         let Some(through) = through else { return Ok(None) };
         let Some(db) = self.db.as_mut() else { return Ok(None) };
         let records = through.0 - db.meta.anchor.seq.0;
+        let unshipped = match db.meta.acknowledged.0 {
+            0 => 0,
+            shipped => through.0.saturating_sub(shipped.max(db.meta.anchor.seq.0)),
+        };
         let hash: Vec<u8> = match db.connection.query_row(
             "SELECT hash FROM records WHERE seq = ?1",
             [through.0.cast_signed()],
@@ -103,7 +119,7 @@ impl Ledger {
             return Err(AppendError::Damaged(format!("record {through} has no proper hash")));
         };
         let anchor = Place { seq: through, hash };
-        let entry = Prepared::new(&stamp.entry(RecordBody::Pruned { through, records }))
+        let entry = Prepared::new(&stamp.entry(RecordBody::Pruned { through, records, unshipped }))
             .map_err(|error| AppendError::Damaged(error.to_string()))?;
         let end = self.head.then(entry.json().as_bytes());
         match insert(db, self.head, &[entry], Durability::Synced, Some(anchor)) {
@@ -145,7 +161,8 @@ impl Ledger {
                 Some(_) | None => break,
             }
         }
-        Ok(Some(Stats { first, last, bytes: pages.saturating_mul(number("page_size")?), expired }))
+        let bytes = pages.saturating_mul(number("page_size")?);
+        Ok(Some(Stats { first, last, bytes, expired, acknowledged: db.meta.acknowledged }))
     }
 }
 
@@ -160,11 +177,30 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 1_000_000, age: Duration::from_secs(60) };
+    const LIMITS: Limits =
+        Limits { bytes: 1_000_000, age: Duration::from_secs(60), unshipped_bytes: 2_000_000 };
 
     fn check(first: u64, last: u64, bytes: u64, expired: Option<u64>, keep_from: u64) -> Option<u64> {
-        let stats = Stats { first: Seq(first), last: Seq(last), bytes, expired: expired.map(Seq) };
+        let expired = expired.map(Seq);
+        let stats = Stats { first: Seq(first), last: Seq(last), bytes, expired, acknowledged: Seq(0) };
         plan(&stats, &LIMITS, Seq(keep_from)).map(|seq| seq.0)
+    }
+
+    /// Of 10,000 records, with a relay that has shipped some.
+    fn check_shipped(bytes: u64, expired: Option<u64>, acknowledged: u64) -> Option<u64> {
+        let (first, last, expired) = (Seq(1), Seq(10_000), expired.map(Seq));
+        let stats = Stats { first, last, bytes, expired, acknowledged: Seq(acknowledged) };
+        plan(&stats, &LIMITS, Seq(u64::MAX)).map(|seq| seq.0)
+    }
+
+    #[test]
+    fn what_a_relay_has_not_shipped_stays_until_the_hard_limit() {
+        assert_eq!(check_shipped(1_125_000, None, 10_000), Some(2_000));
+        assert_eq!(check_shipped(1_125_000, None, 500), Some(500));
+        assert_eq!(check_shipped(1_125_000, Some(9_000), 50), None, "fewer than are worth it");
+        assert_eq!(check_shipped(2_000_000, Some(9_000), 500), Some(500));
+        assert_eq!(check_shipped(2_250_000, None, 500), Some(2_000), "down to nine tenths of the hard limit");
+        assert_eq!(check_shipped(1_125_000, None, 0), Some(2_000), "there is no relay");
     }
 
     #[test]
@@ -203,13 +239,16 @@ mod tests {
         fn a_plan_is_always_within_bounds(
             first in 1..u64::from(u32::MAX), length in 0..100_000_u64, bytes in any::<u64>(),
             expired in proptest::option::of(any::<u32>()), keep_from in any::<u64>(), limit in any::<u64>(),
+            acknowledged in 0..200_000_u64, hard in any::<u64>(),
         ) {
             let stats = Stats {
                 first: Seq(first), last: Seq(first + length), bytes,
                 expired: expired.map(|seq| Seq(u64::from(seq))),
+                acknowledged: Seq(acknowledged),
             };
-            let limits = Limits { bytes: limit, age: Duration::ZERO };
+            let limits = Limits { bytes: limit, age: Duration::ZERO, unshipped_bytes: hard };
             if let Some(through) = plan(&stats, &limits, Seq(keep_from)) {
+                prop_assert!(acknowledged == 0 || through.0 <= acknowledged || bytes > hard);
                 prop_assert!(through.0 >= first && through.0 < keep_from);
                 prop_assert!(through.0 + KEEP_RECORDS_MIN <= first + length);
                 prop_assert!(through.0 - first < PRUNE_RECORDS_MAX);

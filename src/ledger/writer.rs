@@ -8,14 +8,14 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::RecordTicket;
 use crate::model::{Durability, Entry, RecordBody, Seq};
 
 use super::queue::{QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX, Queue};
-use super::{AppendError, Found, Ledger, Prepared, retention};
+use super::{AppendError, ChainId, Found, Ledger, Prepared, retention};
 
 /// Commands that wait for the thread; then the sender waits. Some seconds of a slow disk.
 const CHANNEL_COMMANDS: usize = 1024;
@@ -69,15 +69,24 @@ impl Default for WriterLimits {
 
 #[derive(Debug)]
 enum Command {
-    Append { ticket: RecordTicket, durability: Durability, entry: Box<Entry> },
-    Acknowledge(Seq),
-    Prune { limits: retention::Limits, keep_from: Seq },
+    Append {
+        ticket: RecordTicket,
+        durability: Durability,
+        entry: Box<Entry>,
+    },
+    /// Of a chain that may have been set aside meanwhile.
+    Acknowledge(ChainId, Seq),
+    Prune {
+        limits: retention::Limits,
+        keep_from: Seq,
+    },
 }
 
 /// The sending side. Dropping it ends the thread after what was sent is written.
 #[derive(Debug)]
 pub struct Writer {
     commands: mpsc::Sender<Command>,
+    head: watch::Receiver<Seq>,
     thread: JoinHandle<Ledger>,
 }
 
@@ -96,11 +105,11 @@ impl Writer {
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let (commands, incoming) = mpsc::channel(CHANNEL_COMMANDS);
-        let worker = Worker::new(ledger, limits, Box::new(report));
+        let (worker, head) = Worker::new(ledger, limits, Box::new(report));
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || runtime.block_on(worker.run(incoming)))?;
-        Ok(Self { commands, thread })
+        Ok(Self { commands, head, thread })
     }
 
     /// Sends a record; waits while too many are on their way.
@@ -116,12 +125,16 @@ impl Writer {
         self.send(Command::Append { ticket, durability, entry: Box::new(entry) }).await
     }
 
-    /// Remembers that the relay has shipped everything up to `seq`.
-    ///
-    /// # Errors
-    /// The thread has ended.
-    pub async fn acknowledge(&self, seq: Seq) -> Result<(), WriterGone> {
-        self.send(Command::Acknowledge(seq)).await
+    /// The newest record in the file, those that the ledger writes about itself included.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Seq> {
+        self.head.clone()
+    }
+
+    /// A way to acknowledge records, that does not keep the thread from ending.
+    #[must_use]
+    pub fn acknowledger(&self) -> Acknowledger {
+        Acknowledger(self.commands.downgrade())
     }
 
     /// Prunes what is due, piece by piece, whenever no record waits.
@@ -147,10 +160,26 @@ impl Writer {
     }
 }
 
+/// Tells the ledger what the relay has shipped.
+#[derive(Clone, Debug)]
+pub struct Acknowledger(mpsc::WeakSender<Command>);
+
+impl Acknowledger {
+    /// Remembers, in due time, that everything of this chain up to `seq` has been shipped. Never waits.
+    ///
+    /// # Errors
+    /// The thread has ended, or has too much to do.
+    pub fn acknowledge(&self, chain: ChainId, seq: Seq) -> Result<(), WriterGone> {
+        let commands = self.0.upgrade().ok_or(WriterGone)?;
+        commands.try_send(Command::Acknowledge(chain, seq)).map_err(|_| WriterGone)
+    }
+}
+
 /// What the thread knows.
 struct Worker {
     ledger: Ledger,
     report: Box<dyn FnMut(WriterEvent) + Send>,
+    head: watch::Sender<Seq>,
     retry_every: Duration,
     degraded: bool,
     /// The batch whose commit failed. It goes first, unchanged: it may be on the disk after all.
@@ -163,19 +192,32 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(mut ledger: Ledger, limits: WriterLimits, report: Box<dyn FnMut(WriterEvent) + Send>) -> Self {
+    fn new(
+        mut ledger: Ledger,
+        limits: WriterLimits,
+        report: Box<dyn FnMut(WriterEvent) + Send>,
+    ) -> (Self, watch::Receiver<Seq>) {
         let in_flight = std::mem::take(&mut ledger.unsaved);
-        Self {
+        let (head, seen) = watch::channel(ledger.head().seq);
+        let worker = Self {
             reserve_held: ledger.reserve_held(),
             queued: in_flight.len() as u64,
             ledger,
             report,
+            head,
             retry_every: limits.retry,
             degraded: false,
             in_flight,
             queue: Queue::new(limits.queue_records, limits.queue_bytes),
             prune: None,
-        }
+        };
+        (worker, seen)
+    }
+
+    /// Tells where the chain ends, when that has changed.
+    fn tell_head(&self) {
+        let now = self.ledger.head().seq;
+        self.head.send_if_modified(|head| std::mem::replace(head, now) != now);
     }
 
     async fn run(mut self, mut incoming: mpsc::Receiver<Command>) -> Ledger {
@@ -186,6 +228,7 @@ impl Worker {
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commands = Vec::new();
         loop {
+            self.tell_head();
             if incoming.is_empty() && self.prune.is_some() {
                 self.prune_some();
                 continue;
@@ -224,8 +267,10 @@ impl Worker {
                         (self.report)(WriterEvent::Refused { ticket, why: explain(&error) });
                     }
                 },
-                Command::Acknowledge(seq) => {
-                    if let Err(error) = self.ledger.acknowledge(seq) {
+                Command::Acknowledge(chain, seq) => {
+                    if self.ledger.chain() == Some(chain)
+                        && let Err(error) = self.ledger.acknowledge(seq)
+                    {
                         (self.report)(WriterEvent::Postponed { why: explain(&error) });
                     }
                 }

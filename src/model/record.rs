@@ -226,7 +226,15 @@ pub enum RecordBody {
     Pruned {
         through: Seq,
         records: u64,
+        /// So many of them had no relay shipped, though there is one.
+        #[serde(default, skip_serializing_if = "none")]
+        unshipped: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why a unit should be up that is down, without a fault of its own.

@@ -120,11 +120,13 @@ pub struct Access {
     pub readers: String,
     /// May command.
     pub admins: String,
+    /// May read, and say which records have been shipped.
+    pub relay: String,
 }
 
 impl Default for Access {
     fn default() -> Self {
-        Self { readers: "prunella".into(), admins: "prunella-admin".into() }
+        Self { readers: "prunella".into(), admins: "prunella-admin".into(), relay: "prunella-relay".into() }
     }
 }
 

@@ -14,6 +14,8 @@ const OVERFLOW_UID: u32 = 65_534;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
     Read,
+    /// To say which records have been shipped: the ledger need not keep these for the relay.
+    Acknowledge,
     Command,
 }
 
@@ -23,6 +25,8 @@ pub enum Standing {
     /// Nothing.
     Stranger,
     Reader,
+    /// Read and acknowledge.
+    Relay,
     /// Read and command.
     Admin,
 }
@@ -35,6 +39,7 @@ pub fn standing(uid: u32, groups: &BTreeSet<String>, access: &Access) -> Standin
         0 => Standing::Admin,
         OVERFLOW_UID | u32::MAX => Standing::Stranger,
         _ if member(&access.admins) => Standing::Admin,
+        _ if member(&access.relay) => Standing::Relay,
         _ if member(&access.readers) => Standing::Reader,
         _ => Standing::Stranger,
     }
@@ -47,6 +52,7 @@ pub fn standing(uid: u32, groups: &BTreeSet<String>, access: &Access) -> Standin
 pub fn authorize(standing: Standing, right: Right, access: &Access) -> Result<(), ApiError> {
     let enough = match right {
         Right::Read => standing >= Standing::Reader,
+        Right::Acknowledge => standing >= Standing::Relay,
         Right::Command => standing >= Standing::Admin,
     };
     if enough {
@@ -54,6 +60,7 @@ pub fn authorize(standing: Standing, right: Right, access: &Access) -> Result<()
     }
     let (what, group) = match right {
         Right::Read => ("Reading the agent's state", &access.readers),
+        Right::Acknowledge => ("Acknowledging records", &access.relay),
         Right::Command => ("Commanding the agent", &access.admins),
     };
     let group = super::printable::printable(group, 64);
@@ -77,6 +84,7 @@ mod tests {
         check(1000, &["prunella-admin"], Standing::Admin);
         check(1000, &["users", "prunella"], Standing::Reader);
         check(1000, &["prunella", "prunella-admin"], Standing::Admin);
+        check(997, &["prunella-relay", "prunella"], Standing::Relay);
         check(1000, &["users", "prunella-admins", ""], Standing::Stranger);
         check(65_534, &["prunella-admin"], Standing::Stranger);
         check(u32::MAX, &["prunella-admin"], Standing::Stranger);
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_empty_group_name_in_the_policy_admits_nobody() {
-        let access = Access { readers: String::new(), admins: String::new() };
+        let access = Access { readers: String::new(), admins: String::new(), relay: String::new() };
         assert_eq!(standing(1000, &BTreeSet::from([String::new()]), &access), Standing::Stranger);
     }
 
@@ -94,6 +102,8 @@ mod tests {
         let may = |standing, right| authorize(standing, right, &access).is_ok();
         assert!(!may(Standing::Stranger, Right::Read) && !may(Standing::Stranger, Right::Command));
         assert!(may(Standing::Reader, Right::Read) && !may(Standing::Reader, Right::Command));
+        assert!(!may(Standing::Reader, Right::Acknowledge) && may(Standing::Relay, Right::Acknowledge));
+        assert!(may(Standing::Relay, Right::Read) && !may(Standing::Relay, Right::Command));
         assert!(may(Standing::Admin, Right::Read) && may(Standing::Admin, Right::Command));
         let refusal = authorize(Standing::Reader, Right::Command, &access).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::NotPermitted);

@@ -23,11 +23,11 @@ use super::limits::{
 use super::metrics::{self, Around, Traffic};
 use super::people::Directory;
 use super::processes::{NoProcess, ProcessSource};
-use super::records::RecordSource;
-use super::request::{ENDPOINTS, ProcessQuery, RecordsQuery, Request, Which};
+use super::records::{NotShipped, RecordSource};
+use super::request::{ENDPOINTS, ProcessQuery, RecordsQuery, Request, Shipped, Which};
 use super::view::{
-    AgentInfo, Done, Filesystems, Host, IncidentDetail, IncidentSummary, Incidents, ProcessLook, Processes,
-    Reloaded, Status, Units, is_open,
+    Acknowledged, AgentInfo, Done, Filesystems, Host, IncidentDetail, IncidentSummary, Incidents,
+    ProcessLook, Processes, ProvenPage, Reloaded, Status, Units, is_open,
 };
 
 /// A command on its way to the engine. The peer's right to give it has been checked.
@@ -152,6 +152,7 @@ impl Answerer {
                 let body = metrics::page(&snapshot, &around).into_bytes();
                 Ok(Answer { content_type: metrics::CONTENT_TYPE, body })
             }
+            Request::Shipped(shipped) => self.shipped(shipped).await,
             Request::Command(command) => self.command(peer, command).await,
             Request::Reload => self.reload().await,
         }
@@ -192,8 +193,20 @@ impl Answerer {
             }
         }
         let head = *head.borrow();
-        let body = self.ledger(move |ledger| page(ledger, query, head)).await?;
+        let body = self
+            .ledger(move |ledger| if query.proof { proven(ledger, query) } else { page(ledger, query, head) })
+            .await?;
         Ok(Answer { content_type: JSON, body })
+    }
+
+    /// A relay has shipped records. This goes past the engine, which knows of no relay: no decision rests on it.
+    async fn shipped(&self, Shipped { chain, through }: Shipped) -> Result<Answer, ApiError> {
+        let answer = self.ledger(move |ledger| match ledger.shipped(chain, through) {
+            Ok(acknowledged) => Ok(Ok(Acknowledged { acknowledged })),
+            Err(NotShipped::Refused(why)) => Ok(Err(why)),
+            Err(NotShipped::Failed(why)) => Err(why),
+        });
+        answer.await?.map_or_else(|why| Err(ApiError::new(ErrorCode::Refused, why)), json)
     }
 
     /// Reads the ledger on a thread that may block, few at a time, for a bounded time.
@@ -368,6 +381,12 @@ fn incidents(snapshot: &Snapshot, which: Which, now: Timestamp) -> Incidents {
         Which::All => true,
     });
     Incidents { now, at: snapshot.at, incidents: wanted.map(IncidentSummary::from).collect() }
+}
+
+/// The texts go out as they are stored: nothing is parsed.
+fn proven(ledger: &dyn RecordSource, query: RecordsQuery) -> Result<Vec<u8>, String> {
+    let page = ledger.page(query.after, query.limit, PAGE_BYTES_MAX)?;
+    serde_json::to_vec(&ProvenPage::from(page)).map_err(|error| error.to_string())
 }
 
 /// Reads in steps until the page is full by count or by size. Written piece by piece: its size is known

@@ -39,10 +39,10 @@ pub use history::{HISTORY_SINCE, HistorySource, NoAnswer, history_path, parse_mo
 pub use people::{Directory, Person, SystemDirectory};
 pub use printable::printable;
 pub use processes::{NoProcess, ProcessSource};
-pub use records::RecordSource;
+pub use records::{NotShipped, RecordSource};
 pub use request::{
-    CgroupSort, CgroupsQuery, ENDPOINTS, Parts, ProcessQuery, ProcessesQuery, RecordsQuery, Request, Which,
-    parse,
+    CgroupSort, CgroupsQuery, ENDPOINTS, Parts, ProcessQuery, ProcessesQuery, RecordsQuery, Request, Shipped,
+    Which, parse,
 };
 pub use run::run;
 pub use socket::{Bound, SocketError, bind};

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::ledger::ChainId;
 use crate::model::{
-    ActionId, Command, HistoryAsk, IncidentId, Moment, PAUSE_MAX, PauseId, PauseScope, ProcessSort,
+    ActionId, Command, HistoryAsk, Id128, IncidentId, Moment, PAUSE_MAX, PauseId, PauseScope, ProcessSort,
     ProposalId, RuleName, Seq, UnitName,
 };
 
@@ -53,6 +54,16 @@ pub struct RecordsQuery {
     pub limit: usize,
     /// How long to wait for a record when there is none, up to [`WAIT_MAX`].
     pub wait: Duration,
+    /// With what proves them: the chain, and the hash of each record over its exact text.
+    pub proof: bool,
+}
+
+/// What the relay says of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shipped {
+    pub chain: ChainId,
+    /// Every record up to this one has reached a receiver.
+    pub through: Seq,
 }
 
 /// A list of processes.
@@ -89,6 +100,7 @@ pub enum Request {
     Records(RecordsQuery),
     Policy,
     Metrics,
+    Shipped(Shipped),
     Command(Command),
     Reload,
 }
@@ -112,6 +124,7 @@ impl Request {
             | Self::Records(_)
             | Self::Policy
             | Self::Metrics => Right::Read,
+            Self::Shipped(_) => Right::Acknowledge,
             Self::Command(_) | Self::Reload => Right::Command,
         }
     }
@@ -127,39 +140,6 @@ pub struct Parts<'a> {
     pub content_type: Option<&'a str>,
     pub body: &'a [u8],
 }
-
-/// Every endpoint, for `GET /v1`: method, path, meaning.
-pub const ENDPOINTS: [(&str, &str, &str); 21] = [
-    ("GET", "/v1", "this list"),
-    ("GET", "/v1/status", "the agent, what it waits for, open incidents, counts"),
-    ("GET", "/v1/units", "units that are not at rest or are left alone, with the reason"),
-    ("GET", "/v1/filesystems", "every file system that is mounted: room, state, whether it answers"),
-    ("GET", "/v1/processes?sort=cpu|memory|io|age&limit=N", "who takes most, and counts of all processes"),
-    ("GET", "/v1/processes/{pid}?pss=true|false", "one process; pss also walks its memory map for its share"),
-    (
-        "GET",
-        "/v1/cgroups?sort=cpu|memory|io|pressure&limit=N",
-        "control groups, the greediest first: who makes the host slow",
-    ),
-    ("GET", "/v1/host", "the host: load, memory, disks, network, limits, what it is made of"),
-    (
-        "GET",
-        "/v1/history?field=F&from=T&to=T&step=LENGTH",
-        "a number over time; T is a length before now, RFC 3339, or seconds since 1970; without field, what there is",
-    ),
-    ("GET", "/v1/incidents?state=open|all", "incidents, open ones first"),
-    ("GET", "/v1/incidents/{id}", "one incident with its evidence, timeline and records"),
-    ("GET", "/v1/records?after=N&limit=N&wait=SECONDS", "the ledger; waits up to 60 s for a new record"),
-    ("GET", "/v1/policy", "the policy in force"),
-    ("GET", "/metrics", "Prometheus text"),
-    ("POST", "/v1/pause", r#"{"scope": "agent" | {"rule": R} | {"unit": U}, "for": "2h", "reason": TEXT}"#),
-    ("POST", "/v1/resume", r#"{"pause": ID}, or nothing for all pauses"#),
-    ("POST", "/v1/actions/{id}/undo", "let go of what the action holds back"),
-    ("POST", "/v1/proposals/{id}/approve", "let the agent do what it proposes"),
-    ("POST", "/v1/proposals/{id}/deny", r#"{"reason": TEXT}"#),
-    ("POST", "/v1/incidents/{id}/ack", "a person has taken note"),
-    ("POST", "/v1/reload", "read the policy files again"),
-];
 
 /// The one way in.
 ///
@@ -187,7 +167,10 @@ pub fn parse(parts: &Parts<'_>) -> Result<Request, ApiError> {
             read(parts, &[])?;
             Ok(Request::Incident(incident_id(id)?))
         }
-        ["v1", "records"] => records(&read(parts, &["after", "limit", "wait"])?).map(Request::Records),
+        ["v1", "records"] => {
+            records(&read(parts, &["after", "limit", "wait", "proof"])?).map(Request::Records)
+        }
+        ["v1", "records", "ack"] => shipped(&command::<ShippedBody>(parts)?).map(Request::Shipped),
         ["v1", "pause"] => pause(command(parts)?).map(Request::Command),
         ["v1", "resume"] => resume(command(parts)?).map(Request::Command),
         ["v1", "reload"] => {
@@ -308,12 +291,15 @@ fn process(pid: &str, pairs: &[(&'static str, &str)]) -> Result<ProcessQuery, Ap
     let digits = pid.bytes().all(|b| b.is_ascii_digit());
     let number = pid.parse().ok().filter(|pid| digits && *pid > 0);
     let pid = number.ok_or_else(|| bad(format!("A process is its pid, not {}.", echo(pid))))?;
-    let shares = match value(pairs, "pss") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => return Err(bad(format!("pss is true or false, not {}.", echo(other)))),
-    };
-    Ok(ProcessQuery { pid, shares })
+    Ok(ProcessQuery { pid, shares: flag(pairs, "pss")? })
+}
+
+fn flag(pairs: &[(&'static str, &str)], key: &str) -> Result<bool, ApiError> {
+    match value(pairs, key) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(bad(format!("{key} is true or false, not {}.", echo(other)))),
+    }
 }
 
 /// 1 to `most`.
@@ -329,7 +315,7 @@ fn records(pairs: &[(&'static str, &str)]) -> Result<RecordsQuery, ApiError> {
     if wait > WAIT_MAX {
         return Err(bad(format!("wait is at most {} seconds.", WAIT_MAX.as_secs())));
     }
-    Ok(RecordsQuery { after, limit, wait })
+    Ok(RecordsQuery { after, limit, wait, proof: flag(pairs, "proof")? })
 }
 
 fn cgroups(pairs: &[(&'static str, &str)]) -> Result<CgroupsQuery, ApiError> {
@@ -428,6 +414,13 @@ struct ResumeBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ShippedBody {
+    chain: String,
+    through: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PauseBody {
     scope: ScopeBody,
     #[serde(rename = "for")]
@@ -475,6 +468,12 @@ fn pause(body: PauseBody) -> Result<Command, ApiError> {
     Ok(Command::Pause { scope, length, reason: reason(&body.reason)? })
 }
 
+fn shipped(body: &ShippedBody) -> Result<Shipped, ApiError> {
+    let chain = Id128::parse(&body.chain)
+        .ok_or_else(|| bad(format!("A chain is 32 hexadecimal digits, not {}.", echo(&body.chain))))?;
+    Ok(Shipped { chain: ChainId(chain), through: Seq(body.through) })
+}
+
 fn rule_name(text: &str) -> Result<RuleName, ApiError> {
     let word = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     if text.is_empty() || text.len() > RULE_NAME_BYTES_MAX || !text.bytes().all(word) {
@@ -493,5 +492,8 @@ fn resume(body: ResumeBody) -> Result<Command, ApiError> {
     Ok(Command::Resume { pause })
 }
 
+mod endpoints;
 #[cfg(test)]
 mod tests;
+
+pub use endpoints::ENDPOINTS;

@@ -168,7 +168,7 @@ impl Server {
     fn class(&self, uid: u32, person: &Person) -> Class {
         match standing(uid, &person.groups, &self.answerer.access()) {
             Standing::Stranger => Class::Stranger,
-            Standing::Reader | Standing::Admin => Class::Member,
+            Standing::Reader | Standing::Relay | Standing::Admin => Class::Member,
         }
     }
 

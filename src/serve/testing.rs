@@ -17,7 +17,7 @@ use super::AgentInfo;
 pub(crate) use history::FixedHistory;
 pub(crate) use host::{busy_host, hidden_host};
 pub(crate) use processes::processes;
-pub(crate) use server::TestServer;
+pub(crate) use server::{CHAIN, TestServer};
 
 /// Three in the morning, ten days after boot.
 pub(crate) fn now() -> Timestamp {

@@ -6,12 +6,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{Command, PauseScope, ProcessSort, RecordBody, Seq};
+use crate::ledger::{ChainId, Place};
+use crate::model::{Command, Id128, PauseScope, ProcessSort, RecordBody, Seq};
 
 use super::limits::{BODY_BYTES_MAX, REQUESTS_BURST};
 use super::run::Timeouts;
-use super::testing::{TestServer, healthy, record};
-use super::{ErrorBody, ErrorCode, IncidentDetail, ProcessLook, Processes, RecordPage, Status};
+use super::testing::{CHAIN, TestServer, healthy, record};
+use super::{
+    Acknowledged, ErrorBody, ErrorCode, IncidentDetail, ProcessLook, Processes, ProvenPage, RecordPage,
+    Status,
+};
 
 /// A test that hangs fails by this, not by its luck.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -199,6 +203,40 @@ fn pages_are_cut_by_count_and_by_size_and_miss_nothing() {
     assert!(pages > 2);
     let (_, _, body) = ask(&mut stream, &get("/v1/records?limit=5"));
     assert_eq!(serde_json::from_slice::<RecordPage>(&body).unwrap().records.len(), 5);
+}
+
+#[test]
+fn a_proven_page_chains_over_the_texts_as_they_are() {
+    let server = TestServer::start(healthy());
+    let mut stream = connect(&server.socket);
+    let mut place = Place::start_of(CHAIN);
+    for after in 0..3 {
+        let (_, _, body) = ask(&mut stream, &get(&format!("/v1/records?proof=true&limit=1&after={after}")));
+        let page: ProvenPage = serde_json::from_slice(&body).unwrap();
+        assert_eq!((page.chain, page.previous), (CHAIN.to_string(), place.hash.to_string()));
+        assert_eq!((page.records.len(), page.next, page.head), (1, Seq(after + 1), Seq(3)));
+        place = place.then(page.records[0].entry.get().as_bytes());
+        assert_eq!(page.records[0].hash, place.hash.to_string());
+    }
+    let (_, _, body) = ask(&mut stream, &get("/v1/records?proof=true&after=3"));
+    let page: ProvenPage = serde_json::from_slice(&body).unwrap();
+    assert_eq!((page.records.len(), page.next, page.previous), (0, Seq(3), place.hash.to_string()));
+}
+
+#[test]
+fn what_was_shipped_only_grows_and_belongs_to_a_chain() {
+    let server = TestServer::start(healthy());
+    let mut stream = connect(&server.socket);
+    let mut said = |chain: ChainId, through: u64| {
+        let body = format!(r#"{{"chain": "{chain}", "through": {through}}}"#);
+        let (status, _, body) = ask(&mut stream, &post("/v1/records/ack", &body));
+        (status, serde_json::from_slice::<Acknowledged>(&body).map(|answer| answer.acknowledged.0).ok())
+    };
+    assert_eq!(said(CHAIN, 2), (200, Some(2)));
+    assert_eq!(said(CHAIN, 1), (200, Some(2)));
+    assert_eq!(said(ChainId(Id128::from_bytes([1; 16])), 3), (409, None));
+    assert_eq!(*server.records.shipped.lock().unwrap(), Seq(2));
+    assert!(server.commands.lock().unwrap().is_empty(), "the engine hears nothing of it");
 }
 
 #[test]

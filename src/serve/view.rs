@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::ledger::{Page, Proven};
 
 use crate::model::{
     Absence, ConditionView, Counts, FilesystemView, HistoryStatus, HostNumbers, HostVitals, InForce,
@@ -196,6 +199,64 @@ pub struct RecordPage {
     pub next: Seq,
     /// The newest record there is.
     pub head: Seq,
+}
+
+/// `GET /v1/records?proof=true`
+///
+/// The hash of a record covers its number, the hash before it and its exact text: see [`crate::ledger::RecordHash::of`]. Whoever keeps
+/// the texts can prove at any time that none is missing, and that none was changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProvenPage {
+    /// Another one than before: the ledger was begun anew, and its records count from 1.
+    pub chain: String,
+    /// Hash of the record before the first one of the page.
+    pub previous: String,
+    pub records: Vec<ProvenRecord>,
+    /// What to ask `after` next.
+    pub next: Seq,
+    /// The newest record there is.
+    pub head: Seq,
+    /// The last record that a relay has acknowledged.
+    pub acknowledged: Seq,
+}
+
+/// A record with its proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProvenRecord {
+    pub seq: Seq,
+    pub hash: String,
+    /// The stored text, byte for byte.
+    pub entry: Box<RawValue>,
+}
+
+/// The answer to a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// What the ledger will remember as shipped.
+    pub acknowledged: Seq,
+}
+
+impl From<Page> for ProvenPage {
+    fn from(page: Page) -> Self {
+        let Page { extent, before, records } = page;
+        let next = records.last().map_or(before.seq, |last| last.place.seq);
+        Self {
+            chain: extent.chain.to_string(),
+            previous: before.hash.to_string(),
+            next,
+            head: extent.head.seq.max(next),
+            acknowledged: extent.acknowledged,
+            // What is no JSON was not written by the ledger, which reads back all that it writes.
+            records: records.into_iter().filter_map(|record| ProvenRecord::of(record).ok()).collect(),
+        }
+    }
+}
+
+impl ProvenRecord {
+    fn of(record: Proven) -> Result<Self, serde_json::Error> {
+        let Proven { place, json } = record;
+        Ok(Self { seq: place.seq, hash: place.hash.to_string(), entry: RawValue::from_string(json)? })
+    }
 }
 
 /// The answer to a command that was obeyed.

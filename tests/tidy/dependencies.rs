@@ -52,8 +52,8 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
-/// What `cargo tree` prints for the agent's build, one `NAME|LICENCE|FEATURES` a line.
-fn linked() -> Vec<String> {
+/// What `cargo tree` prints for a build with this feature, one `NAME|LICENCE|FEATURES` a line.
+fn linked_with(feature: &str) -> Vec<String> {
     let done = Command::new(env!("CARGO"))
         .current_dir(root())
         .args([
@@ -64,7 +64,7 @@ fn linked() -> Vec<String> {
             "normal",
             "--no-default-features",
             "--features",
-            "agent",
+            feature,
         ])
         .args(["--prefix", "none", "--no-dedupe", "--format", "{p}|{l}|{f}"])
         .output()
@@ -75,6 +75,10 @@ fn linked() -> Vec<String> {
     lines.dedup();
     assert!(lines.len() > 20, "cargo tree shows only {} packages: it can't have looked", lines.len());
     lines
+}
+
+fn linked() -> Vec<String> {
+    linked_with("agent")
 }
 
 fn name(line: &str) -> &str {
@@ -108,10 +112,39 @@ fn the_agent_has_no_hyper_client() {
     }
 }
 
+/// The default build is the agent's: what is built beside it shares its dependencies.
+#[test]
+fn the_default_build_has_the_dependencies_of_the_agent() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let default: Vec<&str> =
+        manifest["features"]["default"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(default, ["agent", "cli"]);
+}
+
+/// One TLS stack with one provider of its cryptography, and the client that is known.
+#[test]
+fn the_relay_links_rustls_with_ring_and_nothing_else_of_the_kind() {
+    let linked = linked_with("relay");
+    let banned = BANNED.iter().filter(|name| !["rustls", "ring", "hyper-rustls"].contains(*name));
+    let found: Vec<&&str> =
+        banned.filter(|banned| linked.iter().any(|line| name(line) == **banned)).collect();
+    assert!(found.is_empty(), "linked by the relay: {found:?}");
+    for wanted in ["rustls", "ring", "hyper-rustls"] {
+        assert!(
+            linked.iter().any(|line| name(line) == wanted),
+            "the relay does without {wanted}: strike it here"
+        );
+    }
+}
+
 #[test]
 fn every_licence_fits() {
-    let found: Vec<String> =
-        linked().into_iter().filter(|line| !acceptable(line.split('|').nth(1).unwrap())).collect();
+    let found: Vec<String> = linked()
+        .into_iter()
+        .chain(linked_with("relay"))
+        .filter(|line| !acceptable(line.split('|').nth(1).unwrap()))
+        .collect();
     assert!(found.is_empty(), "not on the list in tests/tidy/dependencies.rs:\n{}", found.join("\n"));
 }
 
@@ -150,8 +183,10 @@ fn the_fuzz_targets_lock_what_the_package_depends_on() {
         text.parse::<toml::Table>().unwrap()
     };
     let manifest = read("Cargo.toml");
-    let mut wanted: Vec<&str> =
-        manifest["dependencies"].as_table().unwrap().keys().map(String::as_str).collect();
+    // What is optional is locked there only when it is asked for.
+    let all = manifest["dependencies"].as_table().unwrap().iter();
+    let always = all.filter(|(_, it)| it.get("optional").and_then(toml::Value::as_bool) != Some(true));
+    let mut wanted: Vec<&str> = always.map(|(name, _)| name.as_str()).collect();
     let lock = read("fuzz/Cargo.lock");
     let packages = lock["package"].as_array().unwrap();
     let package = packages.iter().find(|it| it["name"].as_str() == Some("prunella")).unwrap();

@@ -145,7 +145,7 @@ fn kinds_are_the_tags_of_the_text() {
 fn pruning_keeps_a_chain_that_verifies() {
     let dir = tempfile::tempdir().unwrap();
     let (mut ledger, _) = filled(dir.path(), 3_000);
-    let limits = Limits { bytes: 300_000, age: Duration::from_secs(1 << 40) };
+    let limits = Limits { bytes: 300_000, age: Duration::from_secs(1 << 40), ..Limits::default() };
     assert_eq!(ledger.prune(&limits, Seq(0)).unwrap(), None);
     let mut last = Seq(0);
     while let Some(through) = ledger.prune(&limits, Seq(1_500)).unwrap() {
@@ -168,11 +168,33 @@ fn pruning_keeps_a_chain_that_verifies() {
 }
 
 #[test]
+fn a_page_is_as_stored_and_says_what_comes_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = filled(dir.path(), 50);
+    let reader = Reader::open(dir.path()).unwrap();
+    let (mut place, mut texts) = (crate::ledger::Place::start_of(ledger.chain().unwrap()), Vec::new());
+    loop {
+        let page = reader.page_after(place.seq, 7, 400).unwrap();
+        assert_eq!((page.before, page.extent.head), (place, ledger.head()));
+        let Some(last) = page.records.last() else { break };
+        assert!(page.records.len() <= 7);
+        for record in &page.records {
+            place = place.then(record.json.as_bytes());
+            assert_eq!(record.place, place);
+            texts.push(record.json.clone());
+        }
+        assert_eq!(last.place, place);
+    }
+    assert_eq!(texts, super::support::texts(&ledger.read_after(Seq(0), 100).unwrap()));
+    assert_eq!(reader.page_after(Seq(0), 7, 1).unwrap().records.len(), 1, "a page has at least one record");
+}
+
+#[test]
 fn age_prunes_by_the_wall_clock() {
     let dir = tempfile::tempdir().unwrap();
     let (mut ledger, _) = filled(dir.path(), 1_500);
     // The test's clock stands at the first record; nothing is older.
-    let limits = Limits { bytes: u64::MAX, age: Duration::ZERO };
+    let limits = Limits { bytes: u64::MAX, age: Duration::ZERO, ..Limits::default() };
     assert_eq!(ledger.prune(&limits, Seq(u64::MAX)).unwrap(), None);
     drop(ledger);
     let later = std::sync::Arc::new(|| super::support::stamp(10_000));

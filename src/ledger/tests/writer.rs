@@ -9,8 +9,8 @@ use super::room::set_full;
 use super::support::{filled, open, synced, texts, written};
 use crate::engine::RecordTicket;
 use crate::ledger::retention::Limits;
-use crate::ledger::{Found, Ledger, Prepared, Writer, WriterEvent, WriterLimits};
-use crate::model::{Durability, Entry, RecordBody, Seq};
+use crate::ledger::{ChainId, Found, Ledger, Prepared, Writer, WriterEvent, WriterLimits};
+use crate::model::{Durability, Entry, Id128, RecordBody, Seq};
 
 fn start(ledger: Ledger, limits: WriterLimits) -> (Writer, mpsc::Receiver<WriterEvent>) {
     let (events, seen) = mpsc::channel();
@@ -120,13 +120,18 @@ fn damage_under_way_begins_a_new_chain() {
 fn pruning_goes_on_until_nothing_is_due() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, _) = filled(dir.path(), 8_000);
+    let chain = ledger.chain().unwrap();
     let (writer, seen) = start(ledger, patient());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let limits = Limits { bytes: 1, age: Duration::from_secs(1 << 40) };
+    let limits = Limits { bytes: 1, age: Duration::from_secs(1 << 40), ..Limits::default() };
     runtime.block_on(writer.prune(limits, Seq(u64::MAX))).unwrap();
-    runtime.block_on(writer.acknowledge(Seq(8_000))).unwrap();
+    let (relay, head) = (writer.acknowledger(), writer.head());
+    relay.acknowledge(ChainId(Id128::from_bytes([9; 16])), Seq(9_000)).unwrap();
+    relay.acknowledge(chain, Seq(8_000)).unwrap();
     let ledger = writer.finish().unwrap();
-    assert!(ledger.acknowledged() >= Seq(8_000));
+    assert_eq!(ledger.acknowledged(), Seq(8_000), "and nothing by the word of another chain");
+    assert!(*head.borrow() > Seq(8_000), "the records about pruning count");
+    relay.acknowledge(chain, Seq(8_001)).unwrap_err();
     assert!(seen.iter().any(|event| matches!(event, WriterEvent::Pruned { through } if through.0 == 5_000)));
 }
 

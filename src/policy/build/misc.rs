@@ -96,8 +96,10 @@ pub(super) fn escalation(report: &mut Report<'_>, document: &Document<'_>) -> Es
 pub(super) fn access(report: &mut Report<'_>, document: &Document<'_>) -> Access {
     let mut access = Access::default();
     let Some(section) = document.table("access") else { return access };
-    section.only(report, &["readers", "admins"]);
-    for (key, target) in [("readers", &mut access.readers), ("admins", &mut access.admins)] {
+    section.only(report, &["readers", "admins", "relay"]);
+    let targets =
+        [("readers", &mut access.readers), ("admins", &mut access.admins), ("relay", &mut access.relay)];
+    for (key, target) in targets {
         let Some(group) = section.text(report, key) else { continue };
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if group.is_empty() || group.len() > GROUP_BYTES_MAX || !group.chars().all(good) {

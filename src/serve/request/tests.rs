@@ -50,11 +50,23 @@ fn what_there_is() {
     assert_eq!(get("/v1/policy"), Ok(Request::Policy));
     assert_eq!(get("/metrics"), Ok(Request::Metrics));
     let page = |after, limit, wait| {
-        Ok(Request::Records(RecordsQuery { after: Seq(after), limit, wait: Duration::from_secs(wait) }))
+        Ok(Request::Records(RecordsQuery {
+            after: Seq(after),
+            limit,
+            wait: Duration::from_secs(wait),
+            proof: false,
+        }))
     };
     assert_eq!(get("/v1/records"), page(0, PAGE_RECORDS_DEFAULT, 0));
     assert_eq!(get("/v1/records?wait=60&after=41&limit=1"), page(41, 1, 60));
     assert_eq!(post("/v1/reload", ""), Ok(Request::Reload));
+    let proven = RecordsQuery { after: Seq(7), limit: 5, wait: Duration::ZERO, proof: true };
+    assert_eq!(get("/v1/records?after=7&limit=5&proof=true"), Ok(Request::Records(proven)));
+    let chain = ChainId(Id128::from_bytes([0xab; 16]));
+    let body = format!(r#"{{"chain": "{chain}", "through": 41}}"#);
+    let shipped = Shipped { chain, through: Seq(41) };
+    assert_eq!(post("/v1/records/ack", &body), Ok(Request::Shipped(shipped)));
+    assert!(post("/v1/records/ack", r#"{"chain": "x", "through": 41}"#).is_err());
 }
 
 #[test]
@@ -235,6 +247,6 @@ proptest! {
     fn pages_round_trip(after: u64, limit in 1..=PAGE_RECORDS_MAX, wait in 0u64..=60) {
         let request = get(&format!("/v1/records?after={after}&limit={limit}&wait={wait}"));
         let wait = Duration::from_secs(wait);
-        prop_assert_eq!(request, Ok(Request::Records(RecordsQuery { after: Seq(after), limit, wait })));
+        prop_assert_eq!(request, Ok(Request::Records(RecordsQuery { after: Seq(after), limit, wait, proof: false })));
     }
 }

@@ -7,18 +7,26 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::model::{Command, HistoryStatus, IncidentId, Peer, Record, Reply, Seq, Snapshot};
+use crate::ledger::{ChainId, Extent, Page, Place, Proven};
+use crate::model::{Command, HistoryStatus, Id128, IncidentId, Peer, Record, Reply, Seq, Snapshot};
 use crate::policy::Access;
 use crate::serve::run::{Timeouts, run_with};
-use crate::serve::{CommandRequest, Directory, Person, RecordSource, ReloadRequest, Shared, bind};
+use crate::serve::{
+    CommandRequest, Directory, NotShipped, Person, RecordSource, ReloadRequest, Shared, bind,
+};
 
 use super::history::FixedHistory;
 use super::processes::FixedProcesses;
 use super::{agent, now, some_records};
 
+/// The chain of every test.
+pub(crate) const CHAIN: ChainId = ChainId(Id128::from_bytes([6; 16]));
+
 /// A ledger in memory.
 pub(crate) struct Records {
     pub(crate) all: Mutex<Vec<Record>>,
+    /// What a relay said.
+    pub(crate) shipped: Mutex<Seq>,
     pub(crate) head: watch::Sender<Seq>,
 }
 
@@ -40,6 +48,34 @@ impl RecordSource for Records {
         let of = |record: &&Record| record.entry.body.incident() == Some(incident);
         let mut found: Vec<_> = all.iter().filter(of).cloned().collect();
         Ok(found.split_off(found.len().saturating_sub(limit)))
+    }
+
+    fn page(&self, seq: Seq, limit: usize, bytes: usize) -> Result<Page, String> {
+        let (mut place, mut before, mut records) = (Place::start_of(CHAIN), None, Vec::new());
+        let mut size = 0;
+        for record in &*self.all.lock().unwrap() {
+            let json = serde_json::to_string(&record.entry).unwrap();
+            let previous = place;
+            place = place.then(json.as_bytes());
+            if place.seq > seq && records.len() < limit && size < bytes {
+                before = before.or(Some(previous));
+                size += json.len();
+                records.push(Proven { place, json });
+            }
+        }
+        let anchor = Place::start_of(CHAIN);
+        let acknowledged = *self.shipped.lock().unwrap();
+        let extent = Extent { chain: CHAIN, anchor, head: place, acknowledged };
+        Ok(Page { extent, before: before.unwrap_or(place), records })
+    }
+
+    fn shipped(&self, chain: ChainId, through: Seq) -> Result<Seq, NotShipped> {
+        if chain != CHAIN {
+            return Err(NotShipped::Refused("The ledger is another chain.".into()));
+        }
+        let mut shipped = self.shipped.lock().unwrap();
+        *shipped = through.max(*shipped);
+        Ok(*shipped)
     }
 
     fn head(&self) -> watch::Receiver<Seq> {
@@ -80,7 +116,11 @@ impl TestServer {
         let open = std::fs::Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().permissions(open).tempdir().unwrap();
         let socket = folder.path().join("prunella.sock");
-        let records = Arc::new(Records { all: Mutex::new(some_records()), head: watch::Sender::new(Seq(3)) });
+        let records = Arc::new(Records {
+            all: Mutex::new(some_records()),
+            shipped: Mutex::new(Seq(0)),
+            head: watch::Sender::new(Seq(3)),
+        });
         let commands = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel::<()>();
         let bound = bind(&socket).unwrap();

@@ -1,0 +1,242 @@
+//! Who is told of which incident, by which route, and when again. Pure.
+//!
+//! An alert begins when the agent escalates or asks, and ends with its incident. It follows from the ledger alone; what
+//! routes were told of it is remembered in the relay's state, so that a relay that starts anew does not page twice.
+
+mod hmac;
+mod words;
+
+pub use hmac::hmac_sha256;
+pub use words::{Envelope, Signing, alertmanager, pagerduty, webhook};
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{IncidentId, Severity};
+
+use super::chance::{Backoff, Chance, Delays};
+use super::story::{Stories, Story};
+
+/// Between two tries of a route. Shorter than for records: people wait.
+pub const ROUTE_DELAYS: Delays = Delays { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+/// An Alertmanager forgets what is not repeated; it takes an alert for ended after [`ALERT_LIFETIME`].
+pub const REPEAT_EVERY: Duration = Duration::from_secs(60);
+/// Four repetitions may fail before an alert ends by itself, as Prometheus does it.
+pub const ALERT_LIFETIME: Duration = Duration::from_secs(300);
+/// Alerts of one request: more come with the next.
+const BATCH_MAX: usize = 64;
+
+/// What a route was told of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Firing(Severity),
+    /// A person has taken note.
+    Acknowledged,
+}
+
+/// By incident and route: what was told. A route that is not there was told nothing.
+pub type Told = BTreeMap<IncidentId, BTreeMap<String, Stage>>;
+
+/// What a route is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRules {
+    /// Its name in the state: kind and address. A route that was changed is another one.
+    pub name: String,
+    pub page: bool,
+    pub ticket: bool,
+    /// It must be told again and again, or it forgets.
+    pub forgets: bool,
+    /// It can be told that somebody has taken note.
+    pub acknowledges: bool,
+}
+
+/// What to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    Firing,
+    Acknowledged,
+    Ended,
+}
+
+/// What came of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Taken,
+    NotTaken { retry_after: Option<Duration> },
+}
+
+/// For one route, at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub route: usize,
+    pub news: Vec<(IncidentId, News)>,
+}
+
+#[derive(Debug)]
+struct RouteState {
+    rules: RouteRules,
+    backoff: Backoff,
+    /// Since when it has had something to tell and could not.
+    failing_since: Option<Duration>,
+    repeated: BTreeMap<IncidentId, Duration>,
+}
+
+/// The book of what was told.
+#[derive(Debug)]
+pub struct Book {
+    routes: Vec<RouteState>,
+    next_route_after: Duration,
+    told: Told,
+    chance: Chance,
+}
+
+impl Book {
+    /// With what is remembered.
+    #[must_use]
+    pub fn new(routes: Vec<RouteRules>, next_route_after: Duration, told: Told, chance: Chance) -> Self {
+        let state = |rules| RouteState {
+            rules,
+            backoff: Backoff::new(ROUTE_DELAYS),
+            failing_since: None,
+            repeated: BTreeMap::new(),
+        };
+        Self { routes: routes.into_iter().map(state).collect(), next_route_after, told, chance }
+    }
+
+    /// What to remember.
+    #[must_use]
+    pub const fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Whether nobody needs to hear of the incident any more.
+    #[must_use]
+    pub fn is_done(&self, incident: IncidentId, story: &Story) -> bool {
+        story.ended.is_some() && self.told.get(&incident).is_none_or(BTreeMap::is_empty)
+    }
+
+    /// The next batch for any route that may be tried now.
+    #[must_use]
+    pub fn due(&self, stories: &Stories, now: Duration) -> Option<Batch> {
+        (0..self.routes.len()).find_map(|route| {
+            if self.routes[route].backoff.until() > now {
+                return None;
+            }
+            let news: Vec<_> = self.news(route, stories, now).take(BATCH_MAX).collect();
+            (!news.is_empty()).then_some(Batch { route, news })
+        })
+    }
+
+    /// When to look again, if nothing happens before.
+    #[must_use]
+    pub fn wake(&self, now: Duration) -> Duration {
+        let tries = self.routes.iter().map(|route| route.backoff.until()).filter(|until| *until > now);
+        tries.min().unwrap_or(now + REPEAT_EVERY).min(now + REPEAT_EVERY)
+    }
+
+    /// Alerts that at least one route should have been told of and was not.
+    #[must_use]
+    pub fn waiting(&self, stories: &Stories) -> usize {
+        let waits = |(incident, story): &(IncidentId, &Story)| {
+            story.calling && story.ended.is_none() && !self.told.contains_key(incident)
+        };
+        if self.routes.is_empty() { 0 } else { stories.iter().filter(waits).count() }
+    }
+
+    /// The route took the batch, or did not.
+    pub fn answered(&mut self, batch: &Batch, stories: &Stories, verdict: Verdict, now: Duration) {
+        let route = &mut self.routes[batch.route];
+        if let Verdict::NotTaken { retry_after } = verdict {
+            route.backoff.failed(now, retry_after, &mut self.chance);
+            route.failing_since.get_or_insert(now);
+            return;
+        }
+        route.backoff.succeeded();
+        route.failing_since = None;
+        for (incident, news) in &batch.news {
+            let told = self.told.entry(*incident).or_default();
+            match news {
+                News::Firing => {
+                    let call = stories.get(*incident).and_then(|story| story.call.as_ref());
+                    let severity = call.map_or(Severity::Ticket, |call| call.severity);
+                    told.insert(route.rules.name.clone(), Stage::Firing(severity));
+                    route.repeated.insert(*incident, now);
+                }
+                News::Acknowledged => {
+                    told.insert(route.rules.name.clone(), Stage::Acknowledged);
+                }
+                News::Ended => {
+                    told.remove(&route.rules.name);
+                    route.repeated.remove(incident);
+                }
+            }
+        }
+        self.told.retain(|_, routes| !routes.is_empty());
+    }
+
+    /// Forgets what was told of incidents that nobody knows any more, and by routes that are no more.
+    pub fn tidy(&mut self, stories: &Stories) {
+        let names: Vec<&str> = self.routes.iter().map(|route| route.rules.name.as_str()).collect();
+        self.told.retain(|incident, told| {
+            told.retain(|name, _| names.contains(&name.as_str()));
+            stories.get(*incident).is_some() && !told.is_empty()
+        });
+        for route in &mut self.routes {
+            route.repeated.retain(|incident, _| stories.get(*incident).is_some());
+        }
+    }
+
+    fn news<'a>(
+        &'a self,
+        route: usize,
+        stories: &'a Stories,
+        now: Duration,
+    ) -> impl Iterator<Item = (IncidentId, News)> + 'a {
+        let state = &self.routes[route];
+        stories.iter().filter_map(move |(incident, story)| {
+            let told = self.told.get(&incident).and_then(|told| told.get(&state.rules.name));
+            let call = story.call.as_ref()?;
+            let news = match (told, story.ended.is_some()) {
+                (Some(_), true) => News::Ended,
+                (None, true) => return None,
+                (None, false) => {
+                    (story.calling && self.wants(route, call.severity, now)).then_some(News::Firing)?
+                }
+                // It has become worse, or people are called again.
+                (Some(Stage::Firing(Severity::Ticket)), false)
+                    if story.calling && call.severity == Severity::Page =>
+                {
+                    News::Firing
+                }
+                (Some(Stage::Acknowledged), false) if story.calling && !story.acknowledged => News::Firing,
+                (Some(Stage::Firing(_)), false) if story.acknowledged && state.rules.acknowledges => {
+                    News::Acknowledged
+                }
+                (Some(_), false) => {
+                    let repeated = state.repeated.get(&incident);
+                    let due = repeated.is_none_or(|at| now.saturating_sub(*at) >= REPEAT_EVERY);
+                    (state.rules.forgets && due).then_some(News::Firing)?
+                }
+            };
+            Some((incident, news))
+        })
+    }
+
+    /// The first route for the severity is always wanted, each further one once all before it have failed for long enough.
+    fn wants(&self, route: usize, severity: Severity, now: Duration) -> bool {
+        let takes = |state: &RouteState| match severity {
+            Severity::Page => state.rules.page,
+            Severity::Ticket => state.rules.ticket,
+        };
+        takes(&self.routes[route])
+            && self.routes[..route].iter().filter(|before| takes(before)).all(|before| {
+                before.failing_since.is_some_and(|since| now.saturating_sub(since) >= self.next_route_after)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Routes that work, fail and come back.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::ledger::ChainId;
+use crate::model::{Id128, Peer, RecordBody, WallTime};
+use crate::relay::host::HostIdentity;
+use crate::relay::story::tests::{escalated, opened, resolved, told};
+
+fn rules(name: &str, page: bool, ticket: bool, forgets: bool) -> RouteRules {
+    RouteRules { name: name.into(), page, ticket, forgets, acknowledges: !forgets }
+}
+
+fn book(routes: Vec<RouteRules>) -> Book {
+    Book::new(routes, Duration::from_secs(300), Told::new(), Chance::new(1))
+}
+
+fn stories(records: Vec<RecordBody>) -> Stories {
+    let mut stories = Stories::default();
+    told(&mut stories, records);
+    stories
+}
+
+/// Lets routes answer from second to second; `works` says which do. What was taken: route, incident, news.
+fn check(
+    book: &mut Book,
+    stories: &Stories,
+    seconds: std::ops::Range<u64>,
+    works: impl Fn(usize, u64) -> bool,
+) -> Vec<(u64, usize, u64, News)> {
+    let mut taken = Vec::new();
+    for second in seconds {
+        let now = Duration::from_secs(second);
+        while let Some(batch) = book.due(stories, now) {
+            let works = works(batch.route, second);
+            if works {
+                taken.extend(batch.news.iter().map(|(id, news)| (second, batch.route, id.0, *news)));
+            }
+            let verdict = if works { Verdict::Taken } else { Verdict::NotTaken { retry_after: None } };
+            book.answered(&batch, stories, verdict, now);
+        }
+        assert!(book.wake(now) > now);
+    }
+    taken
+}
+
+fn page(incident: u64) -> Vec<RecordBody> {
+    vec![opened(incident), escalated(incident, Severity::Page)]
+}
+
+#[test]
+fn only_what_people_are_called_for_is_told_and_only_once() {
+    let mut book = book(vec![rules("hook", true, true, false)]);
+    let mut records = page(1);
+    records.push(opened(2));
+    let taken = check(&mut book, &stories(records), 0..500, |_, _| true);
+    assert_eq!(taken, [(0, 0, 1, News::Firing)]);
+}
+
+#[test]
+fn an_alertmanager_is_told_again_and_again_until_the_end() {
+    let mut book = book(vec![rules("am", true, true, true)]);
+    let taken = check(&mut book, &stories(page(1)), 0..181, |_, _| true);
+    assert_eq!(taken.iter().map(|(second, ..)| *second).collect::<Vec<_>>(), [0, 60, 120, 180]);
+    let over = stories(page(1).into_iter().chain([resolved(1)]).collect());
+    assert!(!book.is_done(IncidentId(1), over.get(IncidentId(1)).unwrap()));
+    assert_eq!(check(&mut book, &over, 200..400, |_, _| true), [(200, 0, 1, News::Ended)]);
+    assert!(book.is_done(IncidentId(1), over.get(IncidentId(1)).unwrap()));
+}
+
+#[test]
+fn the_second_route_is_taken_when_the_first_has_failed_for_long_enough() {
+    let routes = vec![rules("first", true, true, false), rules("second", true, true, false)];
+    let mut book = book(routes);
+    let stories = stories(page(1));
+    let taken = check(&mut book, &stories, 0..1000, |route, second| route == 1 || second > 800);
+    let (second, route, ..) = taken[0];
+    assert_eq!((second, route), (300, 1));
+    assert!(taken[1].0 > 800 && taken[1].1 == 0, "the first hears of it when it is back: {taken:?}");
+    assert_eq!(taken.len(), 2);
+}
+
+#[test]
+fn the_end_goes_to_whoever_heard_of_the_beginning() {
+    let routes = vec![rules("pages", true, false, false), rules("tickets", false, true, false)];
+    let mut book = book(routes);
+    let mut records = page(1);
+    records.extend([opened(2), escalated(2, Severity::Ticket)]);
+    let taken = check(&mut book, &stories(records.clone()), 0..10, |_, _| true);
+    assert_eq!(taken, [(0, 0, 1, News::Firing), (0, 1, 2, News::Firing)]);
+    records.extend([resolved(1), resolved(2), opened(3), escalated(3, Severity::Page), resolved(3)]);
+    let taken = check(&mut book, &stories(records), 10..20, |_, _| true);
+    assert_eq!(taken, [(10, 0, 1, News::Ended), (10, 1, 2, News::Ended)], "of 3 nobody had heard");
+}
+
+#[test]
+fn what_was_told_survives_a_restart() {
+    let mut first = book(vec![rules("hook", true, true, false)]);
+    let by = Peer { uid: 0, pid: 1, name: "root".into() };
+    let mut records = page(1);
+    check(&mut first, &stories(records.clone()), 0..2, |_, _| true);
+    let text = serde_json::to_string(first.told()).unwrap();
+    let told: Told = serde_json::from_str(&text).unwrap();
+    let mut second =
+        Book::new(vec![rules("hook", true, true, false)], Duration::from_secs(300), told, Chance::new(2));
+    assert_eq!(check(&mut second, &stories(records.clone()), 0..100, |_, _| true), []);
+    records.push(RecordBody::Acknowledged { incident: IncidentId(1), by });
+    let taken = check(&mut second, &stories(records), 0..100, |_, _| true);
+    assert_eq!(taken, [(0, 0, 1, News::Acknowledged)]);
+}
+
+#[test]
+fn a_ticket_that_becomes_a_page_is_told_again_and_a_returned_fault_is_not() {
+    let mut book = book(vec![rules("hook", true, true, false)]);
+    let mut records = vec![opened(1), escalated(1, Severity::Ticket)];
+    assert_eq!(check(&mut book, &stories(records.clone()), 0..9, |_, _| true).len(), 1);
+    records.push(escalated(1, Severity::Page));
+    assert_eq!(check(&mut book, &stories(records.clone()), 9..99, |_, _| true), [(9, 0, 1, News::Firing)]);
+    records.push(resolved(1));
+    assert_eq!(
+        check(&mut book, &stories(records.clone()), 100..101, |_, _| true),
+        [(100, 0, 1, News::Ended)]
+    );
+    let RecordBody::IncidentOpened { finding, .. } = opened(1) else { unreachable!("it opens") };
+    records.push(RecordBody::IncidentReopened { incident: IncidentId(1), finding });
+    assert_eq!(check(&mut book, &stories(records.clone()), 101..201, |_, _| true), []);
+    records.push(escalated(1, Severity::Page));
+    assert_eq!(check(&mut book, &stories(records), 201..301, |_, _| true), [(201, 0, 1, News::Firing)]);
+}
+
+fn host() -> HostIdentity {
+    HostIdentity {
+        id: "4fd2".into(),
+        name: "web-1".into(),
+        os: "Debian GNU/Linux 12".into(),
+        version: "0.1.0".into(),
+        attributes: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn the_words_of_each() {
+    let stories = stories(page(1));
+    let (host, story) = (host(), stories.get(IncidentId(1)).unwrap());
+    let chain = ChainId(Id128::from_bytes([6; 16]));
+    let envelope = Envelope { host: &host, chain, now: WallTime::from_unix_millis(1_790_000_000_000) };
+    let pretty = |bytes: Vec<u8>| {
+        serde_json::to_string_pretty(&serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()).unwrap()
+    };
+    let id = IncidentId(1);
+    let hook = webhook(envelope, id, News::Firing, story, b"secret");
+    insta::assert_snapshot!(format!(
+        "{}\n\n{}\n{}\n\n{}\n{}",
+        pretty(alertmanager(envelope, &[(id, News::Firing, story)])),
+        hook.signature,
+        pretty(hook.body),
+        pretty(pagerduty(envelope, id, News::Firing, story, "KEY")),
+        pretty(pagerduty(envelope, id, News::Ended, story, "KEY")),
+    ));
+}
