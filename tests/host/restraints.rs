@@ -6,7 +6,7 @@ use std::time::Duration;
 use prunella::model::{Applied, Intent, RecordBody, ReleasedBy, Remedy, Resolution};
 
 use crate::agent::{Agent, Ledger, figure};
-use crate::harness::{Host, Suite, VmShape};
+use crate::harness::{Host, Suite, VmShape, full_run};
 
 /// Processes that do nothing are harm enough here: an emulated machine makes few.
 const RULE: &str = r#"
@@ -75,7 +75,7 @@ open("/run/leaked", "w").close()
 kept = []
 while True:
     kept.append(bytearray(os.urandom(4096) * 256))
-    time.sleep(0.5)
+    time.sleep(0.25)
 "#;
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
@@ -163,8 +163,23 @@ fn held_back_and_let_go(agent: &Agent) {
     agent.ok("systemctl daemon-reload; systemctl kill -s KILL prunellad");
     agent.until("what it held back to be let go", || is_free(agent));
 
-    // Even if nothing is done at its end: by time alone.
     agent.ok(&format!("systemctl stop {BOMB}"));
+    if full_run() {
+        freed_by_time(agent, start);
+    }
+
+    // The agent learns of it.
+    agent.ok(&format!(
+        "systemctl stop {BOMB}; rm -r /run/systemd/system/prunellad.service.d; systemctl daemon-reload"
+    ));
+    agent.ok("systemctl reset-failed prunellad; systemctl start prunellad");
+    agent.until_ready();
+    agent.until("all to be on record", || !status(agent).contains("HELD BACK"));
+    agent.check_ledger();
+}
+
+/// Even if nothing is done at the agent's end: by time alone.
+fn freed_by_time(agent: &Agent, start: impl Fn()) {
     agent.write(
         "/run/systemd/system/prunellad.service.d/stay-down.conf",
         "[Service]\nRestart=no\nExecStopPost=\n",
@@ -176,15 +191,6 @@ fn held_back_and_let_go(agent: &Agent) {
     assert!(frozen(agent), "nobody lets go of it");
     agent.wait_until("its time to be over", LASTS + Duration::from_secs(60), || is_free(agent));
     assert_eq!(agent.state("bomb"), "active", "it lives");
-
-    // The agent learns of it.
-    agent.ok(&format!(
-        "systemctl stop {BOMB}; rm -r /run/systemd/system/prunellad.service.d; systemctl daemon-reload"
-    ));
-    agent.ok("systemctl reset-failed prunellad; systemctl start prunellad");
-    agent.until_ready();
-    agent.until("all to be on record", || !status(agent).contains("HELD BACK"));
-    agent.check_ledger();
 }
 
 fn done(ledger: &Ledger) -> Vec<(Remedy, String)> {
@@ -234,7 +240,7 @@ fn leak(agent: &Agent) {
         ledger.has(|it| matches!(it, RecordBody::IncidentResolved { how: Resolution::Repaired, .. }))
     });
     let all = done(&ledger);
-    figure(agent, "a leak of up to 2 MB/s on 512 MiB: done", &format!("{all:?}"));
+    figure(agent, "a leak of up to 4 MB/s on 512 MiB: done", &format!("{all:?}"));
     assert!(all.iter().all(|(_, unit)| unit == "leak.service"), "{all:?}");
     assert_eq!(all.last().map(|(remedy, _)| *remedy), Some(Remedy::RestartCulprit), "{all:?}");
     assert_eq!(agent.ok(killed), before, "the kernel's killer came");
