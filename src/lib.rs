@@ -11,8 +11,9 @@
 //! The middle is pure: [`engine`] composes [`assess`], [`decide`], [`guard`] and [`verify`], takes the time as an
 //! argument and returns effects. Around it is the shell: [`sense`] and [`act`] meet the host through
 //! [`manager`], [`ledger`] keeps the records, [`history`] the host's numbers, [`serve`] answers the socket, [`daemon`]
-//! wires them, [`cli`] is the operator's side, `relay` the way to the network. [`model`] is the vocabulary of all, [`policy`] what the operator wants,
-//! [`sim`] a host that fails on purpose. `tests/tidy/` holds the arrows between them to this map.
+//! wires them, [`cli`] is the operator's side, `relay` the way to the network. [`model`] is the vocabulary of all,
+//! [`policy`] what the operator wants, [`sim`] a host that fails on purpose. `tests/tidy/` holds the arrows between them
+//! to this map.
 
 pub mod act;
 pub mod assess;
@@ -28,6 +29,7 @@ pub mod model;
 pub mod policy;
 #[cfg(feature = "relay")]
 pub mod relay;
+pub mod relay_options;
 pub mod sense;
 pub mod serve;
 pub mod sim;

@@ -16,9 +16,7 @@ MAINTAINER_SCRIPTS = ["preinst", "postinst", "prerm", "postrm"]
 STATIC_OVERRIDES = """\
 # One build for hosts with any C library, from RHEL 8 to an image without one.
 # lintian takes a static program that can be loaded at any address for a shared library.
-prunella: shared-library-lacks-prerequisites [usr/sbin/prunellad]
-prunella: shared-library-lacks-prerequisites [usr/bin/prunella]
-"""
+""" + "".join(f"prunella: shared-library-lacks-prerequisites [{program.place}]\n" for program in PROGRAMS)
 
 
 def build(tree: Path, out: Path, scratch: Path, version: str, epoch: int, static: bool) -> Path:

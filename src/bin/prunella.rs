@@ -11,6 +11,7 @@ use prunella::history::{NoHistory, Reader};
 use prunella::ledger;
 use prunella::model::{HistoryAsk, HistoryList, HistorySeries, WallTime};
 use prunella::policy::{self, Sources};
+use prunella::relay_options;
 
 fn main() -> ExitCode {
     let terminal = Terminal::of_stdout();
@@ -61,5 +62,6 @@ fn history(folder: &Path, ask: HistoryAsk) -> Result<HistorySeries, NoPast> {
 
 fn manual() -> Manual {
     let policy = FilePage { name: "prunella.toml", body: policy::manual() };
-    Manual { agent: daemon::Options::command(), files: vec![policy] }
+    let (agent, relay) = (daemon::Options::command(), relay_options::Options::command());
+    Manual { agent, relay, files: vec![policy] }
 }

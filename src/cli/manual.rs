@@ -13,6 +13,8 @@ use super::args::Cli;
 pub struct Manual {
     /// The command line of `prunellad`.
     pub agent: clap::Command,
+    /// The command line of `prunella-relay`.
+    pub relay: clap::Command,
     /// Name, sections and text of pages about files, whose source is no command line.
     pub files: Vec<FilePage>,
 }
@@ -37,10 +39,14 @@ pub(super) fn pages(manual: Manual, date: &str) -> io::Result<Vec<(String, Vec<u
     for sub in shown(&cli) {
         pages.push(page(sub.clone(), "1", date, "prunella(1)")?);
     }
-    let related: Vec<String> =
-        names.iter().map(|name| format!("prunella-{name}(1)")).chain(["prunellad(8)".to_owned()]).collect();
+    let related: Vec<String> = names
+        .iter()
+        .map(|name| format!("prunella-{name}(1)"))
+        .chain(["prunellad(8)".to_owned(), "prunella-relay(8)".to_owned()])
+        .collect();
     pages.push(page(cli, "1", date, &related.join(", "))?);
-    pages.push(page(manual.agent, "8", date, "prunella(1), prunella.toml(5)")?);
+    pages.push(page(manual.agent, "8", date, "prunella(1), prunella-relay(8), prunella.toml(5)")?);
+    pages.push(page(manual.relay, "8", date, "prunella(1), prunellad(8)")?);
     for file in manual.files {
         let title = file.name.to_uppercase();
         let head = format!(".TH \"{title}\" 5 {date} \"{}\" {COLLECTION}\n", source());
@@ -170,8 +176,10 @@ mod tests {
     #[test]
     fn every_command_has_a_page_that_names_its_flags() {
         let agent = clap::Command::new("prunellad").about("x").arg(clap::Arg::new("bus").long("bus"));
+        let relay =
+            clap::Command::new("prunella-relay").about("x").arg(clap::Arg::new("check").long("check"));
         let files = vec![FilePage { name: "prunella.toml", body: ".SH NAME\n".to_owned() }];
-        let pages = pages(Manual { agent, files }, "2026-11-22").unwrap();
+        let pages = pages(Manual { agent, relay, files }, "2026-11-22").unwrap();
         let of = |name: &str| {
             let found = pages.iter().find(|(page, _)| page == name);
             String::from_utf8(found.unwrap_or_else(|| panic!("no {name}")).1.clone()).unwrap()
@@ -183,6 +191,7 @@ mod tests {
             assert!(text.contains(first), "{}: {text}", sub.get_name());
         }
         assert!(of("prunellad.8").contains("\\-\\-bus"));
+        assert!(of("prunella-relay.8").contains("\\-\\-check"));
         assert!(of("prunella.1").contains("EXIT STATUS"));
         assert!(of("prunella.toml.5").starts_with(".TH \"PRUNELLA.TOML\" 5 2026-11-22"));
         for (name, text) in &pages {

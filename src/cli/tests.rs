@@ -38,7 +38,10 @@ const OFFLINE: Offline = Offline {
         false if ask.field == "nonsense" => Err(NoPast::NoAnswer("there is no field nonsense".into())),
         false => Err(NoPast::Missing(format!("there is no history at {}", folder.display()))),
     },
-    manual: || Manual { agent: clap::Command::new("prunellad").about("x"), files: Vec::new() },
+    manual: || {
+        let command = |name: &'static str| clap::Command::new(name).about("x");
+        Manual { agent: command("prunellad"), relay: command("prunella-relay"), files: Vec::new() }
+    },
 };
 
 struct Ran {

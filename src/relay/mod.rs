@@ -35,4 +35,5 @@ pub mod state;
 pub mod story;
 mod telemetry;
 
-pub use run::{Options, read_config, run};
+pub use crate::relay_options::Options;
+pub use run::{read_config, run};

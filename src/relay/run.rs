@@ -3,18 +3,19 @@
 #![expect(clippy::disallowed_methods, reason = "the start reads the configuration and who the host is")]
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Parser;
 use sd_notify::NotifyState;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
+
+use crate::relay_options::Options;
 
 use super::agent::Agent;
 use super::clock::Clock;
@@ -28,27 +29,6 @@ use super::pager::{ALERTS_FILE, Pager};
 use super::ship::{POSITION_FILE, Shipper, acknowledge};
 use super::state::StateFolder;
 use super::telemetry::{self, Pulse, QUEUE_MAX};
-
-/// Reports upward what the agent of this host does: ships its records, tells people, answers Prometheus.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "prunella-relay", version, about, long_about = None, after_help = EXIT_CODES)]
-pub struct Options {
-    /// What to send where.
-    #[arg(long, value_name = "FILE", default_value = "/etc/prunella/relay.toml")]
-    pub config: PathBuf,
-    /// Where the relay keeps how far it has come.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/prunella-relay")]
-    pub state_dir: PathBuf,
-    /// Only look whether the configuration can be used, and say so.
-    #[arg(long)]
-    pub check: bool,
-    /// What is logged: error, warn, info, debug, or a filter such as `prunella::relay=debug`.
-    #[arg(long, value_name = "FILTER", default_value = "info")]
-    pub log: String,
-}
-
-const EXIT_CODES: &str =
-    "Exit codes: 0 stopped on request, or the configuration is good; 1 could not start; 2 wrong flags.";
 
 /// Runs the relay until it is asked to stop.
 #[must_use]

@@ -78,10 +78,34 @@ while True:
     time.sleep(0.25)
 "#;
 
+/// Data, none of which the agent may remove: as fast as a disk that is to be full in half a minute must be written to.
+const FILLER: &str = "filler.service";
+const FILLER_SCRIPT: &str = r#"
+import os, time
+part = os.urandom(1 << 20)
+with open("/srv/data", "wb", buffering=0) as out:
+    while True:
+        room = os.statvfs("/srv")
+        if room.f_bavail * room.f_frsize < 4 << 20:
+            open("/run/it-is-full", "w").close()
+            break
+        if os.path.exists("/run/enough"):
+            break
+        out.write(part)
+        used = 1 - room.f_bfree / room.f_blocks
+        time.sleep(0.02 if used < 0.85 else 0.25)
+while True:
+    time.sleep(100)
+"#;
+
 /// Adds these trials; they need `PRUNELLA_DEB`.
 pub(crate) fn add(suite: &mut Suite) {
     suite.vm_with_package("restraints::held_back_and_let_go", || {
         held_back_and_let_go(&Agent::install(Host::vm("restraints", VmShape::default())));
+    });
+    suite.vm_with_package("restraints::who_fills_a_disk_is_slowed_down", || {
+        let shape = VmShape { disks: vec!["1G:/srv".into()], ..VmShape::default() };
+        slowed_down(&Agent::install(Host::vm("filler", shape)));
     });
     suite.vm_with_package("restraints::a_leak_ends_before_the_killer_comes", || {
         leak(&Agent::install(Host::vm("leak", VmShape::default())));
@@ -191,6 +215,44 @@ fn freed_by_time(agent: &Agent, start: impl Fn()) {
     assert!(frozen(agent), "nobody lets go of it");
     agent.wait_until("its time to be over", LASTS + Duration::from_secs(60), || is_free(agent));
     assert_eq!(agent.state("bomb"), "active", "it lives");
+}
+
+fn slowed_down(agent: &Agent) {
+    agent.write("/usr/lib/filler.py", FILLER_SCRIPT);
+    agent.set_policy(ROOM);
+    let limit = || agent.ok(&format!("systemctl show -P IOWriteBandwidthMax {FILLER}")).trim().to_owned();
+    let free = || -> u64 {
+        let free = agent.ok("df --output=avail -B1 /srv | tail -1");
+        free.trim().parse().expect("a number")
+    };
+    agent.services(&[("filler", "[Service]\nExecStart=/usr/bin/python3 /usr/lib/filler.py\n")]);
+    agent.ok(&format!("systemctl start {FILLER}"));
+    agent.until_recorded("it to be slowed down", |ledger| {
+        ledger.has(|it| matches!(it, RecordBody::Applied { applied: Applied::Restrained { .. }, .. }))
+    });
+    assert!(limit().contains("/srv"), "{}", limit());
+    assert_eq!(done(&agent.ledger()), [(Remedy::SlowWriters, FILLER.to_owned())]);
+    // What it has written by then is still in memory.
+    let slow = || {
+        let before = free();
+        agent.ok("sleep 10");
+        before.saturating_sub(free()) / 10
+    };
+    let mut rate = slow();
+    agent.wait_until("the disk to fill more slowly", Duration::from_secs(120), || {
+        rate = slow();
+        rate < 2 << 20
+    });
+    figure(agent, "a writer of 4 MB/s that was slowed down to 1 MiB/s: bytes a second", &rate.to_string());
+    agent
+        .until("a person to be told", || agent.ledger().has(|it| matches!(it, RecordBody::Escalated { .. })));
+    assert_eq!(agent.sh("test -e /run/it-is-full").code, 1, "it was slowed down too late");
+    assert_eq!(agent.state("filler"), "active");
+    // Somebody makes room, and it is as it was.
+    agent.ok("touch /run/enough; truncate -s 0 /srv/data");
+    agent.wait_until("it to be as it was", Duration::from_secs(240), || limit().is_empty());
+    assert_eq!(agent.state("filler"), "active");
+    agent.check_ledger();
 }
 
 fn done(ledger: &Ledger) -> Vec<(Remedy, String)> {

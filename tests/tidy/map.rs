@@ -35,8 +35,18 @@ const MAP: &[(&str, &[May])] = &[
     // It keeps numbers, and knows nobody who reads or uses them.
     ("history", &[Use("model")]),
     ("serve", &[Use("model"), UseOnly("policy", &["Access"]), Use("ledger")]),
+    // Flags that two programs know.
+    ("relay_options", &[]),
     // It reads the socket as any other program does; of the ledger it knows how a chain is proven.
-    ("relay", &[Use("model"), Use("serve"), UseOnly("ledger", &["ChainId", "Place", "RecordHash"])]),
+    (
+        "relay",
+        &[
+            Use("model"),
+            Use("serve"),
+            UseOnly("ledger", &["ChainId", "Place", "RecordHash"]),
+            Use("relay_options"),
+        ],
+    ),
     // It speaks to the socket; what it does without the agent is handed in by the program.
     ("cli", &[Use("model"), Use("serve")]),
     (
@@ -76,6 +86,7 @@ const MAP: &[(&str, &[May])] = &[
             Use("daemon"),
             Use("cli"),
             Use("relay"),
+            Use("relay_options"),
             Use("policy"),
             Use("ledger"),
             Use("history"),
