@@ -56,12 +56,15 @@ impl fmt::Display for Line {
 /// Prints a line for each check. 0 when this program can take over, else the number of the worst part.
 #[must_use]
 pub fn self_test(options: &Options) -> ExitCode {
-    let lines = [ledger(&options.state_dir), policy_files(options), host(), service_manager(options)];
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
+    let checks: [fn(&Options) -> Line; 4] =
+        [|_| host(), policy_files, service_manager, |options| ledger(&options.state_dir)];
+    // Each is said when it is known: should the last take too long, the others are not lost.
+    let lines = checks.map(|check| {
+        let line = check(options);
         // Nobody reads: the exit code tells.
-        let _ = writeln!(out, "{line}");
-    }
+        let _ = writeln!(std::io::stdout(), "{line}");
+        line
+    });
     ExitCode::from(worst(&lines))
 }
 
@@ -124,11 +127,13 @@ fn service_manager(options: &Options) -> Line {
 
 async fn ask_systemd(options: &Options) -> Found {
     let manager = systemd_manager(options);
+    // The bus may be started anew in the same upgrade: it is waited for.
+    let mut lost = None;
     let asked = async {
         loop {
             match manager.news().await {
                 News::ListAgain => break,
-                News::Lost(why) => return Found::Unfit(format!("systemd can't be reached: {why}")),
+                News::Lost(why) => lost = Some(why),
                 News::Changed(_) | News::Removed(_) | News::JobEnded(_) | News::Reloading(_) => {}
             }
         }
@@ -140,7 +145,10 @@ async fn ask_systemd(options: &Options) -> Found {
     };
     match timeout(MANAGER_DEADLINE, asked).await {
         Ok(found) => found,
-        Err(_) => Found::Unfit(format!("systemd did not answer within {MANAGER_DEADLINE:?}")),
+        Err(_) => {
+            let why = lost.map_or_else(String::new, |why| format!(": {why}"));
+            Found::Unfit(format!("systemd did not answer within {MANAGER_DEADLINE:?}{why}"))
+        }
     }
 }
 

@@ -79,14 +79,36 @@ fn upgrade_keeps_choices(host: &Host) {
     assert_eq!((enabled(host).as_str(), state(host).as_str()), ("masked", "inactive"));
 }
 
+fn relay(host: &Host) -> String {
+    host.sh("systemctl is-active prunella-relay").stdout.trim().to_owned()
+}
+
+/// It is off until it is configured, and then at work in its own sandbox: it reads the agent's socket.
+fn relay_runs(host: &Host) {
+    assert_eq!(relay(host), "inactive");
+    assert_eq!(host.sh("systemctl is-enabled prunella-relay").stdout.trim(), "disabled");
+    host.ok(
+        "cp /usr/share/doc/prunella/examples/relay.toml /etc/prunella/relay.toml && prunella-relay --check",
+    );
+    host.ok("systemctl enable --now prunella-relay");
+    let page = "exec 3<>/dev/tcp/127.0.0.1/9464; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+    host.wait_until("it to read the agent's socket", SETTLES, || {
+        host.exec(&["bash", "-c", page]).stdout.contains("prunella_agent_up 1")
+    });
+    assert_eq!(host.ok("ps -o user= -C prunella-relay"), "prunella-relay");
+}
+
 fn removal(host: &Host) {
     host.ok("touch /var/lib/prunella/kept; echo '# mine' > /etc/prunella/policy.d/mine.toml");
+    relay_runs(host);
     host.ok("dpkg -r prunella");
-    assert_eq!(state(host), "inactive");
+    assert_eq!((state(host).as_str(), relay(host).as_str()), ("inactive", "inactive"));
     host.ok("test -e /var/lib/prunella/kept && test -e /etc/prunella/prunella.toml");
     host.ok("dpkg -i /root/prunella.deb");
     until_active(host);
+    assert_eq!(relay(host), "active", "who enabled it has it again");
     host.ok("dpkg -P prunella");
+    host.ok("test ! -e /var/lib/prunella-relay && rm /etc/prunella/relay.toml");
     host.ok("test ! -e /var/lib/prunella && test ! -e /var/log/prunella && test ! -e /run/prunella");
     host.ok("test ! -e /etc/prunella/prunella.toml && test -e /etc/prunella/policy.d/mine.toml");
     assert_eq!(host.ok("find /etc/systemd /var/lib/systemd/deb-systemd-helper-* -name '*prunella*'"), "");

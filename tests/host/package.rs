@@ -31,9 +31,12 @@ fn spoil_policy(host: &Host) {
     host.write("/etc/prunella/policy.d/spoilt.toml", "[histroy]\nmebibytes = 1\n");
 }
 
-/// The program that the agent's process runs.
-fn program(host: &Host) -> String {
-    host.ok(&format!("readlink /proc/{}/exe", agent_pid(host)))
+/// Whether the agent that runs is the kept one, and has the policy that it came with.
+fn is_kept(host: &Host) -> bool {
+    let mounts = host.ok(&format!("cut -d' ' -f5 /proc/{}/mountinfo", agent_pid(host)));
+    let kept = |path: &str| mounts.lines().any(|line| line == path);
+    assert_eq!(kept("/usr/sbin/prunellad"), kept("/usr/lib/prunella/policy.d"), "{mounts}");
+    kept("/usr/sbin/prunellad")
 }
 
 /// The agent that ran before goes on, under the same pid and after a crash, until the fault is mended.
@@ -45,15 +48,15 @@ fn stays(host: &Host, before: &str, said: &str) {
     host.wait_until("the kept agent to run", SETTLES, || {
         state(host) == "active" && agent_pid(host) != before
     });
-    assert_eq!(program(host), "/usr/lib/prunella/prunellad.previous");
+    assert!(is_kept(host));
     host.ok("rm /etc/prunella/policy.d/spoilt.toml");
 }
 
 /// Nothing of the detour is left.
 fn took_over(host: &Host) {
     until_active(host);
-    assert_eq!(program(host), "/usr/sbin/prunellad");
-    host.ok("test ! -e /usr/lib/prunella/prunellad.previous");
+    assert!(!is_kept(host));
+    host.ok("test ! -e /usr/lib/prunella/previous");
     host.ok("test ! -e /run/systemd/system/prunellad.service.d");
 }
 
@@ -73,6 +76,22 @@ fn unfit(host: &Host) {
     assert_ne!(downgrade.code, 0, "{downgrade}");
     stays(host, &before, &downgrade.stdout);
     host.ok("dpkg -i /root/newer.deb");
+    took_over(host);
+    // A fault that only shows in its sandbox: here one that the kept program does not have.
+    host.ok("mkdir -p /run/systemd/system/prunellad.service.d");
+    host.write(
+        "/run/systemd/system/prunellad.service.d/spoilt.conf",
+        "[Service]\nExecStartPre=/bin/grep -q ' /usr/sbin/prunellad ' /proc/self/mountinfo\n",
+    );
+    host.ok("systemctl daemon-reload");
+    let before = agent_pid(host);
+    let upgrade = host.sh("dpkg -i /root/prunella.deb 2>&1");
+    assert_ne!(upgrade.code, 0, "{upgrade}");
+    assert!(upgrade.stdout.contains("the agent did not start"), "{upgrade}");
+    until_active(host);
+    assert!(agent_pid(host) != before && is_kept(host));
+    host.ok("rm /run/systemd/system/prunellad.service.d/spoilt.conf; systemctl daemon-reload");
+    host.ok("dpkg --configure prunella");
     took_over(host);
 }
 
