@@ -348,7 +348,12 @@ impl Draft {
             return Err("records_per_second in [delivery] is 1 to 1000000".to_owned());
         }
         let receivers = self.otlp.into_iter().map(TargetDraft::finish).collect::<Result<_, _>>()?;
-        let routes = self.route.into_iter().map(RouteDraft::finish).collect::<Result<_, _>>()?;
+        let routes: Vec<Route> = self.route.into_iter().map(RouteDraft::finish).collect::<Result<_, _>>()?;
+        let twice =
+            |at: usize, route: &Route| routes[..at].iter().any(|before| before.name() == route.name());
+        if let Some((_, route)) = routes.iter().enumerate().find(|(at, route)| twice(*at, route)) {
+            return Err(format!("two [[route]] are the same: {}", route.name()));
+        }
         Ok(Config {
             socket: self.agent.socket,
             resource: self.resource,
@@ -364,6 +369,29 @@ impl Draft {
             listen: self.prometheus.enabled.then_some(self.prometheus.listen),
             alerts: Alerts { routes, next_route_after: self.alerts.next_route_after.0 },
         })
+    }
+}
+
+impl Route {
+    /// What tells it from the others, also in what is remembered: kind, address, and where its secret lies.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let url = self.target.url.as_text();
+        match &self.kind {
+            RouteKind::Alertmanager => format!("alertmanager {url}"),
+            RouteKind::Webhook { secret } => format!("webhook {url} {}", secret.place()),
+            RouteKind::Pagerduty { key } => format!("pagerduty {url} {}", key.place()),
+        }
+    }
+}
+
+impl Secret {
+    /// Where it lies, never what it is.
+    fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Credential(name) => format!("credential {name}"),
+        }
     }
 }
 
@@ -429,6 +457,9 @@ impl RouteDraft {
                 return Err("a [[route]] of this kind needs secret_file or secret_credential".to_owned());
             }
         };
+        if matches!(kind, RouteKind::Pagerduty { .. }) && !url.secret_is_safe() {
+            return Err(format!("{}: a routing key goes over https, or to this host alone", url.as_text()));
+        }
         let takes = |severity| self.severities.as_ref().is_none_or(|list| list.contains(&severity));
         let (page, ticket) = (takes(SeverityDraft::Page), takes(SeverityDraft::Ticket));
         let target = TargetDraft {

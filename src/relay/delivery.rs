@@ -3,10 +3,10 @@
 //! One page of records at a time, in order: nothing behind a record is settled before it. What a receiver does not take
 //! for reasons of its own (away, busy, broken, a wrong token) is tried again for as long as it takes, at the first
 //! receiver of the list that is not being left alone; so a better one is returned to when its time comes. What it does
-//! not take because of what is in it is halved until one record is left, and that one is set aside, if the receiver
-//! takes anything at all.
+//! not take because of what is in it is halved until one record is left; that one is set aside, if the receiver takes
+//! anything at all and no other one takes it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -15,8 +15,10 @@ use super::chance::{Backoff, Chance, Delays};
 /// Between two tries of one receiver. A minute: a receiver that is back is found soon, and ten thousand hosts that look for
 /// one that is away make less than two hundred tries a second.
 pub const DELAYS: Delays = Delays { first: Duration::from_secs(1), most: Duration::from_secs(60) };
-/// Records set aside in a row, without one that is taken: more, and it is the receiver that is not right.
+/// Records that a receiver refuses in a row, without one that it takes: more, and it is the receiver that is not right.
 pub const SET_ASIDE_IN_A_ROW_MAX: u32 = 8;
+/// A receiver that failed so often in a row is not waited for to take what another one refused.
+const AWAY_AFTER_FAILURES: u32 = 3;
 /// After trouble, the rate begins with this share of the highest, and is doubled with each second without trouble.
 const SLOW_START: u32 = 16;
 
@@ -93,7 +95,10 @@ pub struct Delivery {
     left: VecDeque<Range<usize>>,
     /// The first that is left is one record, and this receiver refused it.
     suspect: Option<Suspect>,
-    in_a_row: u32,
+    /// Who takes other things and will not have that record.
+    refused_by: BTreeMap<usize, String>,
+    /// Of each receiver, how many it refused since it last took anything.
+    in_a_row: Vec<u32>,
     rate: Rate,
 }
 
@@ -107,7 +112,8 @@ impl Delivery {
             chance,
             left: VecDeque::new(),
             suspect: None,
-            in_a_row: 0,
+            refused_by: BTreeMap::new(),
+            in_a_row: vec![0; receivers],
             rate: Rate::new(settings.per_second),
         }
     }
@@ -116,6 +122,7 @@ impl Delivery {
     pub fn load(&mut self, sizes: &[usize]) {
         self.left.clear();
         self.suspect = None;
+        self.refused_by.clear();
         let mut begin = 0;
         let mut bytes = 0_usize;
         for (at, size) in sizes.iter().enumerate() {
@@ -138,8 +145,9 @@ impl Delivery {
         if let Some(suspect) = &self.suspect {
             return Step::Send(Parcel { receiver: suspect.receiver, records: next.start..next.start });
         }
-        let Some(receiver) = self.receivers.iter().position(|receiver| receiver.until() <= now) else {
-            let soonest = self.receivers.iter().map(Backoff::until).min();
+        let open = || self.receivers.iter().enumerate().filter(|(at, _)| !self.refused_by.contains_key(at));
+        let Some((receiver, _)) = open().find(|(_, receiver)| receiver.until() <= now) else {
+            let soonest = open().map(|(_, receiver)| receiver.until()).min();
             return Step::Wait(soonest.unwrap_or(now + DELAYS.most));
         };
         match self.rate.take(now, next.len()) {
@@ -151,25 +159,25 @@ impl Delivery {
     /// What the receiver of the last parcel answered.
     pub fn answered(&mut self, now: Duration, parcel: &Parcel, answer: Answer) -> Settled {
         if let Some(suspect) = self.suspect.take() {
-            return self.probed(now, &suspect, &answer);
+            return self.probed(now, suspect, &answer);
         }
+        let records = parcel.records.len();
         match answer {
+            // To take a request and nothing of what is in it is to refuse it.
+            Answer::Taken { rejected, why } if rejected >= records as u64 && records > 0 => {
+                self.refused(parcel, why)
+            }
             Answer::Taken { rejected, why } => {
                 self.went_well(now, parcel.receiver);
-                self.left.pop_front();
-                // All refused one by one is no better than refused as a whole, and is bounded in the same way.
-                if rejected == 0 {
-                    self.in_a_row = 0;
-                }
+                self.in_a_row[parcel.receiver] = 0;
+                self.pop();
                 Settled::Taken { records: parcel.records.clone(), rejected, why }
             }
-            Answer::TooLarge if parcel.records.len() > 1 => self.halve(),
-            Answer::TooLarge => self.set_aside(now, parcel.receiver, "it is too large for the receiver"),
-            Answer::Refused(_) if parcel.records.len() > 1 => self.halve(),
-            Answer::Refused(why) => {
-                self.suspect = Some(Suspect { receiver: parcel.receiver, why });
-                Settled::Nothing
+            Answer::TooLarge if records > 1 => self.halve(),
+            Answer::TooLarge => {
+                self.will_not_have_it(now, parcel.receiver, "it is too large for the receiver".into())
             }
+            Answer::Refused(why) => self.refused(parcel, why),
             Answer::Busy { retry_after, .. } => self.trouble(now, parcel.receiver, retry_after),
             Answer::Failed(_) => self.trouble(now, parcel.receiver, None),
         }
@@ -180,10 +188,18 @@ impl Delivery {
         self.receivers.iter().map(Backoff::failures)
     }
 
+    fn refused(&mut self, parcel: &Parcel, why: String) -> Settled {
+        if parcel.records.len() > 1 {
+            return self.halve();
+        }
+        self.suspect = Some(Suspect { receiver: parcel.receiver, why });
+        Settled::Nothing
+    }
+
     /// A receiver that takes an empty request took offence at the record; one that does not is itself not right.
-    fn probed(&mut self, now: Duration, suspect: &Suspect, answer: &Answer) -> Settled {
+    fn probed(&mut self, now: Duration, suspect: Suspect, answer: &Answer) -> Settled {
         match answer {
-            Answer::Taken { .. } => self.set_aside(now, suspect.receiver, &suspect.why),
+            Answer::Taken { .. } => self.will_not_have_it(now, suspect.receiver, suspect.why),
             Answer::Busy { retry_after, .. } => self.trouble(now, suspect.receiver, *retry_after),
             Answer::TooLarge | Answer::Refused(_) | Answer::Failed(_) => {
                 self.trouble(now, suspect.receiver, None)
@@ -191,16 +207,34 @@ impl Delivery {
         }
     }
 
-    fn set_aside(&mut self, now: Duration, receiver: usize, why: &str) -> Settled {
-        if self.in_a_row >= SET_ASIDE_IN_A_ROW_MAX {
+    /// Another receiver may take what this one does not; with too many of them in a row, it is this one that is wrong.
+    fn will_not_have_it(&mut self, now: Duration, receiver: usize, why: String) -> Settled {
+        self.in_a_row[receiver] = self.in_a_row[receiver].saturating_add(1);
+        if self.in_a_row[receiver] > SET_ASIDE_IN_A_ROW_MAX {
             return self.trouble(now, receiver, None);
         }
-        self.in_a_row += 1;
-        self.receivers[receiver].succeeded();
-        match self.left.pop_front() {
-            Some(records) => Settled::SetAside { record: records.start, why: why.to_owned() },
+        self.refused_by.insert(receiver, why);
+        self.perhaps_aside()
+    }
+
+    /// A record that is refused waits for whoever may still take it, and not for those that have been away for long.
+    fn perhaps_aside(&mut self) -> Settled {
+        let may_take = |(at, receiver): (usize, &Backoff)| {
+            !self.refused_by.contains_key(&at) && receiver.failures() < AWAY_AFTER_FAILURES
+        };
+        if self.refused_by.is_empty() || self.receivers.iter().enumerate().any(may_take) {
+            return Settled::Nothing;
+        }
+        let why = self.refused_by.values().next().cloned().unwrap_or_default();
+        match self.pop() {
+            Some(records) => Settled::SetAside { record: records.start, why },
             None => Settled::Nothing,
         }
+    }
+
+    fn pop(&mut self) -> Option<Range<usize>> {
+        self.refused_by.clear();
+        self.left.pop_front()
     }
 
     fn halve(&mut self) -> Settled {
@@ -220,7 +254,7 @@ impl Delivery {
     fn trouble(&mut self, now: Duration, receiver: usize, retry_after: Option<Duration>) -> Settled {
         self.receivers[receiver].failed(now, retry_after, &mut self.chance);
         self.rate.trouble(now);
-        Settled::Nothing
+        self.perhaps_aside()
     }
 }
 

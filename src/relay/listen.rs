@@ -26,6 +26,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
 /// The agent's page is waited for less long than Prometheus waits for this one, which is ten seconds.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For so long one answer of the agent serves everybody: its allowance of requests is shared with the shipping of records.
+const AGENT_PAGE_AGE_MAX: Duration = Duration::from_secs(1);
 /// After a failed `accept` (no file descriptors left) the next is tried this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,7 +38,32 @@ pub(super) struct Page {
     pub(super) clock: Clock,
     pub(super) version: &'static str,
     /// Asked by one at a time.
-    pub(super) agent: Mutex<Agent>,
+    pub(super) agent: Mutex<AgentPage>,
+}
+
+/// The agent's own page, as it was last read, or could not be.
+#[derive(Debug)]
+pub(super) struct AgentPage {
+    agent: Agent,
+    read: Option<(Duration, Option<Bytes>)>,
+}
+
+impl AgentPage {
+    pub(super) const fn new(agent: Agent) -> Self {
+        Self { agent, read: None }
+    }
+
+    async fn text(&mut self, clock: Clock) -> Option<Bytes> {
+        let fresh =
+            |(at, _): &&(Duration, Option<Bytes>)| clock.now().saturating_sub(*at) < AGENT_PAGE_AGE_MAX;
+        if let Some((_, text)) = self.read.as_ref().filter(fresh) {
+            return text.clone();
+        }
+        let asked = tokio::time::timeout(AGENT_TIMEOUT, self.agent.get("/metrics", Duration::ZERO)).await;
+        let text = asked.ok().and_then(Result::ok);
+        self.read = Some((clock.now(), text.clone()));
+        text
+    }
 }
 
 /// Answers for ever.
@@ -76,7 +103,7 @@ async fn answer(page: &Page, request: &Request<Incoming>) -> Response<Full<Bytes
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "The page is read with GET.\n".to_owned());
     }
-    let asked = async { page.agent.lock().await.get("/metrics", Duration::ZERO).await.ok() };
+    let asked = async { page.agent.lock().await.text(page.clock).await };
     let agent = tokio::time::timeout(AGENT_TIMEOUT, asked).await.ok().flatten();
     page.numbers.agent_up.store(agent.is_some(), std::sync::atomic::Ordering::Relaxed);
     let mut text = page.numbers.page(page.version, page.clock.wall().unix_millis());

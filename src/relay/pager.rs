@@ -12,7 +12,7 @@ use crate::ledger::ChainId;
 use crate::model::{IncidentId, Seq};
 
 use super::agent::Agent;
-use super::alerts::{self, Batch, Book, Envelope, News as AlertNews, RouteRules, Told, Verdict};
+use super::alerts::{self, BATCH_MAX, Batch, Book, Envelope, News as AlertNews, RouteRules, Told, Verdict};
 use super::chance::{Backoff, Chance, Delays};
 use super::clock::Clock;
 use super::config::{Route, RouteKind};
@@ -80,13 +80,19 @@ async fn follow(mut follower: Follower, pages: mpsc::Sender<(Page, News)>, clock
 impl Pager {
     /// How a route is told apart in the state, and what it is for.
     fn rules(route: &Route) -> RouteRules {
-        let (kind, forgets, acknowledges) = match route.kind {
-            RouteKind::Alertmanager => ("alertmanager", true, false),
-            RouteKind::Webhook { .. } => ("webhook", false, true),
-            RouteKind::Pagerduty { .. } => ("pagerduty", false, true),
+        let (forgets, batch) = match route.kind {
+            RouteKind::Alertmanager => (true, BATCH_MAX),
+            RouteKind::Webhook { .. } | RouteKind::Pagerduty { .. } => (false, 1),
         };
-        let name = format!("{kind} {}", route.target.url.as_text());
-        RouteRules { name, page: route.page, ticket: route.ticket, forgets, acknowledges }
+        let acknowledges = !forgets;
+        RouteRules {
+            name: route.name(),
+            page: route.page,
+            ticket: route.ticket,
+            forgets,
+            acknowledges,
+            batch,
+        }
     }
 
     /// Tells for ever, from what is remembered.
@@ -183,7 +189,7 @@ impl Pager {
         }
     }
 
-    /// One batch to its route: an Alertmanager takes many at once, the others one at a time.
+    /// One batch to its route: an Alertmanager takes many at once, to the others it is one.
     async fn post(&mut self, chain: ChainId, batch: &Batch, stories: &Stories) -> Verdict {
         let (route, caller) = &mut self.routes[batch.route];
         let host = Arc::clone(&self.host);
@@ -221,7 +227,6 @@ impl Pager {
             };
             let verdict = verdict(caller, answer);
             if verdict != Verdict::Taken {
-                // Those before it are told again; each has a key by which that shows.
                 return verdict;
             }
         }
@@ -241,11 +246,13 @@ async fn post_json(
 }
 
 fn verdict(caller: &Caller, answer: Result<Reply, HttpError>) -> Verdict {
-    let (why, retry_after) = match answer {
+    let (why, verdict) = match answer {
         Ok(reply) if (200..=299).contains(&reply.status) => return Verdict::Taken,
-        Ok(reply) => (reply.words(), reply.retry_after),
-        Err(error) => (explain(&error), None),
+        // Of what is in it, not of a token or an address.
+        Ok(reply) if matches!(reply.status, 400 | 413 | 422) => (reply.words(), Verdict::Refused),
+        Ok(reply) => (reply.words(), Verdict::NotTaken { retry_after: reply.retry_after }),
+        Err(error) => (explain(&error), Verdict::NotTaken { retry_after: None }),
     };
     tracing::warn!(route = %caller.name(), why, "an alert was not taken");
-    Verdict::NotTaken { retry_after }
+    verdict
 }

@@ -48,9 +48,21 @@ pub fn understand(answer: Result<Reply, HttpError>) -> Answer {
 }
 
 fn partial(reply: &Reply) -> Answer {
-    if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&reply.body).is_ok() {
-        // Of receivers that answer protobuf with JSON.
-        return Answer::Taken { rejected: 0, why: String::new() };
+    // Of receivers that answer protobuf with JSON.
+    if let Ok(answer) = serde_json::from_slice::<JsonAnswer>(&reply.body) {
+        let partial = answer.partial_success.unwrap_or_default();
+        let rejected = match partial.rejected_log_records {
+            Some(Count::Number(count)) => Some(count),
+            Some(Count::Text(text)) => text.parse().ok(),
+            None => Some(0),
+        };
+        return match rejected {
+            Some(rejected) => Answer::Taken {
+                rejected,
+                why: crate::serve::printable(&partial.error_message.unwrap_or_default(), 200),
+            },
+            None => Answer::Failed(format!("it does not answer in OTLP: {}", reply.words())),
+        };
     }
     match ExportLogsServiceResponse::decode(reply.body.as_ref()) {
         Ok(ExportLogsServiceResponse { partial_success: Some(partial) }) => Answer::Taken {
@@ -62,6 +74,29 @@ fn partial(reply: &Reply) -> Answer {
         }
         Err(_) => Answer::Failed(format!("it does not answer in OTLP: {}", reply.words())),
     }
+}
+
+/// `ExportLogsServiceResponse` in the JSON mapping of protobuf, where numbers of 64 bits are strings. With anything else in
+/// it, it is somebody else's answer.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonAnswer {
+    #[serde(rename = "partialSuccess")]
+    partial_success: Option<JsonPartial>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct JsonPartial {
+    rejected_log_records: Option<Count>,
+    error_message: Option<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+enum Count {
+    Number(u64),
+    Text(String),
 }
 
 /// Whether telemetry was taken; how long to leave the receiver alone where it was not.
@@ -98,6 +133,11 @@ mod tests {
         let failed = Answer::Failed(String::new());
         check(200, b"", &taken);
         check(200, b"{}", &taken);
+        check(200, br#"{"partialSuccess":{}}"#, &taken);
+        let three = Answer::Taken { rejected: 3, why: "old".into() };
+        check(200, br#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"old"}}"#, &three);
+        check(200, br#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"old"}}"#, &three);
+        check(200, br#"{"error":"please log in"}"#, &failed);
         check(200, b"<html>Please log in</html>", &failed);
         let partial = ExportLogsPartialSuccess { rejected_log_records: 3, error_message: "old".into() };
         let body = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();

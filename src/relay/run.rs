@@ -23,7 +23,7 @@ use super::config::{CONFIG_BYTES_MAX, Config, ConfigError};
 use super::delivery::Settings;
 use super::host::HostIdentity;
 use super::http::Caller;
-use super::listen::{Page, listen};
+use super::listen::{AgentPage, Page, listen};
 use super::numbers::Numbers;
 use super::pager::{ALERTS_FILE, Pager};
 use super::ship::{POSITION_FILE, Shipper, acknowledge};
@@ -91,7 +91,7 @@ async fn live(options: &Options, config: Config) -> anyhow::Result<()> {
             numbers: Arc::clone(&numbers),
             clock,
             version: env!("CARGO_PKG_VERSION"),
-            agent: Mutex::new(agent()),
+            agent: Mutex::new(AgentPage::new(agent())),
         };
         tasks.spawn(listen(listener, Arc::new(page)));
     }

@@ -149,7 +149,21 @@ impl Shipper {
             let meaning = shipment.entry.as_ref().map(|entry| stories.take(shipment.place.seq, entry));
             let meaning = meaning.unwrap_or_default();
             if skip.is_some_and(|skip| shipment.place.seq <= skip.place.seq) {
+                // Its trace was sent, and it need not be read again.
+                if let (Some(incident), true) = (meaning.incident, meaning.ended) {
+                    stories.forget(incident);
+                }
                 continue;
+            }
+            if let Some(shipped) = skip.map(|skip| skip.place.seq).filter(|_| load.shipments.is_empty()) {
+                let missed = shipment.place.seq.0.saturating_sub(shipped.0 + 1);
+                if missed > 0 {
+                    self.numbers.missed.add(missed);
+                    tracing::error!(
+                        records = missed,
+                        "the agent dropped records before they could be shipped"
+                    );
+                }
             }
             // What was shipped has been passed.
             *skip = None;
@@ -233,9 +247,11 @@ impl Shipper {
                 self.numbers.set_aside.one();
                 let shipment = &load.shipments[record];
                 tracing::error!(seq = %shipment.place.seq, why, "a record that no receiver takes is set aside");
-                if let Err(error) = self.state.set_aside(shipment, &why) {
+                // As with the position: not acknowledged before it is kept.
+                while let Err(error) = self.state.set_aside(shipment, &why) {
                     self.numbers.state_failed.one();
-                    tracing::error!("{}", explain(&error));
+                    tracing::error!("{}; it is tried again", explain(&error));
+                    self.clock.sleep_until(self.clock.now() + SAVE_AGAIN_AFTER).await;
                 }
                 record
             }

@@ -21,12 +21,12 @@ use super::story::{Stories, Story};
 
 /// Between two tries of a route. Shorter than for records: people wait.
 pub const ROUTE_DELAYS: Delays = Delays { first: Duration::from_secs(1), most: Duration::from_secs(30) };
-/// An Alertmanager forgets what is not repeated; it takes an alert for ended after [`ALERT_LIFETIME`].
+/// An Alertmanager forgets what is not repeated: it takes an alert for ended after five minutes (`resolve_timeout`).
 pub const REPEAT_EVERY: Duration = Duration::from_secs(60);
-/// Four repetitions may fail before an alert ends by itself, as Prometheus does it.
-pub const ALERT_LIFETIME: Duration = Duration::from_secs(300);
-/// Alerts of one request: more come with the next.
-const BATCH_MAX: usize = 64;
+/// Alerts of one request to an Alertmanager: more come with the next.
+pub const BATCH_MAX: usize = 64;
+/// What a route refuses for what is in it is offered again after this: others come first.
+const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 /// What a route was told of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub type Told = BTreeMap<IncidentId, BTreeMap<String, Stage>>;
 /// What a route is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRules {
-    /// Its name in the state: kind and address. A route that was changed is another one.
+    /// Its name in the state: kind, address and where its secret lies. A route that was changed is another one.
     pub name: String,
     pub page: bool,
     pub ticket: bool,
@@ -51,6 +51,17 @@ pub struct RouteRules {
     pub forgets: bool,
     /// It can be told that somebody has taken note.
     pub acknowledges: bool,
+    /// How many it is told of at once: what is taken is taken as a whole.
+    pub batch: usize,
+}
+
+impl RouteRules {
+    const fn takes(&self, severity: Severity) -> bool {
+        match severity {
+            Severity::Page => self.page,
+            Severity::Ticket => self.ticket,
+        }
+    }
 }
 
 /// What to tell.
@@ -65,7 +76,11 @@ pub enum News {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Taken,
-    NotTaken { retry_after: Option<Duration> },
+    NotTaken {
+        retry_after: Option<Duration>,
+    },
+    /// It does not like what is in it.
+    Refused,
 }
 
 /// For one route, at one time.
@@ -82,6 +97,10 @@ struct RouteState {
     /// Since when it has had something to tell and could not.
     failing_since: Option<Duration>,
     repeated: BTreeMap<IncidentId, Duration>,
+    /// How many it is told of at once, for now: fewer after it refused some of them.
+    batch: usize,
+    /// What it does not like, and when.
+    refused: BTreeMap<IncidentId, Duration>,
 }
 
 /// The book of what was told.
@@ -97,11 +116,13 @@ impl Book {
     /// With what is remembered.
     #[must_use]
     pub fn new(routes: Vec<RouteRules>, next_route_after: Duration, told: Told, chance: Chance) -> Self {
-        let state = |rules| RouteState {
+        let state = |rules: RouteRules| RouteState {
+            batch: rules.batch,
             rules,
             backoff: Backoff::new(ROUTE_DELAYS),
             failing_since: None,
             repeated: BTreeMap::new(),
+            refused: BTreeMap::new(),
         };
         Self { routes: routes.into_iter().map(state).collect(), next_route_after, told, chance }
     }
@@ -125,7 +146,7 @@ impl Book {
             if self.routes[route].backoff.until() > now {
                 return None;
             }
-            let news: Vec<_> = self.news(route, stories, now).take(BATCH_MAX).collect();
+            let news: Vec<_> = self.news(route, stories, now).take(self.routes[route].batch).collect();
             (!news.is_empty()).then_some(Batch { route, news })
         })
     }
@@ -140,23 +161,40 @@ impl Book {
     /// Alerts that at least one route should have been told of and was not.
     #[must_use]
     pub fn waiting(&self, stories: &Stories) -> usize {
+        let wanted = |severity| self.routes.iter().any(|route| route.rules.takes(severity));
         let waits = |(incident, story): &(IncidentId, &Story)| {
-            story.calling && story.ended.is_none() && !self.told.contains_key(incident)
+            let severity = story.call.as_ref().map(|call| call.severity);
+            let calls = story.calling && story.ended.is_none() && severity.is_some_and(wanted);
+            calls && !self.told.contains_key(incident)
         };
-        if self.routes.is_empty() { 0 } else { stories.iter().filter(waits).count() }
+        stories.iter().filter(waits).count()
     }
 
     /// The route took the batch, or did not.
     pub fn answered(&mut self, batch: &Batch, stories: &Stories, verdict: Verdict, now: Duration) {
         let route = &mut self.routes[batch.route];
-        if let Verdict::NotTaken { retry_after } = verdict {
-            route.backoff.failed(now, retry_after, &mut self.chance);
-            route.failing_since.get_or_insert(now);
-            return;
+        match verdict {
+            Verdict::Taken => {}
+            Verdict::NotTaken { retry_after } => {
+                route.backoff.failed(now, retry_after, &mut self.chance);
+                route.failing_since.get_or_insert(now);
+                return;
+            }
+            Verdict::Refused if batch.news.len() > 1 => {
+                route.batch = batch.news.len() / 2;
+                return;
+            }
+            Verdict::Refused => {
+                route.refused.retain(|incident, _| stories.get(*incident).is_some());
+                route.refused.extend(batch.news.iter().map(|(incident, _)| (*incident, now)));
+                return;
+            }
         }
         route.backoff.succeeded();
         route.failing_since = None;
+        route.batch = route.batch.saturating_mul(2).min(route.rules.batch);
         for (incident, news) in &batch.news {
+            route.refused.remove(incident);
             let told = self.told.entry(*incident).or_default();
             match news {
                 News::Firing => {
@@ -186,6 +224,7 @@ impl Book {
         });
         for route in &mut self.routes {
             route.repeated.retain(|incident, _| stories.get(*incident).is_some());
+            route.refused.retain(|incident, _| stories.get(*incident).is_some());
         }
     }
 
@@ -197,14 +236,17 @@ impl Book {
     ) -> impl Iterator<Item = (IncidentId, News)> + 'a {
         let state = &self.routes[route];
         stories.iter().filter_map(move |(incident, story)| {
+            let refused = state.refused.get(&incident);
+            if refused.is_some_and(|at| now.saturating_sub(*at) < REFUSED_AGAIN_AFTER) {
+                return None;
+            }
             let told = self.told.get(&incident).and_then(|told| told.get(&state.rules.name));
             let call = story.call.as_ref()?;
             let news = match (told, story.ended.is_some()) {
                 (Some(_), true) => News::Ended,
                 (None, true) => return None,
-                (None, false) => {
-                    (story.calling && self.wants(route, call.severity, now)).then_some(News::Firing)?
-                }
+                (None, false) => (story.calling && self.wants(route, incident, call.severity, now))
+                    .then_some(News::Firing)?,
                 // It has become worse, or people are called again.
                 (Some(Stage::Firing(Severity::Ticket)), false)
                     if story.calling && call.severity == Severity::Page =>
@@ -225,16 +267,17 @@ impl Book {
         })
     }
 
-    /// The first route for the severity is always wanted, each further one once all before it have failed for long enough.
-    fn wants(&self, route: usize, severity: Severity, now: Duration) -> bool {
-        let takes = |state: &RouteState| match severity {
-            Severity::Page => state.rules.page,
-            Severity::Ticket => state.rules.ticket,
+    /// The first route for the severity is always wanted, each further one once all before it have failed for long enough,
+    /// or will not have this one.
+    fn wants(&self, route: usize, incident: IncidentId, severity: Severity, now: Duration) -> bool {
+        let fails = |before: &RouteState| {
+            before.refused.contains_key(&incident)
+                || before
+                    .failing_since
+                    .is_some_and(|since| now.saturating_sub(since) >= self.next_route_after)
         };
-        takes(&self.routes[route])
-            && self.routes[..route].iter().filter(|before| takes(before)).all(|before| {
-                before.failing_since.is_some_and(|since| now.saturating_sub(since) >= self.next_route_after)
-            })
+        let mut before = self.routes[..route].iter().filter(|before| before.rules.takes(severity));
+        self.routes[route].rules.takes(severity) && before.all(fails)
     }
 }
 

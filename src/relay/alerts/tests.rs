@@ -8,7 +8,14 @@ use crate::relay::host::HostIdentity;
 use crate::relay::story::tests::{escalated, opened, resolved, told};
 
 fn rules(name: &str, page: bool, ticket: bool, forgets: bool) -> RouteRules {
-    RouteRules { name: name.into(), page, ticket, forgets, acknowledges: !forgets }
+    RouteRules {
+        name: name.into(),
+        page,
+        ticket,
+        forgets,
+        acknowledges: !forgets,
+        batch: if forgets { BATCH_MAX } else { 1 },
+    }
 }
 
 fn book(routes: Vec<RouteRules>) -> Book {
@@ -78,6 +85,58 @@ fn the_second_route_is_taken_when_the_first_has_failed_for_long_enough() {
     assert_eq!((second, route), (300, 1));
     assert!(taken[1].0 > 800 && taken[1].1 == 0, "the first hears of it when it is back: {taken:?}");
     assert_eq!(taken.len(), 2);
+}
+
+#[test]
+fn a_route_that_takes_a_few_at_a_time_hears_of_each_once() {
+    let mut book = book(vec![rules("pager", true, true, false)]);
+    let stories = stories((1..=40).flat_map(page).collect());
+    let mut left = 20;
+    let mut heard = Vec::new();
+    for second in 0..600 {
+        let now = Duration::from_secs(second);
+        left = if second % 60 == 0 { 20 } else { left };
+        while let Some(batch) = book.due(&stories, now) {
+            let verdict = if left > 0 {
+                left -= 1;
+                heard.extend(batch.news.iter().map(|(id, _)| id.0));
+                Verdict::Taken
+            } else {
+                Verdict::NotTaken { retry_after: Some(Duration::from_secs(30)) }
+            };
+            book.answered(&batch, &stories, verdict, now);
+        }
+    }
+    assert_eq!(heard, (1..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_route_does_not_like_holds_up_nothing_else_and_goes_to_the_next() {
+    for forgets in [true, false] {
+        let mut book = book(vec![rules("first", true, true, forgets), rules("second", true, true, false)]);
+        let stories = stories((1..=5).flat_map(page).collect());
+        let mut heard = vec![Vec::new(); 2];
+        for second in 0..59 {
+            let now = Duration::from_secs(second);
+            while let Some(batch) = book.due(&stories, now) {
+                let refuses = batch.route == 0 && batch.news.iter().any(|(id, _)| id.0 == 3);
+                let verdict = if refuses { Verdict::Refused } else { Verdict::Taken };
+                if !refuses {
+                    heard[batch.route].extend(batch.news.iter().map(|(id, _)| id.0));
+                }
+                book.answered(&batch, &stories, verdict, now);
+            }
+        }
+        heard.iter_mut().for_each(|heard| heard.sort_unstable());
+        assert_eq!(heard, [vec![1, 2, 4, 5], vec![3]], "{forgets}");
+    }
+}
+
+#[test]
+fn what_no_route_wants_does_not_wait() {
+    let book = book(vec![rules("pages", true, false, false)]);
+    let stories = stories(vec![opened(1), escalated(1, Severity::Ticket)]);
+    assert_eq!(book.waiting(&stories), 0);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Alerts in the words of those who take them.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,7 +8,7 @@ use crate::model::{IncidentId, Severity, WallTime};
 use crate::relay::host::HostIdentity;
 use crate::relay::story::Story;
 
-use super::{ALERT_LIFETIME, News, hmac_sha256};
+use super::{News, hmac_sha256};
 
 /// Whom it is about.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +28,6 @@ pub struct Signing {
 
 fn rfc3339(at: WallTime) -> String {
     Timestamp::from_millisecond(at.unix_millis()).map_or_else(|_| String::new(), |at| at.to_string())
-}
-
-fn later(at: WallTime, by: Duration) -> WallTime {
-    at + by
 }
 
 const fn severity(severity: Severity) -> &'static str {
@@ -57,11 +51,7 @@ pub fn alertmanager(envelope: Envelope<'_>, news: &[(IncidentId, News, &Story)])
         .iter()
         .map(|(incident, news, story)| {
             let (since, badly, why) = call(story);
-            let ends = match (news, story.ended) {
-                (News::Ended, Some((at, ..))) => at,
-                (News::Firing | News::Acknowledged | News::Ended, _) => later(envelope.now, ALERT_LIFETIME),
-            };
-            json!({
+            let mut alert = json!({
                 // What tells an alert from another: no words that change while it lasts.
                 "labels": {
                     "alertname": "PrunellaIncident",
@@ -78,11 +68,17 @@ pub fn alertmanager(envelope: Envelope<'_>, news: &[(IncidentId, News, &Story)])
                     "summary": format!("{}: {} on {}", story.rule, story.subject, envelope.host.name),
                     "description": format!("{}; {why}", story.what),
                     "runbook": format!("prunella explain {incident}"),
+                    "since": rfc3339(since),
                 },
-                "startsAt": rfc3339(since),
+            });
+            // Times of this host only where there is no way without: one that is slow would tell of an alert that has ended
+            // already. An Alertmanager puts in its own, and ends what is not repeated (`resolve_timeout`).
+            if let (News::Ended, Some((at, ..))) = (news, story.ended) {
+                alert["startsAt"] = rfc3339(since).into();
                 // An end before the beginning is refused.
-                "endsAt": rfc3339(if ends < since { since } else { ends }),
-            })
+                alert["endsAt"] = rfc3339(at.max(since)).into();
+            }
+            alert
         })
         .collect();
     Value::from(alerts).to_string().into_bytes()

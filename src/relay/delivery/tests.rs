@@ -173,6 +173,37 @@ fn a_receiver_that_takes_only_nothing_gets_few_set_aside() {
 }
 
 #[test]
+fn what_one_receiver_refuses_another_one_may_take() {
+    let picky = || -> Receiver<'static> {
+        Box::new(|_, records| if records.is_empty() { taken() } else { Answer::Refused("no".into()) })
+    };
+    let story = check(100, vec![picky(), good()]);
+    assert_eq!((story.aside.len(), story.taken[1].len()), (0, 100));
+    // Nor is one lost that is too large for one of them.
+    let small: Receiver<'_> =
+        Box::new(|_, records| if records.contains(&57) { Answer::TooLarge } else { taken() });
+    let story = check(100, vec![small, good()]);
+    assert_eq!((story.aside.len(), story.taken[0].len(), story.taken[1].clone()), (0, 99, vec![57]));
+    // The other one refuses it as well, or has been away for long.
+    let fussy = || -> Receiver<'static> {
+        Box::new(|_, records| if records.contains(&31) { Answer::Refused("no".into()) } else { taken() })
+    };
+    assert_eq!(check(100, vec![fussy(), fussy()]).aside, [31]);
+    assert_eq!(check(100, vec![fussy(), Box::new(|_, _| Answer::Failed("away".into()))]).aside, [31]);
+}
+
+#[test]
+fn to_take_a_request_and_nothing_in_it_is_to_refuse_it() {
+    let swallows = || -> Receiver<'static> {
+        Box::new(|_, records| Answer::Taken { rejected: records.len() as u64, why: "no".into() })
+    };
+    let story = check(100, vec![swallows()]);
+    assert_eq!((story.over, story.aside.len()), (None, SET_ASIDE_IN_A_ROW_MAX as usize));
+    let story = check(100, vec![swallows(), good()]);
+    assert_eq!((story.aside.len(), story.taken[1].len()), (0, 100));
+}
+
+#[test]
 fn the_rate_holds_and_starts_slowly_after_trouble() {
     let settings = Settings { per_second: 1600, ..SETTINGS };
     let mut delivery = Delivery::new(settings, 1, Chance::new(5));
