@@ -98,9 +98,9 @@ pub fn next_host_step(incident: &Incident, rule: &Rule, policy: &Policy, held_ba
         return escalate(format!("{found}; {why}, and it is protected: nothing is done to it"));
     }
     let is_free = |remedy: &Remedy| {
-        // What has no restart of its own.
-        let fits = *remedy != Remedy::RestartCulprit || unit.as_str().ends_with(".service");
-        fits && held_back.allows(*remedy, &unit)
+        // Only who is kept from growing already, and harms the host all the same.
+        let is_held = || is_limited(&unit, held_back.in_force);
+        (*remedy != Remedy::RestartCulprit || is_held()) && held_back.allows(*remedy, &unit)
     };
     let times = |remedy: &Remedy| incident.tried.get(remedy).copied().unwrap_or(0);
     let Some(remedy) = rule.ladder.iter().copied().filter(is_free).min_by_key(times) else {
@@ -132,22 +132,29 @@ fn blame(incident: &Incident, rule: &Rule, in_force: &[InForce]) -> Blame {
     }
 }
 
+fn is_limited(unit: &UnitName, in_force: &[InForce]) -> bool {
+    in_force.iter().any(|held| held.remedy == Remedy::LimitMemory && held.unit == *unit)
+}
+
+/// A session, a container or a virtual machine is somebody's, and what lies outside of systemd's tree is nobody that it
+/// could be asked to hold: they count, and people are told.
+fn service(name: &str) -> Option<UnitName> {
+    UnitName::parse(name.to_owned()).ok().filter(|unit| unit.as_str().ends_with(".service"))
+}
+
 fn of_memory(look: &CulpritLook, in_force: &[InForce]) -> Blame {
     let most = |of: fn(&UnitUse) -> u64| look.largest.iter().max_by_key(|it| of(it));
-    // Who is kept from growing does not grow, and is to blame all the same for what it holds.
-    let is_held = |it: &&UnitUse| {
-        let holds = |held: &InForce| held.remedy == Remedy::LimitMemory && held.unit.as_str() == it.unit;
-        in_force.iter().any(holds)
-    };
-    if let Some(it) = most(|it| it.held.0).filter(is_held)
-        && let Ok(unit) = UnitName::parse(it.unit.clone())
-    {
-        let why = format!("{unit} was kept from growing, and holds {}", it.held);
-        return Blame::Unit { unit, why };
+    // Who is kept from growing does not grow, and is to blame all the same for what it holds: the first, for what came
+    // after may have come of it. While somebody is held, nobody else is looked for.
+    if let Some(held) = in_force.iter().find(|held| held.remedy == Remedy::LimitMemory) {
+        let unit = held.unit.clone();
+        let holds = look.largest.iter().find(|it| it.unit == unit.as_str());
+        let holds = holds.map_or_else(String::new, |it| format!(", and holds {}", it.held));
+        return Blame::Unit { why: format!("{unit} was kept from growing{holds}"), unit };
     }
     let grows = most(|it| it.growth.0).filter(|it| it.growth.0 >= GROWTH_LEAST);
-    match grows.map(|it| (it, UnitName::parse(it.unit.clone()))) {
-        Some((it, Ok(unit))) if it.growth.0.saturating_mul(MOST) >= look.growth.0 => Blame::Unit {
+    match grows.map(|it| (it, service(&it.unit))) {
+        Some((it, Some(unit))) if it.growth.0.saturating_mul(MOST) >= look.growth.0 => Blame::Unit {
             why: format!(
                 "{unit} grows by {}/s, of {}/s that all grow, and holds {}",
                 it.growth, look.growth, it.held
@@ -166,7 +173,7 @@ fn of_memory(look: &CulpritLook, in_force: &[InForce]) -> Blame {
 fn of_tasks(look: &CulpritLook) -> Option<Blame> {
     let most = look.largest.iter().max_by_key(|it| it.tasks)?;
     let stands_out = most.tasks >= TASKS_LEAST && most.tasks.saturating_mul(MOST) >= look.tasks;
-    let unit = UnitName::parse(most.unit.clone()).ok().filter(|_| stands_out)?;
+    let unit = service(&most.unit).filter(|_| stands_out)?;
     let why = format!("{unit} has {} of {} tasks", most.tasks, look.tasks);
     Some(Blame::Unit { unit, why })
 }
@@ -180,7 +187,7 @@ fn of_storm(look: &StormLook) -> Option<Blame> {
             makers().filter(|it| it.unit.value() == Some(name)).map(|it| it.share.0).sum()
         };
         let name = names.into_iter().find(|name| share(name) >= MADE_LEAST)?;
-        let unit = UnitName::parse(name.clone()).ok()?;
+        let unit = service(name)?;
         let why = format!("{unit} makes {:.0} % of the processes, by {grounds}", share(name));
         Some(Blame::Unit { unit, why })
     })

@@ -66,6 +66,8 @@ pub struct Engine {
     conditions: BTreeMap<(RuleName, Subject), Condition>,
     /// Units that an act of the agent's left at rest and unloaded, and until when they are looked for.
     sought: BTreeMap<IncidentId, BootTime>,
+    /// When it was last looked who is to blame for it.
+    looked: BTreeMap<IncidentId, BootTime>,
     /// Verifications under way.
     watches: BTreeMap<ActionId, Watch>,
     /// Stops that were noted as an operator's and may have another cause.
@@ -128,6 +130,7 @@ impl Engine {
             view: View::default(),
             conditions: BTreeMap::new(),
             sought: BTreeMap::new(),
+            looked: BTreeMap::new(),
             watches: BTreeMap::new(),
             stops: BTreeMap::new(),
             gone_for_good: BTreeSet::new(),

@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 const LATE: Duration = Duration::from_secs(30);
 
 /// A release that the shell was asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Releasing {
     by: ReleasedBy,
     why: String,
@@ -34,18 +34,23 @@ pub(super) struct Releasing {
 pub(super) struct Releases {
     under_way: std::collections::BTreeMap<ActionId, Releasing>,
     not_before: std::collections::BTreeMap<ActionId, BootTime>,
+    /// What is to end whether the harm goes on or not, by whom and why: asked for, and not done yet.
+    wanted: std::collections::BTreeMap<ActionId, Releasing>,
     /// Whose timers were seen, or must be there: when one is gone, its restraint has ended.
     timers: std::collections::BTreeSet<ActionId>,
     last: Option<BootTime>,
 }
 
 impl Engine {
-    /// Those of the life before: in another boot they are gone, in this one their timers are there or have done their work.
+    /// Those of the life before: in another boot they are gone; in this one systemd has let go of them when the agent ended
+    /// (`ExecStopPost`), and what is left of them is taken away.
     pub(super) fn take_up_restraints(&mut self, same_boot: bool) {
         let all: Vec<ActionId> = self.memory.restraints.keys().copied().collect();
         for action in all {
             if same_boot {
                 self.releases.timers.insert(action);
+                let why = "the agent ended, and with it what it held back".to_owned();
+                self.releases.wanted.insert(action, Releasing { by: ReleasedBy::Itself, why });
             } else {
                 self.end_restraint(action, ReleasedBy::Boot, "the host was started anew".into());
             }
@@ -71,11 +76,14 @@ impl Engine {
             return self.end_restraint(action, ReleasedBy::Itself, why.into());
         }
         if let Some(due) = self.due(restraint) {
-            if due <= self.now.boot {
-                self.release(action, ReleasedBy::Agent, "the harm is gone".into());
-            } else {
-                self.wake_at(due);
+            if due > self.now.boot {
+                return self.wake_at(due);
             }
+            let open = self.memory.incidents.get(&restraint.incident).is_some_and(|it| it.closed.is_none());
+            let why = if open { "its time was over" } else { "the harm is gone" };
+            let usual = Releasing { by: ReleasedBy::Agent, why: why.into() };
+            let Releasing { by, why } = self.releases.wanted.get(&action).cloned().unwrap_or(usual);
+            self.release(action, by, why);
         }
     }
 
@@ -116,22 +124,24 @@ impl Engine {
             return false;
         }
         let end = restraint.until.boot + LATE;
-        if self.now.boot >= end {
-            return true;
-        }
         self.wake_at(end);
+        // systemd alone knows: its timer may be late, and the clocks differ.
         if self.view.heard().is_err() {
             return false;
         }
-        if self.view.is_in_motion_or_up(&timer) {
+        if self.view.is_in_motion_or_up(&timer) || self.view.is_in_motion_or_up(&service) {
             self.releases.timers.insert(action);
             return false;
         }
-        self.releases.timers.contains(&action)
+        self.releases.timers.contains(&action) || self.now.boot >= end
     }
 
     /// When it is to be let go; none while its incident is open and its time not over.
     fn due(&self, restraint: &InForce) -> Option<BootTime> {
+        let again = self.releases.not_before.get(&restraint.action).copied();
+        if self.releases.wanted.contains_key(&restraint.action) {
+            return Some(again.unwrap_or(self.now.boot));
+        }
         let calm = match self.memory.incidents.get(&restraint.incident) {
             None => self.now.boot,
             Some(incident) => {
@@ -145,7 +155,6 @@ impl Engine {
             }
         };
         let step = self.releases.last.map_or(calm, |last| last + STEP);
-        let again = self.releases.not_before.get(&restraint.action).copied();
         Some(again.map_or(calm.max(step), |again| again.max(calm)))
     }
 
@@ -161,6 +170,13 @@ impl Engine {
         match result {
             Ok(()) => self.end_restraint(action, by, why),
             Err(_) => {
+                let unit = self.memory.restraints.get(&action).map(|it| it.unit.clone());
+                let is_gone = |unit| self.view.heard().is_ok() && self.view.unit(unit).is_none();
+                if unit.as_ref().is_some_and(is_gone) {
+                    return self.end_restraint(action, by, format!("{why}; the unit is no more"));
+                }
+                // Whoever wants it wants it still.
+                self.releases.wanted.insert(action, Releasing { by, why });
                 self.releases.not_before.insert(action, self.now.boot + AGAIN);
             }
         }
@@ -168,6 +184,7 @@ impl Engine {
 
     fn end_restraint(&mut self, action: ActionId, by: ReleasedBy, why: String) {
         self.releases.timers.remove(&action);
+        self.releases.wanted.remove(&action);
         self.releases.not_before.remove(&action);
         self.record(RecordBody::Released { action, by, why });
     }

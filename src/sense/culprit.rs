@@ -90,8 +90,11 @@ impl Pass {
                 // A name that is no unit's.
                 Some(Err(_)) => self.left_out += 1,
                 None if name.to_bytes().ends_with(b".slice") => self.folder(&group, path, depth + 1, buffer),
-                // The agent's own doing, or a group outside of systemd's tree: nobody that could be asked.
-                None => {}
+                // Outside of systemd's tree, as containers of some runtimes: it counts under its path, and is no unit.
+                None => match String::from_utf8(path.clone()) {
+                    Ok(path) => self.count(path, entry.ino(), &group, buffer),
+                    Err(_) => self.left_out += 1,
+                },
             }
             path.truncate(end);
         }
@@ -118,13 +121,15 @@ impl Pass {
     /// What came between this pass and a later one.
     #[must_use]
     pub fn until(&self, later: &Self, over: Duration, at: WallTime) -> CulpritLook {
-        let since = |unit: &str, now: &Counts| {
-            // A group that was not there before began with nothing.
-            self.units.get(unit).filter(|then| then.id == now.id).copied().unwrap_or_default()
-        };
+        let since = |unit: &str, now: &Counts| self.units.get(unit).filter(|then| then.id == now.id);
+        let mut begun = 0_u64;
         let mut all: Vec<UnitUse> = Vec::with_capacity(later.units.len());
         for (unit, now) in &later.units {
-            let then = since(unit, now);
+            // What was not there before has grown from nothing; that it has begun is no ground to blame it.
+            let then = since(unit, now).copied().unwrap_or_else(|| {
+                begun = begun.saturating_add(per_second(now.held, over));
+                Counts { held: now.held, ..Counts::default() }
+            });
             all.push(UnitUse {
                 unit: unit.clone(),
                 held: Bytes(now.held),
@@ -139,7 +144,7 @@ impl Pass {
             over,
             units: u64::try_from(all.len()).unwrap_or(u64::MAX),
             left_out: later.left_out,
-            growth: Bytes(sum(|it| it.growth.0)),
+            growth: Bytes(sum(|it| it.growth.0).saturating_add(begun)),
             cpu: Percent(all.iter().map(|it| it.cpu.0).sum()),
             tasks: sum(|it| it.tasks),
             largest: largest(all),

@@ -4,11 +4,12 @@
 //! alone. They need neither the agent nor its ledger. They are transient: a boot ends them, and what they would undo
 //! (`SetUnitProperties` with `runtime` writes below `/run`). Source: `org.freedesktop.systemd1(5)`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use zbus::Variant;
 
-use super::link::{CallError, Link, Method, UNIT};
+use super::link::{CallError, Link, MANAGER, MANAGER_PATH, Method, UNIT};
 use super::reader::CALL_DEADLINE;
 use super::{ManagerError, NAME, RestraintOrder, call_failed, path};
 use crate::model::{Bytes, MountPoint, Restraint, UnitKind, UnitName, release_units};
@@ -22,8 +23,14 @@ const ACCURACY: Duration = Duration::from_secs(1);
 const CONTROL: &str = "/run/systemd/system.control";
 /// How systemd writes "no limit".
 const UNLIMITED: u64 = u64::MAX;
-/// Of what it holds, this part is asked back: mostly page cache, or swap; what can't be had stops it from growing.
-const ASKED_BACK: u64 = 16;
+/// A service that fails to release is tried again after this, and so often: five minutes, after which the agent, if there is
+/// one, goes on with it.
+const RELEASED_AGAIN: Duration = Duration::from_secs(5);
+const RELEASES_MAX: u32 = 60;
+/// From this version on, a unit that dies while it is frozen can neither be thawed nor started before the next boot.
+const FREEZE_SPOILT_SINCE: u32 = 256;
+/// systemd writes it where it runs in a container: there "since the boot" has another meaning for it.
+const IN_CONTAINER: &str = "/run/systemd/container";
 /// A limit of memory is no less: the program must be able to end.
 const MEMORY_LEAST: u64 = 16 << 20;
 
@@ -56,7 +63,10 @@ pub(super) async fn restrain(link: &Link, order: RestraintOrder<'_>) -> Result<S
         return Err(refused(format!("no unit can be named after {action}")));
     };
     let setting = match order.restraint {
-        Restraint::Frozen => None,
+        Restraint::Frozen => {
+            may_be_frozen(link, unit).await?;
+            None
+        }
         Restraint::Memory => Some(memory(link, unit).await?),
         Restraint::Tasks => Some(tasks(link, unit).await?),
         Restraint::Writing => Some(writing(link, unit, order.place).await?),
@@ -65,7 +75,9 @@ pub(super) async fn restrain(link: &Link, order: RestraintOrder<'_>) -> Result<S
         None => vec![vec![SYSTEMCTL.to_owned(), "thaw".into(), "--".into(), unit.to_string()]],
         Some(setting) => undoing(link, unit, setting).await?,
     };
-    let release = Release { timer: &timer, service: &service, unit, undo, lasts: order.lasts };
+    // One that was stopped meanwhile is not frozen any more, and can't be thawed.
+    let only_if_up = setting.is_none();
+    let release = Release { timer: &timer, service: &service, unit, undo, only_if_up, lasts: order.lasts };
     release.prepare(link).await?;
     let set = match &setting {
         None => link.call(Method::manager("FreezeUnit"), &unit.as_str(), CALL_DEADLINE).await,
@@ -98,7 +110,11 @@ impl Value {
     fn to_be(&self) -> Variant<'_> {
         match self {
             Self::Number { to, .. } => Variant::from(*to),
-            Self::Rates { place, .. } => Variant::from(vec![(place.as_str(), WRITTEN_MOST)]),
+            Self::Rates { place, now } => {
+                // Somebody may have given it less.
+                let less = now.iter().filter(|(path, _)| path == place).map(|(_, rate)| *rate).min();
+                Variant::from(vec![(place.as_str(), less.unwrap_or(u64::MAX).min(WRITTEN_MOST))])
+            }
         }
     }
 }
@@ -134,14 +150,43 @@ impl Setting {
     }
 }
 
-/// It may hold a little less than it does.
+/// Time goes on for its watchdog, which would kill it; and what dies while it is frozen may be lost to systemd.
+async fn may_be_frozen(link: &Link, unit: &UnitName) -> Result<(), ManagerError> {
+    if unit.kind() == UnitKind::Service && number(link, unit, "WatchdogUSec").await? > 0 {
+        return Err(refused(format!("{unit} has a watchdog, which would kill it while it stands still")));
+    }
+    let get = Method::properties(MANAGER_PATH, "Get");
+    let answer = link.call(get, &(MANAGER, "Version"), CALL_DEADLINE).await;
+    let answer = answer.map_err(|error| call_failed(error, unit))?;
+    let body = answer.body();
+    let version = match body.deserialize::<Variant<'_>>() {
+        Ok(Variant::Str(version)) => version.as_str().to_owned(),
+        Ok(_) | Err(_) => return Err(refused("systemd does not tell its version".into())),
+    };
+    // `252.39-1~deb12u1`, `v256`
+    let digits = version.trim_start_matches('v').split(|it: char| !it.is_ascii_digit()).next();
+    match digits.and_then(|digits| digits.parse::<u32>().ok()) {
+        Some(number) if number < FREEZE_SPOILT_SINCE => Ok(()),
+        Some(_) | None => Err(refused(format!(
+            "systemd {version} can't thaw a unit that died while it stood still: nothing is frozen with it"
+        ))),
+    }
+}
+
+/// How long the host has been awake since its boot, which is how systemd counts: `CLOCK_MONOTONIC`.
+fn awake() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+/// It may hold no more than it does.
 async fn memory(link: &Link, unit: &UnitName) -> Result<Setting, ManagerError> {
     let used = number(link, unit, "MemoryCurrent").await?;
     let now = number(link, unit, "MemoryHigh").await?;
     if used == UNLIMITED {
         return Err(refused(format!("what memory {unit} holds is not known: it is not accounted for")));
     }
-    let to = used.saturating_sub(used / ASKED_BACK).max(MEMORY_LEAST).min(now);
+    let to = used.max(MEMORY_LEAST).min(now);
     Ok(Setting { property: "MemoryHigh", value: Value::Number { now, to } })
 }
 
@@ -210,7 +255,9 @@ async fn property_of(
 async fn undoing(link: &Link, unit: &UnitName, setting: &Setting) -> Result<Vec<Vec<String>>, ManagerError> {
     let drop_in = format!("{CONTROL}/{unit}.d/50-{}.conf", setting.property);
     let there = if let Variant::Array(paths) = property_of(link, unit, UNIT, "DropInPaths").await? {
-        paths.iter().any(|path| matches!(path, Variant::Str(path) if path.as_str() == drop_in))
+        // systemd names one that was removed until it is reloaded.
+        let named = paths.iter().any(|path| matches!(path, Variant::Str(path) if path.as_str() == drop_in));
+        named && Path::new(&drop_in).symlink_metadata().is_ok()
     } else {
         return Err(refused(format!("the drop-ins of {unit} are no list")));
     };
@@ -230,6 +277,7 @@ struct Release<'a> {
     service: &'a UnitName,
     unit: &'a UnitName,
     undo: Vec<Vec<String>>,
+    only_if_up: bool,
     lasts: Duration,
 }
 
@@ -240,19 +288,36 @@ impl Release<'_> {
     async fn prepare(&self, link: &Link) -> Result<(), ManagerError> {
         let described = |what: &str| Variant::from(format!("{what} what Prunella did to {}", self.unit));
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        // From a moment that is the same for ever: systemd before 254 begins `OnActiveSec` anew at each `daemon-reload`.
+        let when = if Path::new(IN_CONTAINER).exists() {
+            ("OnActiveSec", micros(self.lasts))
+        } else {
+            ("OnBootSec", micros(awake() + self.lasts))
+        };
         let timer: Properties<'_> = vec![
             ("Description", described("Time to undo")),
-            ("TimersMonotonic", Variant::from(vec![("OnActiveSec", micros(self.lasts))])),
+            ("TimersMonotonic", Variant::from(vec![when])),
             ("AccuracyUSec", Variant::from(micros(ACCURACY))),
             ("RemainAfterElapse", Variant::from(false)),
         ];
-        let commands: Vec<(String, Vec<String>, bool)> =
-            self.undo.iter().map(|argv| (argv[0].clone(), argv.clone(), false)).collect();
-        let service: Properties<'_> = vec![
+        let command = |argv: &Vec<String>| (argv[0].clone(), argv.clone(), false);
+        let commands: Vec<(String, Vec<String>, bool)> = self.undo.iter().map(command).collect();
+        let mut service: Properties<'_> = vec![
             ("Description", described("Undo")),
             ("Type", Variant::from("oneshot")),
             ("ExecStart", Variant::from(commands)),
+            // Nobody else may be left to try again.
+            ("Restart", Variant::from("on-failure")),
+            ("RestartUSec", Variant::from(micros(RELEASED_AGAIN))),
+            ("StartLimitBurst", Variant::from(RELEASES_MAX)),
+            ("StartLimitIntervalUSec", Variant::from(micros(RELEASED_AGAIN * RELEASES_MAX * 2))),
+            ("CollectMode", Variant::from("inactive-or-failed")),
         ];
+        if self.only_if_up {
+            let up = [SYSTEMCTL, "is-active", "--quiet", "--", self.unit.as_str()];
+            let up: Vec<String> = up.iter().map(|word| (*word).to_owned()).collect();
+            service.push(("ExecCondition", Variant::from(vec![command(&up)])));
+        }
         let body = (self.timer.as_str(), "fail", timer, vec![(self.service.as_str(), service)]);
         let start = Method::manager("StartTransientUnit");
         match link.call(start, &body, CALL_DEADLINE).await {
