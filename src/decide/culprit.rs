@@ -125,9 +125,17 @@ fn blame(incident: &Incident, rule: &Rule, in_force: &[InForce]) -> Blame {
     }
     match harm(rule) {
         Some(Harm::Memory) => of_memory(look, in_force),
-        Some(Harm::Processes) => of_tasks(look)
-            .or_else(|| evidence.storm.value().and_then(of_storm))
-            .unwrap_or_else(|| nobody("no unit stands out by the processes it has or makes")),
+        Some(Harm::Processes) => {
+            of_tasks(look).or_else(|| evidence.storm.value().and_then(of_storm)).unwrap_or_else(|| {
+                let most = look.largest.iter().max_by_key(|it| it.tasks);
+                let most =
+                    most.map(|it| format!("; most are had by {} ({} of {})", it.unit, it.tasks, look.tasks));
+                nobody(&format!(
+                    "no unit stands out by the processes it has or makes{}",
+                    most.unwrap_or_default()
+                ))
+            })
+        }
         None => nobody("its rule names nothing that tells whom to look for"),
     }
 }

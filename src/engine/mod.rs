@@ -17,6 +17,7 @@ mod repair;
 mod restraint;
 mod room;
 mod snapshot;
+mod standstill;
 mod stops;
 mod telling;
 mod upkeep;

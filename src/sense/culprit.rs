@@ -222,9 +222,11 @@ mod tests {
             &[("a", 1, 60, 0), ("b", 2, 90, micros)],
             &[("b", 20, 50.0), ("a", 0, 0.0)],
         );
-        // Made anew, or new: all that it has, it has since.
-        check(&[("a", 1, 100, 0)], &[("a", 9, 120, 0)], &[("a", 60, 0.0)]);
-        check(&[], &[("a", 1, 80, 0)], &[("a", 40, 0.0)]);
+        // Made anew, or new: it is counted, and not blamed for having begun.
+        check(&[("a", 1, 100, 0)], &[("a", 9, 120, 0)], &[("a", 0, 0.0)]);
+        check(&[], &[("a", 1, 80, 0)], &[("a", 0, 0.0)]);
+        let begun = pass(&[]).until(&pass(&[("a", 1, 80, 0)]), 2 * SECOND, WallTime::from_unix_millis(0));
+        assert_eq!(begun.growth, Bytes(40));
         check(&[("a", 1, 100, 0)], &[], &[]);
     }
 
