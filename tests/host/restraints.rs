@@ -107,7 +107,7 @@ pub(crate) fn add(suite: &mut Suite) {
         let shape = VmShape { disks: vec!["1G:/srv".into()], ..VmShape::default() };
         slowed_down(&Agent::install(Host::vm("filler", shape)));
     });
-    suite.vm_with_package("restraints::a_leak_ends_before_the_killer_comes", || {
+    suite.vm_in_full("restraints::a_leak_ends_before_the_killer_comes", || {
         leak(&Agent::install(Host::vm("leak", VmShape::default())));
     });
 }
