@@ -71,7 +71,11 @@ pub(super) fn next_step(
     let agreed =
         rungs.iter().copied().find(|it| *it == Remedy::RestartHolders && asked.holders == Holders::Agreed);
     let Some(remedy) = agreed.or_else(|| rungs.iter().copied().min_by_key(times)) else {
-        let why = format!("{found}; the policy names nothing on it that may be removed");
+        let held = asked.held_back.in_force.iter().find(|it| it.incident == incident.id);
+        let why = held.map_or_else(
+            || format!("{found}; the policy names nothing on it that may be removed"),
+            |held| format!("{found}; {} is slowed down, and its ladder has nothing more", held.unit),
+        );
         return escalate(with_takers(why, incident, rule));
     };
     if times(&remedy) > 0 && !quiet && agreed.is_none() {
