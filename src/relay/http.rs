@@ -38,6 +38,9 @@ pub enum HttpError {
     Setup { what: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the secret {0} is empty")]
     NoSecret(String),
+    /// Nothing of the request has left this host.
+    #[error("no connection: {0}")]
+    Unreachable(String),
     #[error("no answer: {0}")]
     Exchange(String),
     #[error("no answer within {0:?}")]
@@ -121,14 +124,14 @@ impl Caller {
         }
         let client = self.client()?;
         let exchange = async {
-            let response = client.request(request).await.map_err(|error| explain(&error))?;
-            read(response).await
+            let response = client.request(request).await.map_err(|error| {
+                let why = explain(&error);
+                if error.is_connect() { HttpError::Unreachable(why) } else { HttpError::Exchange(why) }
+            })?;
+            read(response).await.map_err(HttpError::Exchange)
         };
         let timeout = self.target.timeout;
-        match tokio::time::timeout(timeout, exchange).await {
-            Ok(answer) => answer.map_err(HttpError::Exchange),
-            Err(_) => Err(HttpError::Late(timeout)),
-        }
+        tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(HttpError::Late(timeout)))
     }
 
     /// The client, made anew when a certificate has changed.

@@ -52,6 +52,8 @@ struct Known {
     caught_up: bool,
     stories: Stories,
     saved_at: Duration,
+    /// What the disk says was told.
+    saved: Told,
 }
 
 /// Follows the ledger for the pager; ends with it.
@@ -102,9 +104,14 @@ impl Pager {
         let follower = Follower::new(agent, cursor, read_from);
         let (pages, mut incoming) = mpsc::channel(1);
         tokio::spawn(follow(follower, pages, self.clock, self.seed ^ 3));
-        let mut book = self.book(told);
-        let mut known =
-            Known { cursor, caught_up: false, stories: Stories::default(), saved_at: Duration::ZERO };
+        let mut book = self.book(told.clone());
+        let mut known = Known {
+            cursor,
+            caught_up: false,
+            stories: Stories::default(),
+            saved_at: Duration::ZERO,
+            saved: told,
+        };
         loop {
             let wake = book.wake(self.clock.now());
             tokio::select! {
@@ -147,19 +154,21 @@ impl Pager {
     }
 
     async fn tell(&mut self, known: &mut Known, book: &mut Book) {
-        let mut changed = false;
+        let before = book.told().clone();
         while let Some(batch) = book.due(&known.stories, self.clock.now()) {
             let chain = known.cursor.map(|cursor| cursor.chain);
             let Some(chain) = chain else { break };
+            book.offer(&batch);
+            if !covers(&known.saved, book.told()) {
+                self.save(known, book);
+            }
             let verdict = self.post(chain, &batch, &known.stories).await;
             if verdict == Verdict::Taken {
                 self.numbers.alerts_sent.add(batch.news.len() as u64);
             } else {
                 self.numbers.alerts_failed.one();
             }
-            let before = book.told().clone();
             book.answered(&batch, &known.stories, verdict, self.clock.now());
-            changed |= *book.told() != before;
         }
         let over: Vec<IncidentId> = known
             .stories
@@ -169,13 +178,13 @@ impl Pager {
             .collect();
         over.into_iter().for_each(|incident| known.stories.forget(incident));
         self.numbers.alerts_waiting.set(i64::try_from(book.waiting(&known.stories)).unwrap_or(i64::MAX));
-        if changed || self.clock.now().saturating_sub(known.saved_at) >= SAVE_EVERY {
-            known.saved_at = self.clock.now();
+        if *book.told() != before || self.clock.now().saturating_sub(known.saved_at) >= SAVE_EVERY {
             self.save(known, book);
         }
     }
 
-    fn save(&self, known: &Known, book: &Book) {
+    fn save(&self, known: &mut Known, book: &Book) {
+        known.saved_at = self.clock.now();
         let after = known.cursor.map(|cursor| Seq(cursor.place.seq.0 + 1));
         let state = AlertState {
             cursor: known.cursor.map(CursorText::from),
@@ -183,9 +192,12 @@ impl Pager {
             told: book.told().clone(),
         };
         // Without it people may be told once more after a restart: that is better than not to tell.
-        if let Err(error) = self.state.save(ALERTS_FILE, &state) {
-            self.numbers.state_failed.one();
-            tracing::error!("{}", explain(&error));
+        match self.state.save(ALERTS_FILE, &state) {
+            Ok(()) => known.saved = state.told,
+            Err(error) => {
+                self.numbers.state_failed.one();
+                tracing::error!("{}", explain(&error));
+            }
         }
     }
 
@@ -234,6 +246,13 @@ impl Pager {
     }
 }
 
+/// Whether what the disk says knows of every route that was offered something.
+fn covers(saved: &Told, told: &Told) -> bool {
+    told.iter().all(|(incident, routes)| {
+        routes.keys().all(|name| saved.get(incident).is_some_and(|known| known.contains_key(name)))
+    })
+}
+
 static SIGNATURE: HeaderName = HeaderName::from_static("x-prunella-signature");
 
 async fn post_json(
@@ -251,6 +270,7 @@ fn verdict(caller: &Caller, answer: Result<Reply, HttpError>) -> Verdict {
         // Of what is in it, not of a token or an address.
         Ok(reply) if matches!(reply.status, 400 | 413 | 422) => (reply.words(), Verdict::Refused),
         Ok(reply) => (reply.words(), Verdict::NotTaken { retry_after: reply.retry_after }),
+        Err(error @ (HttpError::Exchange(_) | HttpError::Late(_))) => (explain(&error), Verdict::Unclear),
         Err(error) => (explain(&error), Verdict::NotTaken { retry_after: None }),
     };
     tracing::warn!(route = %caller.name(), why, "an alert was not taken");

@@ -9,7 +9,7 @@ mod words;
 pub use hmac::hmac_sha256;
 pub use words::{Envelope, Signing, alertmanager, pagerduty, webhook};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(300);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// It is being told, or was and nothing came back: it may know.
+    Offered,
     Firing(Severity),
     /// A person has taken note.
     Acknowledged,
@@ -79,6 +81,8 @@ pub enum Verdict {
     NotTaken {
         retry_after: Option<Duration>,
     },
+    /// Nothing came back: it may have been taken.
+    Unclear,
     /// It does not like what is in it.
     Refused,
 }
@@ -101,6 +105,8 @@ struct RouteState {
     batch: usize,
     /// What it does not like, and when.
     refused: BTreeMap<IncidentId, Duration>,
+    /// What it may have been told without our knowing, in this life of the relay or in one before.
+    unclear: BTreeSet<IncidentId>,
 }
 
 /// The book of what was told.
@@ -116,15 +122,23 @@ impl Book {
     /// With what is remembered.
     #[must_use]
     pub fn new(routes: Vec<RouteRules>, next_route_after: Duration, told: Told, chance: Chance) -> Self {
+        let offered = |name: &str| {
+            let of = |(incident, told): (&IncidentId, &BTreeMap<String, Stage>)| {
+                (told.get(name) == Some(&Stage::Offered)).then_some(*incident)
+            };
+            told.iter().filter_map(of).collect()
+        };
         let state = |rules: RouteRules| RouteState {
             batch: rules.batch,
+            unclear: offered(&rules.name),
             rules,
             backoff: Backoff::new(ROUTE_DELAYS),
             failing_since: None,
             repeated: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
-        Self { routes: routes.into_iter().map(state).collect(), next_route_after, told, chance }
+        let routes = routes.into_iter().map(state).collect();
+        Self { routes, next_route_after, told, chance }
     }
 
     /// What to remember.
@@ -165,16 +179,49 @@ impl Book {
         let waits = |(incident, story): &(IncidentId, &Story)| {
             let severity = story.call.as_ref().map(|call| call.severity);
             let calls = story.calling && story.ended.is_none() && severity.is_some_and(wanted);
-            calls && !self.told.contains_key(incident)
+            let told = self.told.get(incident);
+            calls && told.is_none_or(|told| told.values().all(|stage| *stage == Stage::Offered))
         };
         stories.iter().filter(waits).count()
     }
 
+    /// The batch is about to be told. What this leaves in [`Self::told`] belongs on the disk before it is: a relay that
+    /// ends in between would never tell the end of what it does not know to have told.
+    pub fn offer(&mut self, batch: &Batch) {
+        let name = &self.routes[batch.route].rules.name;
+        for (incident, _) in &batch.news {
+            self.told.entry(*incident).or_default().entry(name.clone()).or_insert(Stage::Offered);
+        }
+    }
+
+    /// What is known not to have been taken was not told, unless an earlier offer is unclear.
+    fn withdraw(&mut self, batch: &Batch) {
+        let RouteState { rules: RouteRules { name, .. }, unclear, .. } = &self.routes[batch.route];
+        for (incident, _) in &batch.news {
+            if !unclear.contains(incident)
+                && let Some(told) = self.told.get_mut(incident)
+                && told.get(name) == Some(&Stage::Offered)
+            {
+                told.remove(name);
+            }
+        }
+        self.told.retain(|_, routes| !routes.is_empty());
+    }
+
     /// The route took the batch, or did not.
     pub fn answered(&mut self, batch: &Batch, stories: &Stories, verdict: Verdict, now: Duration) {
+        if matches!(verdict, Verdict::NotTaken { .. } | Verdict::Refused) {
+            self.withdraw(batch);
+        }
         let route = &mut self.routes[batch.route];
         match verdict {
             Verdict::Taken => {}
+            Verdict::Unclear => {
+                route.unclear.extend(batch.news.iter().map(|(incident, _)| *incident));
+                route.backoff.failed(now, None, &mut self.chance);
+                route.failing_since.get_or_insert(now);
+                return;
+            }
             Verdict::NotTaken { retry_after } => {
                 route.backoff.failed(now, retry_after, &mut self.chance);
                 route.failing_since.get_or_insert(now);
@@ -195,6 +242,7 @@ impl Book {
         route.batch = route.batch.saturating_mul(2).min(route.rules.batch);
         for (incident, news) in &batch.news {
             route.refused.remove(incident);
+            route.unclear.remove(incident);
             let told = self.told.entry(*incident).or_default();
             match news {
                 News::Firing => {
@@ -225,6 +273,7 @@ impl Book {
         for route in &mut self.routes {
             route.repeated.retain(|incident, _| stories.get(*incident).is_some());
             route.refused.retain(|incident, _| stories.get(*incident).is_some());
+            route.unclear.retain(|incident| stories.get(*incident).is_some());
         }
     }
 
@@ -245,8 +294,9 @@ impl Book {
             let news = match (told, story.ended.is_some()) {
                 (Some(_), true) => News::Ended,
                 (None, true) => return None,
-                (None, false) => (story.calling && self.wants(route, incident, call.severity, now))
-                    .then_some(News::Firing)?,
+                (None | Some(Stage::Offered), false) => (story.calling
+                    && self.wants(route, incident, call.severity, now))
+                .then_some(News::Firing)?,
                 // It has become worse, or people are called again.
                 (Some(Stage::Firing(Severity::Ticket)), false)
                     if story.calling && call.severity == Severity::Page =>
@@ -257,7 +307,7 @@ impl Book {
                 (Some(Stage::Firing(_)), false) if story.acknowledged && state.rules.acknowledges => {
                     News::Acknowledged
                 }
-                (Some(_), false) => {
+                (Some(Stage::Firing(_) | Stage::Acknowledged), false) => {
                     let repeated = state.repeated.get(&incident);
                     let due = repeated.is_none_or(|at| now.saturating_sub(*at) >= REPEAT_EVERY);
                     (state.rules.forgets && due).then_some(News::Firing)?

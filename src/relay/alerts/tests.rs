@@ -39,6 +39,7 @@ fn check(
     for second in seconds {
         let now = Duration::from_secs(second);
         while let Some(batch) = book.due(stories, now) {
+            book.offer(&batch);
             let works = works(batch.route, second);
             if works {
                 taken.extend(batch.news.iter().map(|(id, news)| (second, batch.route, id.0, *news)));
@@ -216,4 +217,49 @@ fn the_words_of_each() {
         pretty(pagerduty(envelope, id, News::Firing, story, "KEY")),
         pretty(pagerduty(envelope, id, News::Ended, story, "KEY")),
     ));
+}
+
+/// One page is offered, with this outcome or none at all, and its incident ends. What the route hears after that, from
+/// this relay or from the one that starts with what it had on the disk.
+fn check_end_after(verdict: Option<Verdict>, starts_anew: bool, wanted: &[News]) {
+    let routes = || vec![rules("hook", true, true, false)];
+    let mut book = book(routes());
+    let open = stories(page(1));
+    let batch = book.due(&open, Duration::ZERO).unwrap();
+    book.offer(&batch);
+    let on_disk = book.told().clone();
+    if let Some(verdict) = verdict {
+        book.answered(&batch, &open, verdict, Duration::ZERO);
+    }
+    if starts_anew {
+        book = Book::new(routes(), Duration::from_secs(300), on_disk, Chance::new(2));
+    }
+    let over = stories(page(1).into_iter().chain([resolved(1)]).collect());
+    let heard = check(&mut book, &over, 100..200, |_, _| true);
+    assert_eq!(heard.iter().map(|(.., news)| *news).collect::<Vec<_>>(), wanted, "{verdict:?} {starts_anew}");
+    assert!(book.is_done(IncidentId(1), over.get(IncidentId(1)).unwrap()));
+}
+
+#[test]
+fn the_end_is_told_to_whom_may_have_heard_of_the_beginning() {
+    let refused = Some(Verdict::NotTaken { retry_after: None });
+    check_end_after(Some(Verdict::Taken), false, &[News::Ended]);
+    check_end_after(Some(Verdict::Unclear), false, &[News::Ended]);
+    check_end_after(refused, false, &[]);
+    check_end_after(None, true, &[News::Ended]);
+    check_end_after(Some(Verdict::Unclear), true, &[News::Ended]);
+    check_end_after(refused, true, &[News::Ended]);
+}
+
+#[test]
+fn what_is_unclear_is_told_again_while_it_lasts_and_counts_as_waiting() {
+    let mut book = book(vec![rules("hook", true, true, false)]);
+    let open = stories(page(1));
+    let batch = book.due(&open, Duration::ZERO).unwrap();
+    book.offer(&batch);
+    book.answered(&batch, &open, Verdict::Unclear, Duration::ZERO);
+    assert_eq!(book.waiting(&open), 1);
+    let taken = check(&mut book, &open, 1..100, |_, _| true);
+    assert_eq!(taken.iter().map(|(.., news)| *news).collect::<Vec<_>>(), [News::Firing]);
+    assert_eq!(book.waiting(&open), 0);
 }
