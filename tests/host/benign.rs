@@ -1,10 +1,12 @@
 //! What hosts do all the time and is no fault, under the shipped policy: nothing is done, and nobody is told. And a
-//! disk that data fills, of which nothing may go: a person is told once, and of whom.
+//! disk that data fills, of which nothing may go: a person is told once, and of whom. Who fills one within moments is slowed
+//! down, and no more.
 
 use std::time::Duration;
 
 use prunella::model::{
-    Applied, BootTime, FilesystemView, IncidentId, MountPoint, Outlook, RecordBody, RoomAnswer, Subject,
+    Applied, BootTime, FilesystemView, IncidentId, MountPoint, Outlook, RecordBody, Remedy, RoomAnswer,
+    Subject, UnitName,
 };
 use prunella::serve::Filesystems;
 
@@ -199,13 +201,23 @@ fn benign(agent: &Agent) {
     assert_eq!(agent.ok("systemctl show -P NRestarts prunellad"), "0");
 }
 
-/// What was tried on the disk of data found nothing, and nothing else was tried.
+/// What was tried on the disk of data found nothing, who fills the other one is slowed down, and nothing else was tried.
 fn check_acts(ledger: &Ledger) {
+    let mut slowed = Vec::new();
     for record in ledger.records() {
         let body = &record.entry.body;
         if let RecordBody::Intended(intent) = body {
-            assert_eq!(intent.subject, about(DATA), "{intent:?}");
-        } else if let RecordBody::Applied { applied, .. } = body {
+            if intent.subject == about(GROWING) {
+                assert_eq!(intent.remedy, Remedy::SlowWriters, "{intent:?}");
+                let targets: Vec<&str> = intent.targets.iter().map(UnitName::as_str).collect();
+                assert_eq!(targets, ["growing.service"]);
+                slowed.push(intent.action);
+            } else {
+                assert_eq!(intent.subject, about(DATA), "{intent:?}");
+            }
+        } else if let RecordBody::Applied { action, applied } = body
+            && !slowed.contains(action)
+        {
             assert!(
                 !matches!(applied, Applied::Changed | Applied::Removed { files: 1.., .. }),
                 "{applied:?}"

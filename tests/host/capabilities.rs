@@ -19,8 +19,9 @@ const NEEDS: [(&str, &str); 5] = [
 ];
 /// What a container can't be given, in a kernel that keeps its log to itself.
 const NEEDS_A_KERNEL: [(&str, &str); 2] = [
-    // Triggers of pressure: a kernel before 6.5 asks for the right to lift limits, one since then for short windows.
-    ("CAP_SYS_RESOURCE", "exec 3<>/proc/pressure/memory && printf \"some 150000 1000000\" >&3"),
+    // Triggers of pressure: a kernel before 6.5 asks for the right to lift limits, one since then for short windows. It
+    // takes the last byte for the end of the text, whatever it is.
+    ("CAP_SYS_RESOURCE", "exec 3<>/proc/pressure/memory && echo some 150000 1000000 >&3"),
     ("CAP_SYSLOG", "head -c1 /dev/kmsg"),
 ];
 

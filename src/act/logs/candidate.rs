@@ -174,6 +174,11 @@ impl Pool {
         }
     }
 
+    /// So many more are known, and younger than all that were offered with them.
+    pub(super) const fn leave_out(&mut self, count: u64) {
+        self.left_out += count;
+    }
+
     /// Oldest first, and how many more there were.
     pub(super) fn finish(self) -> (Vec<Candidate>, u64) {
         (self.heap.into_sorted_vec(), self.left_out)

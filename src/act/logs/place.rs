@@ -24,8 +24,8 @@ const SET_ID: u16 = 0o6000;
 /// A time of a file, as exact as the file system keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stamp {
-    seconds: i64,
-    nanoseconds: u32,
+    pub(super) seconds: i64,
+    pub(super) nanoseconds: u32,
 }
 
 impl Stamp {
@@ -58,7 +58,7 @@ pub(super) struct About {
     pub(super) blocks: u64,
     pub(super) modified: Stamp,
     pub(super) changed: Stamp,
-    attributes: StatxAttributes,
+    pub(super) attributes: StatxAttributes,
 }
 
 impl About {

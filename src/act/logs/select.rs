@@ -3,14 +3,20 @@
 //! The newest of each log or program stay whatever their age, of the rest what is young. Files of several owners are
 //! counted apart: a user may be able to make files beside another's, and must not be able to make those superfluous.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Holds, WallTime};
 
+use super::candidate::CANDIDATES_MAX;
 use super::dumps::program;
 use super::names::{Rotated, rotated};
-use super::place::{About, Identity};
+use super::place::{About, Identity, Stamp};
+
+/// Files of one folder that stay, of all its logs: so many are remembered while it is read.
+pub(super) const STAYING_MAX: usize = 8192;
 
 /// A file that was renamed, compressed, copied or given to another a moment ago is still being rotated.
 ///
@@ -19,7 +25,7 @@ use super::place::{About, Identity};
 pub(super) const SETTLE: Duration = Duration::from_mins(10);
 
 /// A rotated file, as the walk saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) name: Vec<u8>,
     /// The name of the log that it was rotated from, or what all dumps of the program have in common.
@@ -62,50 +68,110 @@ impl Rules {
     pub(super) fn is_old_content(&self, about: &About, now: WallTime) -> bool {
         has_passed(about.modified.wall(), self.keep_for, now)
     }
+}
 
-    /// Those of one folder that may go, each with the one that stays for it.
-    ///
-    /// When only some of the folder's files were seen, the newest of those are among the newest of all or newer files
-    /// were not seen, which stay as well.
-    pub(super) fn choose(&self, mut seen: Vec<Seen>, now: WallTime) -> Vec<(Seen, Arc<Keeper>)> {
-        let order = |a: &Seen, b: &Seen| {
-            let newest_first = b.about.modified.cmp(&a.about.modified);
-            (&a.log, a.about.uid).cmp(&(&b.log, b.about.uid)).then(newest_first).then(a.name.cmp(&b.name))
-        };
-        seen.sort_unstable_by(order);
-        let mut chosen = Vec::new();
-        let mut group: Option<Group> = None;
-        for it in seen {
-            match &mut group {
-                Some(group) if group.has(&it) => {
-                    if group.kept < self.keep.max(1) {
-                        group.kept += 1;
-                    } else if self.is_old(&it.about, now) {
-                        chosen.push((it, Arc::clone(&group.keeper)));
-                    }
-                }
-                other => *other = Some(Group::of(&it)),
+/// Those that may go of one folder, sorted out while they are seen: of a folder with any number of files, what stays of
+/// each log and the oldest of the rest are all that is remembered.
+#[derive(Debug)]
+pub(super) struct Sorting {
+    rules: Rules,
+    now: WallTime,
+    /// By log and owner; what stays, ordered by age.
+    stay: BTreeMap<(Vec<u8>, u32), BTreeMap<Age, Seen>>,
+    staying: usize,
+    go: BinaryHeap<Going>,
+    left_out: u64,
+}
+
+/// Written to last, and of those that were at the same moment the last by name: that one is older.
+type Age = (Stamp, Reverse<Vec<u8>>);
+
+#[derive(Debug)]
+struct Going(Seen);
+
+impl Going {
+    fn age(&self) -> (Stamp, Reverse<&[u8]>) {
+        (self.0.about.modified, Reverse(&self.0.name))
+    }
+}
+
+impl Ord for Going {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.age().cmp(&other.age())
+    }
+}
+
+impl PartialOrd for Going {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Going {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Going {}
+
+/// What a folder has for the pool of all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sorted {
+    /// Each with the one that stays for it.
+    pub(super) go: Vec<(Seen, Arc<Keeper>)>,
+    /// That might go as well, and are younger than all of those.
+    pub(super) left_out: u64,
+}
+
+impl Sorting {
+    pub(super) fn new(rules: Rules, now: WallTime) -> Self {
+        let (stay, go) = (BTreeMap::new(), BinaryHeap::new());
+        Self { rules, now, stay, staying: 0, go, left_out: 0 }
+    }
+
+    /// Whether one more would be too many to remember. When only some of the folder's files were seen, the newest of those
+    /// are among the newest of all or newer files were not seen, which stay as well.
+    pub(super) fn is_full(&self) -> bool {
+        self.staying >= STAYING_MAX
+    }
+
+    /// What is older than the newest of those seen so far is older than the newest of all: it can be judged at once.
+    pub(super) fn see(&mut self, seen: Seen) {
+        let keep = self.rules.keep.max(1);
+        let group = self.stay.entry((seen.log.clone(), seen.about.uid)).or_default();
+        group.insert((seen.about.modified, Reverse(seen.name.clone())), seen);
+        self.staying += 1;
+        if group.len() <= usize::try_from(keep).unwrap_or(usize::MAX) {
+            return;
+        }
+        let Some((_, oldest)) = group.pop_first() else { return };
+        self.staying -= 1;
+        if self.rules.is_old(&oldest.about, self.now) {
+            self.go.push(Going(oldest));
+            if self.go.len() > CANDIDATES_MAX {
+                self.go.pop();
+                self.left_out += 1;
             }
         }
-        chosen
-    }
-}
-
-struct Group {
-    log: Vec<u8>,
-    uid: u32,
-    kept: u32,
-    keeper: Arc<Keeper>,
-}
-
-impl Group {
-    fn of(first: &Seen) -> Self {
-        let keeper = Keeper { name: first.name.clone(), identity: first.about.identity };
-        Self { log: first.log.clone(), uid: first.about.uid, kept: 1, keeper: Arc::new(keeper) }
     }
 
-    fn has(&self, it: &Seen) -> bool {
-        self.log == it.log && self.uid == it.about.uid
+    pub(super) fn finish(self) -> Sorted {
+        let mut keepers: BTreeMap<(Vec<u8>, u32), Arc<Keeper>> = BTreeMap::new();
+        for (group, stay) in self.stay {
+            if let Some((_, newest)) = stay.into_iter().next_back() {
+                let keeper = Keeper { name: newest.name, identity: newest.about.identity };
+                keepers.insert(group, Arc::new(keeper));
+            }
+        }
+        let mut go = Vec::with_capacity(self.go.len());
+        for Going(seen) in self.go {
+            // There is one for each: what goes was older than what stays.
+            if let Some(keeper) = keepers.get(&(seen.log.clone(), seen.about.uid)) {
+                go.push((seen, Arc::clone(keeper)));
+            }
+        }
+        Sorted { go, left_out: self.left_out }
     }
 }
 

@@ -21,7 +21,7 @@ use super::paths::below;
 use super::place::{About, look, look_at, open_to_list};
 use super::refused::Refused;
 use super::search::{Ground, Search, Start};
-use super::select::Seen;
+use super::select::{STAYING_MAX, Seen, Sorted, Sorting};
 
 /// Entries of one walk. What the kernel remembers of each, about a kilobyte, is charged to the agent.
 pub(super) const ENTRIES_MAX: u64 = 150_000;
@@ -29,8 +29,6 @@ pub(super) const ENTRIES_MAX: u64 = 150_000;
 const STEPS_MAX: u64 = 2 * ENTRIES_MAX;
 /// Levels below a folder of logs. Each holds a descriptor and a buffer of 32 KiB.
 pub(super) const DEPTH_MAX: usize = 48;
-/// Rotated files of one folder that are looked at.
-pub(super) const FOLDER_MAX: usize = 8192;
 /// A log that takes less is left as it is.
 const LIVE_MIN: u64 = 1 << 20;
 /// Files that are told as left alone.
@@ -261,13 +259,18 @@ impl<'a> Walk<'a> {
     }
 
     fn gather_rotated(&mut self, folder: &Arc<Folder>, entries: &mut Dir, now: WallTime) {
-        let (mut certain, mut likely) = (Vec::new(), Vec::new());
+        let mut sorting = Sorting::new(folder.rules, now);
+        let mut owners = BTreeMap::new();
         while let Some(entry) = self.next(entries) {
             let name = entry.file_name().to_bytes();
             let Ok(above) = entries.fd() else { break };
             if let Some(inode) = aside(name) {
                 self.pass_aside(folder, above, name, (inode, now));
             } else if let Some(shape) = folder.rules.shape(name) {
+                if sorting.is_full() || owners.len() >= STAYING_MAX {
+                    self.whole = false;
+                    break;
+                }
                 let about = match self.pass(above, name) {
                     Ok(about) => about,
                     Err(why) if shape.certain => {
@@ -276,21 +279,17 @@ impl<'a> Walk<'a> {
                     }
                     Err(_) => continue,
                 };
-                let list = if shape.certain { &mut certain } else { &mut likely };
-                list.push(Seen { name: name.to_vec(), log: shape.log, about });
-                if certain.len() + likely.len() >= FOLDER_MAX {
-                    self.whole = false;
-                    break;
+                if shape.certain || self.is_beside_its_log(above, &shape.log, about.uid, &mut owners) {
+                    sorting.see(Seen { name: name.to_vec(), log: shape.log, about });
                 }
             }
         }
-        if let Ok(above) = entries.fd() {
-            self.keep_rotated(above, &mut likely);
-            certain.append(&mut likely);
-        }
-        for (seen, keeper) in folder.rules.choose(certain, now) {
-            let Seen { name, about, .. } = seen;
+        let Sorted { go, left_out } = sorting.finish();
+        for (Seen { name, about, .. }, keeper) in go {
             self.offer(Candidate { folder: Arc::clone(folder), name, about, keeper: Some(keeper) });
+        }
+        if let Wanted::Rotated { pool, .. } = &mut self.wanted {
+            pool.leave_out(left_out);
         }
     }
 
@@ -326,17 +325,20 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Those whose log stands beside them. It must be the same owner's, or root's: else whoever may make files there
-    /// could have another's taken for rotated ones.
-    fn keep_rotated(&self, folder: BorrowedFd<'_>, likely: &mut Vec<Seen>) {
-        let mut owners: BTreeMap<Vec<u8>, Option<u32>> = BTreeMap::new();
-        likely.retain(|seen| {
-            let owner = *owners.entry(seen.log.clone()).or_insert_with(|| {
-                let live = look(folder, &seen.log).ok()?;
-                live.is_fit(self.ground.place).is_ok().then_some(live.uid)
-            });
-            owner.is_some_and(|uid| uid == seen.about.uid || uid == 0)
+    /// Whether its log stands beside it. It must be the same owner's, or root's: else whoever may make files there could
+    /// have another's taken for rotated ones.
+    fn is_beside_its_log(
+        &self,
+        folder: BorrowedFd<'_>,
+        log: &[u8],
+        uid: u32,
+        owners: &mut BTreeMap<Vec<u8>, Option<u32>>,
+    ) -> bool {
+        let owner = *owners.entry(log.to_vec()).or_insert_with(|| {
+            let live = look(folder, log).ok()?;
+            live.is_fit(self.ground.place).is_ok().then_some(live.uid)
         });
+        owner.is_some_and(|owner| owner == uid || owner == 0)
     }
 
     fn refuse(&mut self, folder: &Folder, name: &[u8], why: Refused) {

@@ -191,21 +191,69 @@ fn it_stops_when_it_is_told_to() {
 }
 
 #[test]
-fn a_crowded_folder_is_taken_in_parts() {
+fn the_oldest_of_a_crowded_folder_go_first() {
     let yard = Yard::new();
-    let many = walk::FOLDER_MAX + 50;
-    for n in 0..many {
-        std::fs::write(yard.logs(format!("b{}.log.{}", n / 400, n % 400 + 1)), "").expect("a file");
+    let (logs, of_each) = (40, 300);
+    for n in 0..logs * of_each {
+        yard.file(format!("logs/b{}.log.{}", n % logs, n / logs + 1), "", 2 + n / logs);
     }
     let search = yard.search();
     let found = search.find(NOW, &|| false);
-    assert!(
-        !found.whole && found.candidates.len() == candidate::CANDIDATES_MAX,
-        "{}",
-        found.candidates.len()
+    assert!(found.whole && found.candidates.is_sorted() && found.entries >= u64::from(logs * of_each));
+    let most = u32::try_from(candidate::CANDIDATES_MAX).expect("thousands");
+    assert_eq!(
+        (found.candidates.len() as u64, found.left_out),
+        (most.into(), (logs * (of_each - 1) - most + 1).into())
     );
-    assert!(found.left_out > 3000 && found.entries >= walk::FOLDER_MAX as u64);
-    assert!(found.candidates.is_sorted(), "the oldest first");
+    let number = |it: &Candidate| {
+        let name = String::from_utf8(it.name.clone()).expect("text");
+        name.rsplit('.').next().and_then(|number| number.parse::<u32>().ok()).expect("a number")
+    };
+    let youngest = found.candidates.iter().map(number).min().expect("there are many");
+    assert!(youngest >= of_each - most / logs - 1, "{youngest} goes, and older ones are left");
+}
+
+#[test]
+fn of_a_folder_with_too_many_logs_some_are_looked_at() {
+    let yard = Yard::new();
+    for n in 0..=select::STAYING_MAX {
+        yard.file(format!("logs/b{n}.log.1"), "", 9);
+    }
+    let found = yard.search().find(NOW, &|| false);
+    assert!(!found.whole && found.candidates.len() <= 1, "each is the only one of its log");
+}
+
+proptest::proptest! {
+    /// In whatever order the files come, those that go are those that were found by looking at all of them at once.
+    #[test]
+    fn files_are_sorted_out_as_if_all_were_seen_at_once(
+        files in proptest::collection::vec((0_u8..3, 0_u32..2, 0_u32..12), 0..40),
+        keep in 0_u32..4,
+    ) {
+        let yard = Yard::new();
+        let about = yard.found(&yard.search()).about;
+        let rules = select::Rules { holds: Holds::Logs, keep, keep_for: 5 * DAY };
+        let mut sorting = select::Sorting::new(rules, NOW);
+        let seen: Vec<select::Seen> = files.iter().enumerate().map(|(n, (log, uid, days))| {
+            let seconds = NOW.unix_millis() / 1000 - i64::from(*days) * 86_400;
+            let modified = place::Stamp { seconds, nanoseconds: 0 };
+            let about = place::About { uid: *uid, modified, ..about };
+            select::Seen { name: format!("{n:03}").into_bytes(), log: vec![*log], about }
+        }).collect();
+        seen.iter().cloned().for_each(|it| sorting.see(it));
+        let mut went: Vec<_> = sorting.finish().go.into_iter().map(|(it, keeper)| (it.name, keeper.name.clone())).collect();
+        went.sort();
+        let mut expected = Vec::new();
+        for it in &seen {
+            let mut group: Vec<_> = seen.iter().filter(|other| other.log == it.log && other.about.uid == it.about.uid).collect();
+            group.sort_by_key(|it| (std::cmp::Reverse(it.about.modified), it.name.clone()));
+            let place = group.iter().position(|other| other.name == it.name).expect("it is in it");
+            if place >= keep.max(1) as usize && rules.is_old(&it.about, NOW) {
+                expected.push((it.name.clone(), group[0].name.clone()));
+            }
+        }
+        proptest::prop_assert_eq!(went, expected);
+    }
 }
 
 #[test]
