@@ -22,7 +22,7 @@ const NEEDS_A_KERNEL: [(&str, &str); 2] = [
     // Triggers of pressure: a kernel before 6.5 asks for the right to lift limits, one since then for short windows. It
     // takes the last byte for the end of the text, whatever it is.
     ("CAP_SYS_RESOURCE", "exec 3<>/proc/pressure/memory && echo some 150000 1000000 >&3"),
-    ("CAP_SYSLOG", "head -c1 /dev/kmsg"),
+    ("CAP_SYSLOG", "dd if=/dev/kmsg of=/dev/null bs=8192 count=1 status=none"),
 ];
 
 /// Adds these trials; they need `PRUNELLA_DEB`.
