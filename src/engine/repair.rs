@@ -443,6 +443,7 @@ impl Engine {
             pauses: &pauses,
             operator_stopped: &self.memory.operator_stopped,
             in_flight: &in_flight,
+            restraints: &self.memory.restraints,
             history: self.memory.histories.get(subject).unwrap_or(&nothing),
             rule_attempts: self.memory.rule_attempts.get(&rule.name).unwrap_or(&no_attempts),
             host_attempts: &self.memory.host_attempts,

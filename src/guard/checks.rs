@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::{
-    ActiveState, BootTime, GuardName, Hold, HostActivity, JobOrigin, LoadState, Mode, MountPoint, PauseScope,
-    Reading, Refusal, Risk, Subject, SystemState, Timestamp, UnitStatus,
+    ActiveState, BootTime, GuardName, Hold, HostActivity, InForce, JobOrigin, LoadState, Mode, MountPoint,
+    PauseScope, Reading, Refusal, Risk, Subject, SystemState, Timestamp, UnitStatus,
 };
 
 use super::circumstances::{Answer, ApprovalState, Circumstances, Request, effective_mode};
@@ -343,7 +343,20 @@ fn may_hang(request: &Request<'_>, c: &Circumstances<'_>, status: &UnitStatus) -
     midway && !request.remedy.only_starts() && asks_a_person(request, c)
 }
 
+/// What a unit does while the agent itself holds it back is no fault of its own: it may not answer in time, or at all.
+fn not_held_back(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+    if request.subject.unit().is_none() {
+        return Ok(());
+    }
+    let is_held = |it: &&InForce| request.targets.contains(&it.unit) && c.view.is_in_motion_or_up(&it.unit);
+    let Some(restraint) = c.restraints.values().find(is_held) else { return Ok(()) };
+    let until = restraint.until;
+    let why = format!("{} is held back by the agent itself: {restraint}", restraint.unit);
+    Err(no(GuardName::RootCause, Hold::Until(until), why))
+}
+
 fn root_cause_first(request: &Request<'_>, c: &Circumstances<'_>) -> Answer {
+    not_held_back(request, c)?;
     // What is taken down for another's sake has to come up again.
     let taken_down = request.targets.last().filter(|_| request.remedy.takes_down());
     match request.subject.unit().or(taken_down).and_then(|unit| root_cause::find(unit, c)) {

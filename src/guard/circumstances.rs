@@ -1,11 +1,11 @@
 //! What the guards look at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assess::{UnitFacts, View};
 use crate::model::{
-    ActionId, BootTime, Incident, IncidentId, Mode, Pause, ProposalId, Refusal, Remedy, Subject, Timestamp,
-    UnitName,
+    ActionId, BootTime, InForce, Incident, IncidentId, Mode, Pause, ProposalId, Refusal, Remedy, Subject,
+    Timestamp, UnitName,
 };
 use crate::policy::{Openings, Policy, Rule};
 
@@ -63,6 +63,8 @@ pub struct Circumstances<'a> {
     pub pauses: &'a [Pause],
     pub operator_stopped: &'a BTreeSet<UnitName>,
     pub in_flight: &'a [InFlight],
+    /// What the agent holds back.
+    pub restraints: &'a BTreeMap<ActionId, InForce>,
     pub history: &'a History,
     pub rule_attempts: &'a Attempts,
     pub host_attempts: &'a Attempts,

@@ -7,11 +7,11 @@ use super::reach::Reach;
 use super::{ApprovalState, Attempts, Circumstances, Faults, History, InFlight, Request, checks, judge};
 use crate::assess::View;
 use crate::model::{
-    Absence, ActionId, ActiveState, BootTime, Finding, GuardName, Hold, HostActivity, Incident, IncidentId,
-    IncidentState, InvocationId, JobKind, JobOrigin, LoadState, MainExit, Mode, PackageManager, Pause,
-    PauseId, PauseScope, ProposalId, Reading, Remedy, RestartSetting, Sample, ServiceDetails, ServiceResult,
-    ServiceType, Subject, SystemState, Timestamp, UnitDetails, UnitFileState, UnitJob, UnitName, UnitPattern,
-    UnitRelations, UnitStatus, UnitsUpdate, WallTime,
+    Absence, ActionId, ActiveState, BootTime, Finding, GuardName, Hold, HostActivity, InForce, Incident,
+    IncidentId, IncidentState, InvocationId, JobKind, JobOrigin, LoadState, MainExit, Mode, PackageManager,
+    Pause, PauseId, PauseScope, ProposalId, Reading, Remedy, RestartSetting, Sample, ServiceDetails,
+    ServiceResult, ServiceType, Subject, SystemState, Timestamp, UnitDetails, UnitFileState, UnitJob,
+    UnitName, UnitPattern, UnitRelations, UnitStatus, UnitsUpdate, WallTime,
 };
 use crate::policy::{Maintenance, Openings, Policy, Schedule, UnitTuning};
 
@@ -83,6 +83,7 @@ struct Case {
     pauses: Vec<Pause>,
     operator_stopped: BTreeSet<UnitName>,
     in_flight: Vec<InFlight>,
+    restraints: BTreeMap<ActionId, InForce>,
     history: History,
     rule_attempts: Attempts,
     host_attempts: Attempts,
@@ -113,6 +114,7 @@ impl Case {
             pauses: Vec::new(),
             operator_stopped: BTreeSet::new(),
             in_flight: Vec::new(),
+            restraints: BTreeMap::new(),
             history: History::default(),
             rule_attempts: Attempts::default(),
             host_attempts: Attempts::default(),
@@ -196,6 +198,7 @@ impl Case {
                 pauses: &self.pauses,
                 operator_stopped: &self.operator_stopped,
                 in_flight: &self.in_flight,
+                restraints: &self.restraints,
                 history: &self.history,
                 rule_attempts: &self.rule_attempts,
                 host_attempts: &self.host_attempts,
@@ -394,6 +397,25 @@ fn what_a_unit_needs_comes_first() {
         case.units[1].active = ActiveState::Failed;
         case.details(1).relations.requires.push(name("web"));
     });
+}
+
+/// `web` answers late, or not at all, while the agent holds it back.
+#[test]
+fn what_the_agent_itself_holds_back_is_not_restarted_for_it() {
+    let hold = |case: &mut Case, unit: UnitName| {
+        let (action, incident) = (ActionId(7), IncidentId(3));
+        let (since, until) = (at(NOW - 1000), at(NOW + 60_000));
+        let held = InForce { action, incident, remedy: Remedy::LimitMemory, unit, what: None, since, until };
+        case.restraints.insert(action, held);
+        case.remedy = Remedy::Restart;
+    };
+    check(GuardName::RootCause, For::AMoment, |case| {
+        case.units[0].active = ActiveState::Active;
+        hold(case, name("web"));
+    });
+    // What has ended is started all the same, and others are not meant.
+    check_allowed(|case| hold(case, name("web")));
+    check_allowed(|case| hold(case, name("db")));
 }
 
 #[test]
