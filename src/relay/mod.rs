@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  agent's socket ─► follow ─► place (proof) ─► ship ─► delivery ─► http ─► receivers of OTLP
-//!                       │                        └► state (position, synced) ─► the agent: acknowledged
+//!                       │                        └► keep (position, synced) ─► the agent: acknowledged
 //!                       └► story ─► alerts ─► pager ─► Alertmanager, webhook, PagerDuty
 //!                   status, host ─► telemetry ─► the same receivers        listen ◄─ Prometheus
 //! ```
@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod follow;
 pub mod host;
 pub mod http;
+mod keep;
 mod listen;
 pub mod numbers;
 pub mod otlp;

@@ -23,11 +23,13 @@ use super::config::{CONFIG_BYTES_MAX, Config, ConfigError};
 use super::delivery::Settings;
 use super::host::HostIdentity;
 use super::http::Caller;
+use super::keep::{POSITION_FILE, acknowledge, keep};
 use super::listen::{AgentPage, Page, listen};
 use super::numbers::Numbers;
 use super::pager::{ALERTS_FILE, Pager};
-use super::ship::{POSITION_FILE, Shipper, acknowledge};
-use super::state::StateFolder;
+use super::place::Cursor;
+use super::ship::Shipper;
+use super::state::{Position, StateFolder};
 use super::telemetry::{self, Pulse, QUEUE_MAX};
 
 /// Runs the relay until it is asked to stop.
@@ -98,7 +100,10 @@ async fn live(options: &Options, config: Config) -> anyhow::Result<()> {
     if !config.receivers.is_empty() {
         let (parcels, queue) = mpsc::channel(QUEUE_MAX);
         tasks.spawn(telemetry::send(receivers(), queue, clock, Arc::clone(&numbers), seed ^ 5));
-        let (shipped, word) = watch::channel(None);
+        let position: Position = state.load(POSITION_FILE)?;
+        let cursor = position.cursor.as_ref().and_then(|text| Cursor::try_from(text).ok());
+        let ((reached, far), (kept, word)) = (watch::channel(None), watch::channel(cursor));
+        tasks.spawn(keep(state.clone(), far, kept, clock, Arc::clone(&numbers)));
         tasks.spawn(acknowledge(agent(), word, clock));
         let delivery = config.delivery;
         let shipper = Shipper {
@@ -113,10 +118,10 @@ async fn live(options: &Options, config: Config) -> anyhow::Result<()> {
                 per_second: delivery.records_per_second,
             },
             traces: delivery.traces.then(|| parcels.clone()),
-            acknowledge: shipped,
+            reached,
             seed,
         };
-        tasks.spawn(shipper.run(agent(), state.load(POSITION_FILE)?));
+        tasks.spawn(shipper.run(agent(), cursor, position.read_from));
         let pulse =
             Pulse { host: Arc::clone(&host), clock, numbers: Arc::clone(&numbers), delivery, parcels };
         tasks.spawn(pulse.run(agent()));

@@ -1,8 +1,7 @@
-//! The shell around [`super::delivery`]: pages in, requests out, the position on the disk and at the agent.
+//! The shell around [`super::delivery`]: pages in, requests out. How far that came is kept by [`super::keep`].
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use hyper::body::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -11,28 +10,20 @@ use crate::ledger::ChainId;
 use crate::model::{IncidentId, Seq};
 
 use super::agent::Agent;
-use super::chance::{Backoff, Chance, Delays};
+use super::chance::{Backoff, Chance};
 use super::clock::Clock;
 use super::delivery::{Answer, Delivery, Parcel, Settings, Settled, Step};
 use super::follow::{FollowError, Follower, News};
 use super::host::HostIdentity;
 use super::http::{Caller, explain};
+use super::keep::{AGENT_DELAYS, Reached, SAVE_AGAIN_AFTER};
 use super::numbers::Numbers;
 use super::otlp;
-use super::place::{Cursor, CursorText, Page, Shipment};
+use super::place::{Cursor, Page, Shipment};
 use super::receivers::{gzip, post_logs};
-use super::state::{Position, StateFolder};
+use super::state::StateFolder;
 use super::story::Stories;
 use super::telemetry::Parcel as Telemetry;
-
-/// The file of the position.
-pub(super) const POSITION_FILE: &str = "position.json";
-/// Between two tries of an agent that does not answer: it is on this host, and starts in seconds.
-const AGENT_DELAYS: Delays = Delays { first: Duration::from_millis(500), most: Duration::from_secs(10) };
-/// The agent is told at most this often what has been shipped: each word is a small write for it.
-const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(250);
-/// A disk that takes no position is tried again after this.
-const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What shipping needs.
 #[derive(Debug)]
@@ -45,7 +36,7 @@ pub(super) struct Shipper {
     pub(super) settings: Settings,
     /// Traces go with the other telemetry; `None` where none are wanted.
     pub(super) traces: Option<mpsc::Sender<Telemetry>>,
-    pub(super) acknowledge: watch::Sender<Option<Cursor>>,
+    pub(super) reached: watch::Sender<Option<Reached>>,
     pub(super) seed: u64,
 }
 
@@ -63,11 +54,9 @@ type Encoded = Option<(Range<usize>, Bytes)>;
 
 impl Shipper {
     /// Ships for ever, from where the position stands.
-    pub(super) async fn run(mut self, agent: Agent, position: Position) {
-        let saved = position.cursor.as_ref().and_then(|text| Cursor::try_from(text).ok());
-        self.acknowledge.send_replace(saved);
+    pub(super) async fn run(mut self, agent: Agent, saved: Option<Cursor>, read_from: Option<Seq>) {
         self.numbers.position.set(saved.map_or(0, |cursor| signed(cursor.place.seq)));
-        let mut follower = Follower::new(agent, saved, position.read_from);
+        let mut follower = Follower::new(agent, saved, read_from);
         let mut delivery = Delivery::new(self.settings, self.receivers.len(), Chance::new(self.seed));
         let mut stories = Stories::default();
         // Read again for what they tell, and not shipped again.
@@ -247,7 +236,7 @@ impl Shipper {
                 self.numbers.set_aside.one();
                 let shipment = &load.shipments[record];
                 tracing::error!(seq = %shipment.place.seq, why, "a record that no receiver takes is set aside");
-                // As with the position: not acknowledged before it is kept.
+                // It is nowhere else but in the agent's ledger: not gone on from before it is kept.
                 while let Err(error) = self.state.set_aside(shipment, &why) {
                     self.numbers.state_failed.one();
                     tracing::error!("{}; it is tried again", explain(&error));
@@ -262,15 +251,8 @@ impl Shipper {
         let cursor = Cursor { chain: load.chain, place };
         let read_from =
             stories.needed_from().map_or(Seq(place.seq.0 + 1), |seq| seq.min(Seq(place.seq.0 + 1)));
-        let position = Position { cursor: Some(CursorText::from(cursor)), read_from: Some(read_from) };
-        // What is not on the disk is not acknowledged, and what is not acknowledged is not gone on from.
-        while let Err(error) = self.state.save(POSITION_FILE, &position) {
-            self.numbers.state_failed.one();
-            tracing::error!("{}; it is tried again", explain(&error));
-            self.clock.sleep_until(self.clock.now() + SAVE_AGAIN_AFTER).await;
-        }
         self.numbers.position.set(signed(place.seq));
-        self.acknowledge.send_replace(Some(cursor));
+        self.reached.send_replace(Some(Reached { cursor, read_from }));
     }
 
     fn note_waiting(&self, oldest: Option<&Shipment>) {
@@ -283,38 +265,6 @@ impl Shipper {
         let Some(body) = otlp::trace(&self.host, chain, incident, story) else { return };
         if traces.try_send(Telemetry { path: "/v1/traces", body: gzip(&body) }).is_err() {
             self.numbers.telemetry_dropped.one();
-        }
-    }
-}
-
-/// Tells the agent what is shipped, whenever that has changed, until nobody ships any more.
-pub(super) async fn acknowledge(
-    mut agent: Agent,
-    mut shipped: watch::Receiver<Option<Cursor>>,
-    clock: Clock,
-) {
-    let mut backoff = Backoff::new(AGENT_DELAYS);
-    // No jitter is needed towards one's own host.
-    let mut chance = Chance::new(0);
-    shipped.mark_changed();
-    while shipped.changed().await.is_ok() {
-        let cursor = *shipped.borrow_and_update();
-        let Some(cursor) = cursor else { continue };
-        let body = serde_json::json!({ "chain": cursor.chain.to_string(), "through": cursor.place.seq });
-        match agent.post("/v1/records/ack", body.to_string().into()).await {
-            Ok(_) => {
-                backoff.succeeded();
-                clock.sleep_until(clock.now() + ACKNOWLEDGE_EVERY).await;
-            }
-            Err(error) => {
-                tracing::warn!("{}; it is told again what has been shipped", explain(&error));
-                backoff.failed(clock.now(), None, &mut chance);
-                clock.sleep_until(backoff.until()).await;
-                // A chain that is no more is refused for ever, and the next word is about another one.
-                if !matches!(error, super::agent::AgentError::Refused { status: 409, .. }) {
-                    shipped.mark_changed();
-                }
-            }
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn restart() {
     wait_for("the page", || (heard(&route).len() == 1).then_some(()));
     wait_for("that is remembered", || {
         let state = std::fs::read_to_string(folder.path().join("relay/alerts.json")).ok()?;
-        state.contains("webhook").then_some(())
+        state.contains("firing").then_some(())
     });
     first.kill();
     let _second = relay(folder.path(), &text);

@@ -331,3 +331,28 @@ pub(crate) fn certificates() {
         }
     }
 }
+
+/// The relay's own disk takes nothing: records arrive all the same, and the agent hears only of what is written down.
+pub(crate) fn full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stand_in = StandIn::start(folder.path(), 40);
+    stand_in.fill(300);
+    let receiver = Receiver::start(Act::Take);
+    // Where the new file is to be made, something else is in the way.
+    let in_the_way = folder.path().join("relay/position.json.new");
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    let relay = relay(folder.path(), &config(&stand_in, &[&receiver], "records_per_request = 100\n"));
+    let arrive = |stand_in: &StandIn| {
+        let head = stand_in.head().seq;
+        wait_for("all to arrive", || {
+            receiver.arrived().iter().any(|record| record.place.seq == head).then_some(())
+        });
+    };
+    arrive(&stand_in);
+    stand_in.fill(50);
+    arrive(&stand_in);
+    assert_eq!(stand_in.acknowledged(), Seq(0), "nothing is written down");
+    assert!(relay.log().contains("position.json"), "it tells of it");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(check(&stand_in, &[&receiver]), 0, "nothing is shipped again for it");
+}

@@ -41,6 +41,7 @@ fn main() {
         case("the second receiver takes over and the first is returned to", faults::failover),
         case("a record that a receiver does not take is set aside, and no other", faults::poison),
         case("a receiver that takes little at once gets little at once", faults::small_requests),
+        case("a full disk of the relay's own stops no record", faults::full_disk),
         case("killed at a hundred moments, nothing is missing", faults::kills),
         case("a ledger that is begun anew is followed", faults::new_chain),
         case(
