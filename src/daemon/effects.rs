@@ -259,10 +259,12 @@ impl Hands {
                     let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
                     disks::evidence(&*hands.manager, device, source, hangs, deadline).await
                 }
-                EvidenceOf::Unit(unit) => {
+                EvidenceOf::Unit { unit, log } => {
                     let deadline = hands.evidence_deadline.borrow().mul_f64(EVIDENCE_SHARE);
                     match hands.evidence.acquire().await {
-                        Ok(_slot) => evidence::take(&*hands.manager, &hands.proc, &unit, deadline).await,
+                        Ok(_slot) => {
+                            evidence::take(&*hands.manager, &hands.proc, &unit, &log, deadline).await
+                        }
                         Err(_) => Evidence::missing("the agent is ending"),
                     }
                 }

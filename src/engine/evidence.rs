@@ -23,9 +23,10 @@ impl Engine {
         match &subject {
             Subject::Unit(unit) => {
                 let deadline = self.setup.policy.limits.evidence_deadline;
+                let log = self.setup.policy.evidence.log_of(unit);
                 // The guards will want to know what others are doing.
                 self.look(Subject::Host);
-                self.await_evidence(incident, EvidenceOf::Unit(unit.clone()), deadline);
+                self.await_evidence(incident, EvidenceOf::Unit { unit: unit.clone(), log }, deadline);
             }
             Subject::Host => self.ask_about_host(incident),
             Subject::Filesystem(point) => match self.worth_a_walk(incident, point) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::guard::Permit;
 use crate::model::{
-    ActionId, Applied, Channel, Command, DeviceNumber, Durability, Entry, Evidence, IncidentId, MountPoint,
-    Notice, NoticeId, OwnUse, Peer, Removal, Reply, Sample, Subject, UnitName, Usage,
+    ActionId, Applied, Channel, Command, DeviceNumber, Durability, Entry, Evidence, IncidentId, LogPrivacy,
+    MountPoint, Notice, NoticeId, OwnUse, Peer, Removal, Reply, Sample, Subject, UnitName, Usage,
 };
 use crate::policy::Policy;
 
@@ -59,7 +59,10 @@ pub enum Input {
 /// What evidence is about, and so how it is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EvidenceOf {
-    Unit(UnitName),
+    Unit {
+        unit: UnitName,
+        log: LogPrivacy,
+    },
     /// Who makes processes on the host, and who takes its memory, processors and tasks.
     Host {
         storm: bool,

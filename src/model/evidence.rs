@@ -1,5 +1,7 @@
 //! What was seen before the first action: the repair destroys it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Absence, CulpritLook, Reading, SpaceLook, StormLook, UnitStatus};
@@ -8,6 +10,15 @@ use super::{Absence, CulpritLook, Reading, SpaceLook, StormLook, UnitStatus};
 pub const EVIDENCE_LINES_MAX: usize = 40;
 /// Longest single line kept, bytes; longer ones are cut at a character.
 pub const EVIDENCE_LINE_BYTES_MAX: usize = 1024;
+
+/// What of a unit's log may go into an incident, and with it upward. By policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogPrivacy {
+    /// The last lines. Values of these names, in small letters, are masked besides those that always are.
+    Masked(Arc<[String]>),
+    /// None: it stays where it is.
+    Withheld,
+}
 
 /// Evidence about a unit, a file system, or the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

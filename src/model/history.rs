@@ -16,6 +16,7 @@ pub enum Gap {
     NotApplicable,
     NotObserved,
     TooEarly,
+    Withheld,
     Interrupted(Interruption),
     Failed,
 }
@@ -27,6 +28,7 @@ impl From<&Absence> for Gap {
             Absence::NotApplicable => Self::NotApplicable,
             Absence::NotObserved => Self::NotObserved,
             Absence::TooEarly => Self::TooEarly,
+            Absence::Withheld => Self::Withheld,
             Absence::Interrupted(why) => Self::Interrupted(*why),
         }
     }
@@ -40,6 +42,7 @@ impl fmt::Display for Gap {
             Self::NotApplicable => Absence::NotApplicable,
             Self::NotObserved => Absence::NotObserved,
             Self::TooEarly => Absence::TooEarly,
+            Self::Withheld => Absence::Withheld,
             Self::Interrupted(why) => Absence::Interrupted(*why),
         };
         absence.fmt(f)

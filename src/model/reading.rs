@@ -16,6 +16,8 @@ pub enum Absence {
     NotObserved,
     /// A rate or a window has too little history to be said.
     TooEarly,
+    /// It stays where it is: the policy wants it so.
+    Withheld,
     /// Counting was interrupted since the reading before: there is no rate over the break.
     Interrupted(Interruption),
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Absence {
             Self::NotApplicable => "not applicable",
             Self::NotObserved => "not observed",
             Self::TooEarly => "too early to say",
+            Self::Withheld => "withheld by the policy",
         })
     }
 }

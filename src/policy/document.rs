@@ -14,7 +14,7 @@ pub const ENTRIES_MAX: usize = 1000;
 /// Longest name of a rule, probe or window, bytes: names are in every record and on every screen.
 pub const NAME_BYTES_MAX: usize = 64;
 
-const TABLES: &[&str] = &["limits", "escalation", "access", "history"];
+const TABLES: &[&str] = &["limits", "escalation", "access", "history", "evidence"];
 const NAMED: &[&str] = &["rule", "maintenance", "probe", "service", "logs"];
 const LISTS: &[&str] = &["protected", "unprotect"];
 const EVERYTHING: &[&str] = &[
@@ -28,6 +28,7 @@ const EVERYTHING: &[&str] = &[
     "escalation",
     "access",
     "history",
+    "evidence",
     "protected",
     "unprotect",
 ];

@@ -32,6 +32,7 @@ impl Policy {
                 "failures": probe.failures,
                 "grace": Human(probe.grace).to_string(),
             })).collect::<Vec<_>>(),
+            "evidence": { "mask": &*self.evidence.mask, "without_log": self.evidence.without_log },
             "history": { "bytes_max": self.history.bytes_max },
             "logs": self.logs.iter().map(|logs| json!({
                 "name": logs.name,

@@ -1,11 +1,12 @@
 //! The validated policy: what the other rooms read. Nothing in here can be wrong any more.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    HISTORY_BYTES_DEFAULT, LogRoot, Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind, UnitName,
-    UnitPattern,
+    HISTORY_BYTES_DEFAULT, LogPrivacy, LogRoot, Mode, ProbeName, Remedy, RuleName, Severity, SubjectKind,
+    UnitName, UnitPattern,
 };
 
 use super::Limits;
@@ -143,6 +144,27 @@ impl Default for HistorySettings {
     }
 }
 
+/// What goes into an incident, and with it upward.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvidenceSettings {
+    /// Names whose values are masked besides those that always are, in small letters.
+    pub mask: Arc<[String]>,
+    /// Whose log stays where it is.
+    pub without_log: Vec<UnitPattern>,
+}
+
+impl EvidenceSettings {
+    /// What may be taken of the log of this unit.
+    #[must_use]
+    pub fn log_of(&self, unit: &UnitName) -> LogPrivacy {
+        if self.without_log.iter().any(|pattern| pattern.matches(unit)) {
+            LogPrivacy::Withheld
+        } else {
+            LogPrivacy::Masked(Arc::clone(&self.mask))
+        }
+    }
+}
+
 /// Everything the operator wants, in force as one.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -160,6 +182,7 @@ pub struct Policy {
     pub escalation: EscalationHooks,
     pub access: Access,
     pub history: HistorySettings,
+    pub evidence: EvidenceSettings,
     /// Folders from which rotated logs or core dumps may be removed.
     pub logs: Vec<LogRoot>,
 }

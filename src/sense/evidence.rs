@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::procfs::{CgroupMounts, PROCESSES_MAX, family_of, process_list};
 use crate::manager::ServiceManager;
 use crate::model::{
-    Absence, EVIDENCE_LINE_BYTES_MAX, EVIDENCE_LINES_MAX, Evidence, Reading, UnitName, UnitStatus,
+    Absence, EVIDENCE_LINE_BYTES_MAX, EVIDENCE_LINES_MAX, Evidence, LogPrivacy, Reading, UnitName, UnitStatus,
 };
 
 /// What stands for a secret.
@@ -42,6 +42,7 @@ pub async fn take(
     manager: &dyn ServiceManager,
     proc: &Path,
     unit: &UnitName,
+    privacy: &LogPrivacy,
     deadline: Duration,
 ) -> Evidence {
     let late = || format!("not there within {deadline:?}");
@@ -55,13 +56,17 @@ pub async fn take(
         (status, processes)
     };
     let log = async {
+        let names = match privacy {
+            LogPrivacy::Masked(names) => names,
+            LogPrivacy::Withheld => return Reading::Absent(Absence::Withheld),
+        };
         match tokio::time::timeout(deadline, manager.last_lines(unit, EVIDENCE_LINES_MAX)).await {
-            Ok(lines) => lines.map(|lines| clean(&lines, EVIDENCE_LINES_MAX)),
+            Ok(lines) => lines.map(|lines| clean(&lines, names, EVIDENCE_LINES_MAX)),
             Err(_) => Reading::Failed(late()),
         }
     };
     let ((unit, processes), log) = tokio::join!(look, log);
-    let processes = processes.map(|lines| clean(&lines, PROCESSES_MAX));
+    let processes = processes.map(|lines| clean(&lines, &[], PROCESSES_MAX));
     let none = Reading::Absent(Absence::NotApplicable);
     let (space, disk) = (Reading::Absent(Absence::NotApplicable), Reading::Absent(Absence::NotApplicable));
     let culprits = Reading::Absent(Absence::NotApplicable);
@@ -96,18 +101,22 @@ pub fn processes_of(proc: &Path, status: &Reading<UnitStatus>) -> Reading<Vec<St
 
 /// The last `most` lines, each masked, escaped and cut.
 #[must_use]
-pub fn clean(lines: &[String], most: usize) -> Vec<String> {
+pub fn clean(lines: &[String], names: &[String], most: usize) -> Vec<String> {
     let skip = lines.len().saturating_sub(most);
-    lines.iter().skip(skip).map(|line| clean_line(line)).collect()
+    lines.iter().skip(skip).map(|line| clean_with(line, names)).collect()
 }
 
 /// Masks secrets, makes control characters visible and cuts at [`EVIDENCE_LINE_BYTES_MAX`].
 #[must_use]
 pub fn clean_line(line: &str) -> String {
+    clean_with(line, &[])
+}
+
+fn clean_with(line: &str, names: &[String]) -> String {
     // Masking looks at no more than could be kept, so that a huge line costs nothing; a secret that begins
     // inside is masked to its end or cut off.
     let bounded = cut(line, EVIDENCE_LINE_BYTES_MAX);
-    let mut clean = escape(&mask_secrets(bounded));
+    let mut clean = escape(&mask_secrets(bounded, names));
     let kept = cut(&clean, EVIDENCE_LINE_BYTES_MAX).len();
     clean.truncate(kept);
     clean
@@ -139,14 +148,14 @@ pub fn escape(text: &str) -> String {
 
 /// Replaces what follows `password=`, `token:`, `Authorization: Bearer`, `--secret ` and the like, and the
 /// password in `scheme://user:password@host`, by `[masked]`. A value ends at a blank, a quote, a comma, `;` or `&`;
-/// in quotes at the closing quote. It is a courtesy to people who log secrets, not a promise.
+/// in quotes at the closing quote. So are the values of `names`, in small letters. It is a courtesy to people who log secrets, not a promise.
 #[must_use]
-pub fn mask_secrets(line: &str) -> String {
+pub fn mask_secrets(line: &str, names: &[String]) -> String {
     let lower = line.to_ascii_lowercase();
     let mut masked = String::with_capacity(line.len());
     let mut at = 0;
     while at < line.len() {
-        if let Some(range) = secret_at(&lower, at) {
+        if let Some(range) = secret_at(&lower, at, names) {
             masked.push_str(&line[at..range.start]);
             masked.push_str(MASK);
             at = range.end;
@@ -160,7 +169,7 @@ pub fn mask_secrets(line: &str) -> String {
 }
 
 /// The secret value that the name or URL starting at `at` announces.
-fn secret_at(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
+fn secret_at(lower: &str, at: usize, names: &[String]) -> Option<std::ops::Range<usize>> {
     let text = &lower[at..];
     if let Some(rest) = text.strip_prefix("://") {
         let authority = &rest[..rest.find(['/', ' ', '"', '\'']).unwrap_or(rest.len())];
@@ -169,7 +178,8 @@ fn secret_at(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
         let start = at + 3;
         return (colon + 1 < user_info.len()).then(|| start + colon + 1..start + user_info.len());
     }
-    let name = SECRET_NAMES.iter().filter(|name| text.starts_with(**name)).max_by_key(|name| name.len())?;
+    let known = SECRET_NAMES.iter().copied().chain(names.iter().map(String::as_str));
+    let name = known.filter(|name| text.starts_with(name)).max_by_key(|name| name.len())?;
     let word = lower[..at].rfind([' ', '\t']).map_or(0, |blank| blank + 1);
     let flag = lower[word..].starts_with("--");
     let mut rest = text[name.len()..].trim_start_matches(['"', '\'']);
@@ -187,7 +197,7 @@ fn secret_at(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
         return (end > 0).then(|| lower.len() - rest.len()..lower.len() - rest.len() + end);
     }
     let word = |text: &str| text.find([' ', '\t', '"', '\'', ',', ';', '&']).unwrap_or(text.len());
-    if *name == "cookie" {
+    if name == "cookie" {
         // All of its pairs.
         return (!rest.is_empty()).then(|| lower.len() - rest.len()..lower.len());
     }

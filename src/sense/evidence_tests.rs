@@ -34,8 +34,17 @@ fn secrets_are_masked() {
         ("péage password=ä", "péage password=[masked]"),
     ];
     for (line, expected) in cases {
-        assert_eq!(mask_secrets(line), expected, "{line:?}");
+        assert_eq!(mask_secrets(line, &[]), expected, "{line:?}");
     }
+}
+
+#[test]
+fn the_policy_names_more_of_them() {
+    let names = ["customer_id".to_owned(), "token-of".to_owned()];
+    let check = |line: &str, expected: &str| assert_eq!(mask_secrets(line, &names), expected);
+    check("Customer_ID=4711 paid", "Customer_ID=[masked] paid");
+    check("a customer_id is missing", "a customer_id is missing");
+    check("token-of=x password=y", "token-of=[masked] password=[masked]");
 }
 
 #[test]
@@ -48,7 +57,7 @@ fn nothing_paints_the_terminal() {
 #[test]
 fn lines_are_few_and_short() {
     let lines: Vec<_> = (0..100).map(|n| format!("{n} {}", "ä".repeat(2000))).collect();
-    let kept = clean(&lines, 3);
+    let kept = clean(&lines, &[], 3);
     assert_eq!(kept.len(), 3);
     assert!(kept[0].starts_with("97 "));
     assert!(kept.iter().all(|line| line.len() <= EVIDENCE_LINE_BYTES_MAX));
@@ -64,7 +73,7 @@ proptest! {
 
     #[test]
     fn a_secret_never_survives(secret in "[a-z0-9]{8,20}", name in "(db_)?(password|secret|token|api_key)", sep in "(=|: | = |=\")") {
-        let masked = mask_secrets(&format!("x {name}{sep}{secret}"));
+        let masked = mask_secrets(&format!("x {name}{sep}{secret}"), &[]);
         prop_assert!(!masked.contains(&secret), "{}", masked);
     }
 }
@@ -117,8 +126,18 @@ impl ServiceManager for Scripted {
 }
 
 async fn taken(slow: bool) -> Evidence {
+    taken_by(slow, &LogPrivacy::Masked([].into())).await
+}
+
+async fn taken_by(slow: bool, privacy: &LogPrivacy) -> Evidence {
     let unit = UnitName::parse("web.service").unwrap();
-    take(&Scripted { slow }, Path::new("/proc"), &unit, Duration::from_millis(500)).await
+    take(&Scripted { slow }, Path::new("/proc"), &unit, privacy, Duration::from_millis(500)).await
+}
+
+#[tokio::test]
+async fn what_the_policy_withholds_is_not_even_asked_for() {
+    let evidence = taken_by(true, &LogPrivacy::Withheld).await;
+    assert_eq!(evidence.log, Reading::Absent(Absence::Withheld));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,14 @@
-//! `[[unit]]`, `protected`, `[escalation]`, `[access]`, `[history]`.
+//! `[[unit]]`, `protected`, `[escalation]`, `[access]`, `[history]`, `[evidence]`.
 
 use crate::model::UnitPattern;
 use crate::policy::diagnostic::Report;
 use crate::policy::document::Document;
 use crate::policy::section::{Item, Section};
 use crate::policy::suggest::closest;
-use crate::policy::types::{Access, EscalationHooks, HistorySettings, UnitTuning};
+use crate::policy::types::{Access, EscalationHooks, EvidenceSettings, HistorySettings, UnitTuning};
 
 use super::rule::owner;
-use super::words::{MODES, command, path, pattern, patterns, units};
+use super::words::{MODES, check_length, command, path, pattern, patterns, units};
 
 /// Protected whatever the files say: the host's first process and root mount, and the agent itself.
 pub(in crate::policy) const ALWAYS_PROTECTED: &[&str] =
@@ -19,6 +19,9 @@ const GROUP_BYTES_MAX: usize = 32;
 
 /// The least history that is one: some hours. More than the most is for a database.
 const HISTORY_MIB: std::ops::RangeInclusive<u32> = 4..=4096;
+
+/// Names whose values are masked, bytes: shorter ones stand in every line, longer ones are none.
+const MASK_NAME_BYTES: std::ops::RangeInclusive<usize> = 3..=64;
 
 /// What is said of some units; `None` when it is wrong, which was reported.
 pub(super) fn tuning(report: &mut Report<'_>, section: &Section<'_>) -> Option<UnitTuning> {
@@ -126,4 +129,25 @@ pub(super) fn history(report: &mut Report<'_>, document: &Document<'_>) -> Histo
         history.bytes_max = u64::from(mebibytes) << 20;
     }
     history
+}
+
+/// What goes into an incident, and with it upward.
+pub(super) fn evidence(report: &mut Report<'_>, document: &Document<'_>) -> EvidenceSettings {
+    let Some(section) = document.table("evidence") else { return EvidenceSettings::default() };
+    section.only(report, &["mask", "without_log"]);
+    let names = section.texts(report, "mask", "[\"customer_id\"]").unwrap_or_default();
+    check_length(report, section, "mask", names.len());
+    let mut mask = Vec::with_capacity(names.len());
+    for (name, place) in names {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if !MASK_NAME_BYTES.contains(&name.len()) || !name.chars().all(good) {
+            let what = format!("\"{name}\" is not a name whose value could be masked");
+            let (least, most) = (MASK_NAME_BYTES.start(), MASK_NAME_BYTES.end());
+            let help =
+                format!("write what stands before `=` or `:`, {least} to {most} letters, digits, _ - or .");
+            report.error(&place, what, help);
+        }
+        mask.push(name.to_ascii_lowercase());
+    }
+    EvidenceSettings { mask: mask.into(), without_log: patterns(report, section, "without_log") }
 }

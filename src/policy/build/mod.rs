@@ -44,6 +44,7 @@ pub(super) fn build(report: &mut Report<'_>, document: &Document<'_>, digest: St
         escalation: misc::escalation(report, document),
         access: misc::access(report, document),
         history: misc::history(report, document),
+        evidence: misc::evidence(report, document),
         logs,
     };
     cross::check(report, document, &policy);
