@@ -121,7 +121,9 @@ mod tests {
         assert!(before.contains_key(&this));
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep can be started");
         let after = pass(proc).expect("/proc can be listed");
-        let born = after.values().map(|it| it.start).max().expect("there are some");
+        // Not the youngest of all: others are born as well.
+        let id = i32::try_from(child.id()).expect("a process id");
+        let born = after.get(&id).expect("it runs").start;
         let parents = young(&after, born).top(usize::MAX);
         child.kill().expect("it runs");
         child.wait().expect("it ends");
