@@ -28,6 +28,8 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// A connection that is not used for so long is closed; the next one looks the name up again.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// The host's own roots are read again this often: its packages renew them.
+const ROOTS_FOR: Duration = Duration::from_hours(24);
 /// Most of what a server says that is repeated to people, characters.
 const WORDS_MAX: usize = 200;
 
@@ -36,6 +38,9 @@ const WORDS_MAX: usize = 200;
 pub enum HttpError {
     #[error("{what} can't be used")]
     Setup { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// Not to be remembered: they may be installed in a moment.
+    #[error("this host has no root certificates: install ca-certificates, or name a ca_file")]
+    NoRoots,
     #[error("the secret {0} is empty")]
     NoSecret(String),
     /// Nothing of the request has left this host.
@@ -134,12 +139,15 @@ impl Caller {
         tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(HttpError::Late(timeout)))
     }
 
-    /// The client, made anew when a certificate has changed.
+    /// The client, made anew when a certificate has changed, or those of the host may have.
     fn client(&mut self) -> Result<Inner, HttpError> {
         let target = &self.target;
         let files = target.ca_file.iter().chain(target.identity.iter().flat_map(|(cert, key)| [cert, key]));
-        let stamps: Vec<_> =
+        let mut stamps: Vec<_> =
             files.map(|file| file.metadata().and_then(|metadata| metadata.modified()).ok()).collect();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let turn = now.as_secs() - now.as_secs() % ROOTS_FOR.as_secs();
+        stamps.push(Some(SystemTime::UNIX_EPOCH + Duration::from_secs(turn)));
         if let Some((client, made)) = &self.client
             && *made == stamps
         {
@@ -194,8 +202,10 @@ fn tls(target: &Target) -> Result<ClientConfig, HttpError> {
         }
         // Only where they are needed: a host without roots may still speak to its own loopback.
         None if target.url.is_https() => {
-            let found = native_roots();
-            roots.add_parsable_certificates(found);
+            let (added, _) = roots.add_parsable_certificates(native_roots());
+            if added == 0 {
+                return Err(HttpError::NoRoots);
+            }
         }
         None => {}
     }

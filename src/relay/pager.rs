@@ -57,7 +57,13 @@ struct Known {
 }
 
 /// Follows the ledger for the pager; ends with it.
-async fn follow(mut follower: Follower, pages: mpsc::Sender<(Page, News)>, clock: Clock, seed: u64) {
+async fn follow(
+    mut follower: Follower,
+    pages: mpsc::Sender<(Page, News)>,
+    clock: Clock,
+    numbers: Arc<Numbers>,
+    seed: u64,
+) {
     let mut backoff = Backoff::new(AGENT_DELAYS);
     let mut chance = Chance::new(seed);
     loop {
@@ -70,6 +76,7 @@ async fn follow(mut follower: Follower, pages: mpsc::Sender<(Page, News)>, clock
             }
             Err(error) => {
                 if let FollowError::Page(error) = &error {
+                    numbers.unproven.one();
                     tracing::error!("{}; it is asked again", explain(error));
                 }
                 backoff.failed(clock.now(), None, &mut chance);
@@ -103,7 +110,7 @@ impl Pager {
         let cursor = cursor.as_ref().and_then(|text| Cursor::try_from(text).ok());
         let follower = Follower::new(agent, cursor, read_from);
         let (pages, mut incoming) = mpsc::channel(1);
-        tokio::spawn(follow(follower, pages, self.clock, self.seed ^ 3));
+        tokio::spawn(follow(follower, pages, self.clock, Arc::clone(&self.numbers), self.seed ^ 3));
         let mut book = self.book(told.clone());
         let mut known = Known {
             cursor,

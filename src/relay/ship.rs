@@ -112,11 +112,14 @@ impl Shipper {
     /// What a page means, and what of it is to be shipped.
     fn take(&self, page: Page, news: News, skip: &mut Option<Cursor>, stories: &mut Stories) -> Option<Load> {
         self.numbers.agent_up.store(true, std::sync::atomic::Ordering::Relaxed);
+        let waited = self.numbers.waiting();
         self.numbers.head.set(signed(page.head));
         match news {
             News::None => {}
             News::NewChain => {
-                tracing::warn!(chain = %page.chain, "the agent's ledger was begun anew");
+                // What was last seen to wait is in the ledger that the agent has set aside.
+                self.numbers.missed.add(waited);
+                tracing::warn!(chain = %page.chain, missed = waited, "the agent's ledger was begun anew");
                 (*stories, *skip) = (Stories::default(), None);
                 self.numbers.position.set(0);
             }
