@@ -76,6 +76,8 @@ def stage(tree: Path, binaries: Path, epoch: int) -> None:
 
     documents = tree / "usr/share/doc/prunella"
     shutil.copy(ROOT / "README.md", documents / "README.md")
+    shutil.copy(ROOT / "config" / "prunella.toml", documents / "examples" / "prunella.toml")
+    shutil.copytree(ROOT / "config" / "prometheus", documents / "examples" / "prometheus")
     packages = bill.linked_packages()
     (documents / "prunella.cdx.json").write_text(bill.cyclonedx(packages, epoch))
     pack(documents / "third-party-licences.txt.gz", bill.licences(packages).encode())

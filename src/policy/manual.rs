@@ -29,9 +29,9 @@ and
 .B prunella status
 says so.
 .B prunella check
-finds mistakes beforehand;
+finds mistakes in a file elsewhere beforehand. Files are taken in half a second after one of them has changed;
 .B systemctl reload prunellad
-takes all files in.
+does so at once.
 ";
 
 /// From `.SH NAME` on, in the macros of man(7).
